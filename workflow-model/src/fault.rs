@@ -1,0 +1,118 @@
+//! What went wrong, kept whole: a fault is a list of errors and never loses one.
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::FAULT_ERRORS_MAX;
+
+/// Codes of the errors that the engine itself finds. Steps bring their own.
+pub mod codes {
+    /// The handler returned an error without a code of its own.
+    pub const STEP_FAILED: &str = "step-failed";
+    /// The handler or a function of the workflow panicked.
+    pub const PANICKED: &str = "panicked";
+    /// The attempt took longer than the step's timeout.
+    pub const STEP_TIMEOUT: &str = "step-timeout";
+    /// The data is not what the code expects (it does not decode, or does not encode).
+    pub const DATA_INVALID: &str = "data-invalid";
+    /// A result is larger than the store takes.
+    pub const PAYLOAD_TOO_LARGE: &str = "payload-too-large";
+    /// The reply to a wait was a fault, and the wait has no fault path.
+    pub const FAULT_REPLY: &str = "fault-reply";
+    /// The token passed more gateways than allowed without doing a step.
+    pub const LOOP_WITHOUT_STEP: &str = "loop-without-step";
+    /// A split gave more branches than allowed.
+    pub const TOO_MANY_BRANCHES: &str = "too-many-branches";
+    /// More errors than one fault keeps; the message has their number.
+    pub const MORE_ERRORS: &str = "more-errors";
+    /// Something the engine holds to be impossible; please report it.
+    pub const INTERNAL: &str = "internal";
+}
+
+/// One error of one step, as it is stored and shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorEntry {
+    /// The step or gateway that failed.
+    pub step: String,
+    /// The block it stands in.
+    pub parent: Option<String>,
+    /// The branch it ran on, if the run was split.
+    pub branch: Option<String>,
+    /// What kind of error, for machines.
+    pub code: String,
+    /// What happened, why, and what to do, for people.
+    pub message: String,
+}
+
+/// Why a branch did not come to its end: one error or more, in branch order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// All of them; at most [`FAULT_ERRORS_MAX`] and one that counts the rest.
+    pub errors: Vec<ErrorEntry>,
+    /// Whether trying again can help.
+    pub retryable: bool,
+}
+
+impl Fault {
+    /// A fault of one error, whose step is filled in by [`at`](Self::at).
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        let entry = ErrorEntry {
+            step: String::new(),
+            parent: None,
+            branch: None,
+            code: code.into(),
+            message: message.into(),
+        };
+        Self {
+            errors: vec![entry],
+            retryable: true,
+        }
+    }
+
+    /// The same fault, not to be tried again.
+    #[must_use]
+    pub fn permanent(mut self) -> Self {
+        self.retryable = false;
+        self
+    }
+
+    /// Fills in where it happened, in the errors that do not say so yet.
+    #[must_use]
+    pub fn at(mut self, step: &str, parent: Option<&str>, branch: Option<&str>) -> Self {
+        for error in self.errors.iter_mut().filter(|error| error.step.is_empty()) {
+            step.clone_into(&mut error.step);
+            error.parent = parent.map(str::to_owned);
+            error.branch = branch.map(str::to_owned);
+        }
+        self
+    }
+
+    /// All faults in one, in the order given.
+    pub fn join(faults: impl IntoIterator<Item = Self>) -> Self {
+        let mut errors: Vec<_> = faults.into_iter().flat_map(|fault| fault.errors).collect();
+        if errors.len() > FAULT_ERRORS_MAX {
+            let rest = errors.split_off(FAULT_ERRORS_MAX).len();
+            let mut last = Self::new(codes::MORE_ERRORS, format!("and {rest} more errors")).errors;
+            errors.append(&mut last);
+        }
+        Self {
+            errors,
+            retryable: false,
+        }
+    }
+
+    /// The errors in one line, for logs and texts.
+    pub fn summary(&self) -> String {
+        let texts: Vec<_> = self
+            .errors
+            .iter()
+            .map(|e| {
+                if e.step.is_empty() {
+                    e.message.clone()
+                } else {
+                    format!("{}: {}", e.step, e.message)
+                }
+            })
+            .collect();
+        texts.join("; ")
+    }
+}

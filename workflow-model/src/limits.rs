@@ -1,0 +1,20 @@
+//! The bounds of a workflow (I12), each with its unit and its reason.
+
+/// Nodes in one definition. A definition is kept in memory whole.
+pub const NODES_MAX: usize = 100_000;
+
+/// Branches of one split. They are inserted in one transaction, about 2 µs each, during which
+/// nothing else commits.
+pub const SPLIT_BRANCHES_MAX: usize = 1_000_000;
+
+/// Gateways that one token may pass without doing a step. More is a loop that never works.
+pub const GATEWAYS_PER_MOVE_MAX: usize = 10_000;
+
+/// Bytes of a name of a workflow, step, branch, event or handler; it is repeated in every row.
+pub const NAME_BYTES_MAX: usize = 256;
+
+/// Attempts of one step.
+pub const ATTEMPTS_MAX: u32 = 1_000_000;
+
+/// Errors that one fault keeps; of the rest their number is kept as one last entry.
+pub const FAULT_ERRORS_MAX: usize = 1_000;
