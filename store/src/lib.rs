@@ -1,1 +1,51 @@
-//! placeholder
+//! Every promise that must survive a crash.
+//!
+//! Owns the outbox, the locks with their fencing tokens, joins, timers, stored events, history and
+//! the owner files. All writes are [`Change`]s that one writer thread applies in group commits;
+//! reads go over [`Reader`]s of their own. Nothing above this crate knows SQL.
+//!
+//! ```
+//! use windlass_store::{Options, Store, SystemClock};
+//! use std::sync::Arc;
+//!
+//! let (store, _writer, _committed) = Store::memory(Options::default(), Arc::new(SystemClock::new()));
+//! assert!(store.reader().unwrap().runs(None, 10).unwrap().is_empty());
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod apply;
+mod backend;
+mod change;
+mod clock;
+mod codec;
+mod error;
+mod group_commit;
+pub mod inspect;
+pub mod limits;
+mod memory;
+mod meter;
+mod owner;
+mod record;
+mod sqlite;
+mod store;
+pub mod sync;
+
+pub use backend::{Reader, RunFilter};
+pub use change::{
+    Admit, Admitted, AttemptRecord, Change, Checkpoint, Committed, Dispatch, Ended, Recovered, RunOutcome,
+    SignalOutcome, Then,
+};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use error::{AdmitError, OpenError, StorageError, Unknown, WriteError};
+pub use group_commit::{Turn, Writer};
+pub use meter::{Meter, Ticket};
+pub use owner::{DeadOwner, OwnerFiles, OwnerLife, Proof, Running};
+pub use record::{
+    BranchRow, ChildRange, HistoryRow, JobKey, LockedJob, Membership, OwnerRow, Priority, Record,
+    RunAttributes, State,
+};
+pub use sqlite::SQLITE_VERSION;
+pub use store::{
+    Admission, Durability, History, Options, Retention, ShedPolicy, Store, StoreKind,
+};

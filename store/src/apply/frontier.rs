@@ -1,0 +1,125 @@
+//! The frontier of a failed run: where the branches of a failed split stood.
+//!
+//! When a run ends nothing is left of its branches, yet a retry must go on from the failed step and
+//! not repeat what its siblings did. So the first row of the failed run keeps them as a record.
+
+use serde::{Deserialize, Serialize};
+use windlass_workflow_model::{
+    ActivationId, BranchId, FencingToken, OwnerId, Payload, Position,
+};
+
+use super::Apply;
+use crate::backend::{Guard, JoinCount, JoinKey, Result, Tables};
+use crate::codec;
+use crate::limits::FRONTIER_BYTES_MAX;
+use crate::record::{BranchRow, ChildRange, Membership, Record, State, flags};
+
+/// A failed split: the join at which its branches met, and the branches.
+#[derive(Debug, Serialize, Deserialize)]
+struct Frontier {
+    join: Position,
+    activation: ActivationId,
+    data: Option<Vec<u8>>,
+    scope: ActivationId,
+    branches: Vec<Stopped>,
+}
+
+/// Where one branch stopped.
+#[derive(Debug, Serialize, Deserialize)]
+struct Stopped {
+    membership: Membership,
+    position: Position,
+    activation: ActivationId,
+    data: Option<Vec<u8>>,
+    /// Its own frontier, if it failed at a split.
+    nested: Option<Vec<u8>>,
+    failed: bool,
+}
+
+impl<T: Tables> Apply<'_, T> {
+    /// The frontier of the split that `job` stands at, or `None` if it is too large to keep.
+    pub(super) fn frontier(&mut self, job: &BranchRow, range: ChildRange) -> Result<Option<Vec<u8>>> {
+        let mut bytes = 0;
+        let mut branches = Vec::new();
+        for id in (range.first.0..).take(range.count as usize) {
+            let Some(row) = self.tables.branch(BranchId(id))? else { continue };
+            let Some(membership) = row.record.membership else { continue };
+            let failed = row.record.fault.is_some();
+            let (position, activation) = match row.record.retry_at {
+                Some((node, activation)) => (Position::before(node), activation),
+                None => (row.position, row.activation),
+            };
+            let data = row.data.map(|data| data.as_bytes().to_vec());
+            bytes += data.as_ref().map_or(0, Vec::len) + membership.name.len() + 64;
+            bytes += row.record.frontier.as_ref().map_or(0, Vec::len);
+            if bytes > FRONTIER_BYTES_MAX {
+                return Ok(None);
+            }
+            let nested = row.record.frontier;
+            branches.push(Stopped { membership, position, activation, data, nested, failed });
+        }
+        Ok(Some(codec::encode(&Frontier {
+            join: Position::at(job.position.node),
+            activation: job.activation,
+            data: job.data.as_ref().map(|data| data.as_bytes().to_vec()),
+            scope: range.scope,
+            branches,
+        })))
+    }
+
+    /// Sets the branches up again as they stood and lets the failed ones try anew; says how many.
+    pub(super) fn resume_frontier(&mut self, mut row: BranchRow, bytes: &[u8]) -> Result<u32> {
+        let frontier: Frontier = codec::decode(bytes)?;
+        let first = BranchId(self.new_ids(frontier.branches.len()));
+        let of = u32::try_from(frontier.branches.len()).unwrap_or(u32::MAX);
+        (row.position, row.activation) = (frontier.join, frontier.activation);
+        row.data = frontier.data.map(Payload::from_json);
+        row.state = State::Joining;
+        row.flags |= flags::BRANCHED;
+        row.record.children = Some(ChildRange { first, count: of, scope: frontier.scope });
+        self.tables.update(&row, Guard::Read)?;
+        let arrived = frontier.branches.iter().filter(|branch| !branch.failed).count();
+        if let (Some(join), true) =
+            (frontier.branches.first().and_then(|branch| branch.membership.join), arrived > 0)
+        {
+            let arrived = u32::try_from(arrived).unwrap_or(u32::MAX);
+            let key = JoinKey::of_split(row.run, join, frontier.scope);
+            self.tables.set_join(key, JoinCount { arrived, expected: of })?;
+        }
+        let mut going = 0;
+        for (id, stopped) in (first.0..).zip(frontier.branches) {
+            going += self.resume_branch(&row, BranchId(id), stopped)?;
+        }
+        Ok(going)
+    }
+
+    fn resume_branch(&mut self, parent: &BranchRow, id: BranchId, stopped: Stopped) -> Result<u32> {
+        let mut row = BranchRow {
+            id,
+            parent: Some(parent.id),
+            position: stopped.position,
+            activation: stopped.activation,
+            state: State::Arrived,
+            flags: parent.flags & flags::LIMITED,
+            owner: OwnerId(0),
+            token: FencingToken(0),
+            data: stopped.data.map(Payload::from_json),
+            record: Record { membership: Some(stopped.membership), ..Record::default() },
+            created_at: self.now,
+            started_at: None,
+            ..parent.clone()
+        };
+        if !stopped.failed {
+            self.tables.insert(&row)?;
+            return Ok(0);
+        }
+        if let Some(nested) = stopped.nested {
+            self.tables.insert(&row)?;
+            return self.resume_frontier(row, &nested);
+        }
+        self.make_ready(&mut row)?;
+        self.tables.insert(&row)?;
+        self.dispatch(&row, Some(parent));
+        Ok(1)
+    }
+}

@@ -1,0 +1,274 @@
+//! Jobs: how a branch becomes ready, and who gets it.
+//!
+//! A ready branch goes straight to our channel if there is room and nothing better waits; else it
+//! waits unlocked in the outbox, from where [`Apply::fill_channel`] locks it in batches.
+
+use std::collections::HashSet;
+
+use windlass_workflow_model::{BranchId, FencingToken, OwnerId};
+
+use super::Apply;
+use crate::backend::{Guard, Result, RunLimit, Tables};
+use crate::limits::{LOCKED_ROWS_MAX, OLDEST_EVERY, TIMERS_FIRED_MAX};
+use crate::meter::Ticket;
+use crate::record::{BranchRow, JobKey, LockedJob, Rank, State, flags};
+use crate::store::{Admission, ShedPolicy};
+use crate::sync::Arc;
+
+impl<T: Tables> Apply<'_, T> {
+    /// Makes `row` a job, or holds it back where its run is at its limit. The caller writes the row
+    /// and then hands it to [`dispatch`](Self::dispatch).
+    pub(super) fn make_ready(&mut self, row: &mut BranchRow) -> Result<()> {
+        row.due = None;
+        row.owner = OwnerId(0);
+        if row.flags & flags::LIMITED != 0 && !self.take_slot(row)? {
+            row.state = State::Held;
+            return Ok(());
+        }
+        row.state = State::Ready;
+        if self.goes_directly(row) && self.meter.reserve() {
+            row.owner = self.ledger.owner;
+            row.token = FencingToken(row.token.0 + 1);
+        } else {
+            self.note_backlog(row);
+        }
+        Ok(())
+    }
+
+    /// Sends a job to our channel after the commit, if [`make_ready`](Self::make_ready) locked it.
+    /// `inherited` is the row whose data it starts with if it has none of its own.
+    pub(super) fn dispatch(&mut self, row: &BranchRow, inherited: Option<&BranchRow>) {
+        if row.state != State::Ready || row.owner == OwnerId(0) {
+            return;
+        }
+        let mut row = row.clone();
+        if row.data.is_none() {
+            row.data = inherited.and_then(|parent| parent.data.clone());
+        }
+        let ticket = Arc::new(Ticket::default());
+        let drops = matches!(
+            self.rules.admission,
+            Admission::Shed { policy: ShedPolicy::DropOldest, .. }
+        );
+        if drops && row.is_unstarted() {
+            self.ledger.droppable.insert(row.id, Arc::clone(&ticket));
+        }
+        self.effects.dispatch.push(LockedJob { row, ticket });
+    }
+
+    fn goes_directly(&mut self, row: &BranchRow) -> bool {
+        if !self.ledger.served.contains(&row.workflow) {
+            return false;
+        }
+        match self.ledger.backlog {
+            None => true,
+            Some(waiting) if row.rank < waiting => {
+                // Now and then what waits gets the place, or it would starve behind work that
+                // always continues.
+                self.ledger.picks += 1;
+                !self.ledger.picks.is_multiple_of(OLDEST_EVERY)
+            }
+            Some(_) => false,
+        }
+    }
+
+    fn note_backlog(&mut self, row: &BranchRow) {
+        if self.ledger.served.contains(&row.workflow) {
+            let best = self.ledger.backlog.map_or(row.rank, |waiting| waiting.min(row.rank));
+            self.ledger.backlog = Some(best);
+        }
+    }
+
+    /// Takes a slot of a run with a limit, or queues for one.
+    fn take_slot(&mut self, row: &BranchRow) -> Result<bool> {
+        let Some(limit) = self.tables.limit(row.run)? else { return Ok(true) };
+        if limit.active < limit.max && self.tables.first_held(row.run)?.is_none() {
+            let limit = RunLimit { active: limit.active + 1, ..limit };
+            self.tables.set_limit(row.run, limit)?;
+            return Ok(true);
+        }
+        self.tables.hold(row.run, row.id)?;
+        Ok(false)
+    }
+
+    /// Gives the slot of a job that is none any more to the branches that wait for one, in branch
+    /// order.
+    pub(super) fn leave_slot(&mut self, row: &BranchRow) -> Result<()> {
+        if row.flags & flags::LIMITED == 0 {
+            return Ok(());
+        }
+        let Some(mut limit) = self.tables.limit(row.run)? else { return Ok(()) };
+        limit.active = limit.active.saturating_sub(1);
+        let mut released = Vec::new();
+        while limit.active < limit.max
+            && let Some(next) = self.tables.first_held(row.run)?
+        {
+            self.tables.unhold(row.run, next)?;
+            limit.active += 1;
+            released.push(next);
+        }
+        self.tables.set_limit(row.run, limit)?;
+        for id in released {
+            self.release(id, false)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a held branch a job. `limited`: it still has to take a slot of its run.
+    pub(super) fn release(&mut self, id: BranchId, limited: bool) -> Result<()> {
+        let Some(mut row) = self.tables.branch(id)? else { return Ok(()) };
+        if row.state != State::Held {
+            return Ok(());
+        }
+        let limit_flag = row.flags & flags::LIMITED;
+        if !limited {
+            row.flags &= !flags::LIMITED;
+        }
+        self.make_ready(&mut row)?;
+        row.flags |= limit_flag;
+        self.tables.update(&row, Guard::Read)?;
+        self.dispatch_loaded(&row)
+    }
+
+    /// Like [`dispatch`](Self::dispatch), for a row whose parent is not at hand.
+    pub(super) fn dispatch_loaded(&mut self, row: &BranchRow) -> Result<()> {
+        if row.owner == OwnerId(0) {
+            return Ok(());
+        }
+        let parent = self.data_of_parent(row)?;
+        self.dispatch(row, parent.as_ref());
+        Ok(())
+    }
+
+    fn data_of_parent(&mut self, row: &BranchRow) -> Result<Option<BranchRow>> {
+        match row.parent {
+            Some(parent) if row.data.is_none() => {
+                let Some(mut parent) = self.tables.branch(parent)? else { return Ok(None) };
+                if parent.data.is_none() {
+                    parent.data = self.data_of_parent(&parent)?.and_then(|above| above.data);
+                }
+                Ok(Some(parent))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Locks jobs of the outbox for our channel, as many as it has room for: by rank, then age, and
+    /// now and then the oldest of all.
+    pub(super) fn fill_channel(&mut self) -> Result<()> {
+        let room = self.meter.refill().min(u64::from(LOCKED_ROWS_MAX));
+        let room = u32::try_from(room).unwrap_or(LOCKED_ROWS_MAX);
+        if room == 0 || self.ledger.backlog.is_none() || self.ledger.owner == OwnerId(0) {
+            return Ok(());
+        }
+        let mut ranked = Vec::new();
+        for workflow in self.ledger.served.clone() {
+            ranked.extend(self.tables.ready(workflow, room)?);
+        }
+        ranked.sort_unstable();
+        let all_seen = ranked.len() < room as usize;
+        let oldest = if all_seen { Vec::new() } else { self.oldest(room)? };
+        let picked = self.pick(&ranked, &oldest, room as usize);
+        self.ledger.backlog = if all_seen { None } else { ranked.last().map(|(rank, _)| *rank) };
+        for id in picked {
+            self.lock_one(id)?;
+        }
+        Ok(())
+    }
+
+    fn oldest(&mut self, room: u32) -> Result<Vec<BranchId>> {
+        let share = room / u32::try_from(OLDEST_EVERY).unwrap_or(1) + 1;
+        let mut oldest = Vec::new();
+        for workflow in self.ledger.served.clone() {
+            oldest.extend(self.tables.ready_oldest(workflow, share)?);
+        }
+        oldest.sort_unstable();
+        Ok(oldest)
+    }
+
+    fn pick(
+        &mut self,
+        ranked: &[(Rank, BranchId)],
+        oldest: &[BranchId],
+        room: usize,
+    ) -> Vec<BranchId> {
+        let mut picked = Vec::with_capacity(room);
+        let mut seen = HashSet::with_capacity(room);
+        let (mut by_rank, mut by_age) = (ranked.iter().map(|(_, id)| *id), oldest.iter().copied());
+        while picked.len() < room {
+            self.ledger.picks += 1;
+            let old = self.ledger.picks.is_multiple_of(OLDEST_EVERY);
+            let next = if old { by_age.next().or_else(|| by_rank.next()) } else { by_rank.next() };
+            match next {
+                Some(id) if seen.insert(id) => picked.push(id),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        picked
+    }
+
+    fn lock_one(&mut self, id: BranchId) -> Result<()> {
+        let Some(row) = self.tables.lock(id, self.ledger.owner)? else { return Ok(()) };
+        self.meter.take_credit();
+        if self.is_withdrawn(&row)? {
+            // Its run is being cancelled: the clean-up will get to it.
+            self.effects.unused_credits += 1;
+            return Ok(());
+        }
+        self.dispatch_loaded(&row)
+    }
+
+    /// Whether a branch belongs to a run that is being cancelled.
+    pub(super) fn is_withdrawn(&mut self, row: &BranchRow) -> Result<bool> {
+        if !self.ledger.sweeping || row.parent.is_none() {
+            return Ok(false);
+        }
+        let root = self.tables.branch(row.run.root())?;
+        Ok(root.is_none_or(|root| {
+            root.state.is_end() || (root.state == State::Ending && root.record.reason.is_some())
+        }))
+    }
+
+    /// Puts a job that was not begun back into the outbox.
+    pub(super) fn unlock(&mut self, key: JobKey) -> Result<()> {
+        let Some(mut row) = self.tables.branch(key.branch)? else { return Ok(()) };
+        if row.key() != key || row.state != State::Ready {
+            return Ok(());
+        }
+        row.owner = OwnerId(0);
+        self.ledger.droppable.remove(&row.id);
+        self.ledger.unstarted_from = self.ledger.unstarted_from.min(row.id);
+        self.tables.update(&row, Guard::Read)?;
+        self.note_backlog(&row);
+        Ok(())
+    }
+
+    /// Makes what was waiting for a time ready.
+    pub(super) fn fire_timers(&mut self) -> Result<()> {
+        if self.ledger.next_due.is_none_or(|due| due > self.now) {
+            return Ok(());
+        }
+        for id in self.tables.due(self.now, TIMERS_FIRED_MAX)? {
+            let Some(mut row) = self.tables.branch(id)? else { continue };
+            self.make_ready(&mut row)?;
+            self.tables.update(&row, Guard::Read)?;
+            self.dispatch_loaded(&row)?;
+        }
+        self.ledger.next_due = self.tables.next_due()?;
+        Ok(())
+    }
+
+    /// Notes a timer that was just written.
+    pub(super) fn note_timer(&mut self, row: &BranchRow) {
+        if let Some(due) = row.due {
+            let earliest = self.ledger.next_due.map_or(due, |earliest| earliest.min(due));
+            self.ledger.next_due = Some(earliest);
+        }
+    }
+
+    pub(super) fn note_freed(&mut self, row: &BranchRow) {
+        self.ledger.unstarted_from = self.ledger.unstarted_from.min(row.id);
+        self.note_backlog(row);
+    }
+}

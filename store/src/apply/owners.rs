@@ -1,0 +1,114 @@
+//! Who works on the store, what it serves, and what a dead one leaves behind.
+
+use std::collections::HashSet;
+
+use windlass_workflow_model::{
+    BranchId, Definition, FencingToken, OwnerId, WorkflowKey,
+};
+
+use super::{Apply, Verdict};
+use crate::backend::{Guard, Result, Tables};
+use crate::change::Recovered;
+use crate::error::WriteError;
+use crate::owner::Running;
+use crate::record::{OwnerRow, Rank, State};
+
+/// Rows freed with one look.
+const FREED_AT_ONCE: u32 = 4_096;
+
+impl<T: Tables> Apply<'_, T> {
+    pub(super) fn register(
+        &mut self,
+        definition: &Definition,
+        serve: bool,
+    ) -> Verdict<WorkflowKey> {
+        let (name, version) = (definition.name(), definition.version());
+        let key = match self.tables.workflow(name, version)? {
+            Some((_, known)) if known != definition.fingerprint() => {
+                return Ok(Err(WriteError::WorkflowDiffers {
+                    name: name.to_owned(),
+                    version: version.to_owned(),
+                }));
+            }
+            Some((key, _)) => key,
+            None => {
+                let key = WorkflowKey(self.new_ids(1));
+                self.tables.insert_workflow(key, definition)?;
+                key
+            }
+        };
+        if serve {
+            self.ledger.served.insert(key);
+            self.ledger.backlog = Some(Rank(0));
+        }
+        Ok(Ok(key))
+    }
+
+    pub(super) fn register_owner(&mut self, owner: &OwnerRow) -> Result<OwnerId> {
+        let id = OwnerId(self.new_ids(1));
+        self.tables.insert_owner(&OwnerRow { id, ..owner.clone() })?;
+        self.ledger.owner = id;
+        Ok(id)
+    }
+
+    /// Frees everything that `owner` had locked, each job with a higher token.
+    ///
+    /// If it crashed (`charge` holds the bound) while exactly one job was running, that job is
+    /// charged and parked at the bound; if several were, each becomes a suspect. A job counts as
+    /// running only if its row still holds the token that the owner's file names.
+    pub(super) fn recover(
+        &mut self,
+        owner: OwnerId,
+        running: &[Running],
+        charge: Option<u32>,
+    ) -> Result<Recovered> {
+        let claimed: HashSet<_> = running.iter().map(|slot| (slot.branch, slot.token)).collect();
+        let mut rows = Vec::new();
+        loop {
+            let mut found = self.tables.locked_by(owner, FREED_AT_ONCE)?;
+            if found.is_empty() {
+                break;
+            }
+            for row in &mut found {
+                row.owner = OwnerId(0);
+                self.tables.update(row, Guard::Read)?;
+            }
+            rows.append(&mut found);
+        }
+        let was_running: HashSet<BranchId> = rows
+            .iter()
+            .filter(|row| claimed.contains(&(row.id, row.token)))
+            .map(|row| row.id)
+            .collect();
+        let mut recovered = Recovered {
+            freed: u32::try_from(rows.len()).unwrap_or(u32::MAX),
+            were_running: u32::try_from(was_running.len()).unwrap_or(u32::MAX),
+            parked: Vec::new(),
+        };
+        for mut row in rows {
+            row.token = FencingToken(row.token.0 + 1);
+            if let (Some(max_crashes), true) = (charge, was_running.contains(&row.id)) {
+                if was_running.len() == 1 {
+                    row.crashes += 1;
+                } else {
+                    row.suspect += 1;
+                }
+                if row.crashes >= max_crashes {
+                    let text = format!("its engine crashed {} times while only it ran", row.crashes);
+                    row.record.reason = Some(text);
+                    row.state = State::Parked;
+                    self.clear_unstarted(&mut row);
+                    recovered.parked.push(row.id);
+                }
+            }
+            self.tables.update(&row, Guard::Read)?;
+            if row.state == State::Parked {
+                self.leave_slot(&row)?;
+            } else {
+                self.note_freed(&row);
+            }
+        }
+        self.tables.delete_owner(owner)?;
+        Ok(recovered)
+    }
+}

@@ -1,0 +1,300 @@
+//! The vocabulary of writes. Whoever wants something to become true sends one of these.
+
+use std::time::Duration;
+
+use windlass_workflow_model::{
+    ActivationId, BranchId, Definition, Fault, NodeId, OwnerId, Payload, RunId, SkipRecord,
+    StepStatus, Timestamp, WorkflowKey,
+};
+use windlass_workflow_model::{Child, Next};
+
+use crate::error::{AdmitError, StorageError, WriteError};
+use crate::owner::Running;
+use crate::record::{
+    BranchRow, ChildRange, JobKey, LockedJob, OwnerRow, Priority, RunAttributes,
+};
+use crate::sync::{Arc, oneshot};
+
+/// Where the answer to a change goes.
+pub type Reply<T, E> = oneshot::Sender<Result<T, E>>;
+
+/// Something that is to become true, in one transaction with whatever else is queued.
+#[derive(Debug)]
+pub enum Change {
+    /// Runs from outside, all or none; the door decides.
+    Admit {
+        /// The runs.
+        runs: Vec<Admit>,
+        /// Until when (on the engine's clock) the producer waits for room.
+        give_up_at: Duration,
+        /// Gets the admission of each, in order.
+        reply: Reply<Vec<Admitted>, AdmitError<Vec<Admit>>>,
+    },
+    /// The end of an attempt.
+    Checkpoint(Box<Checkpoint>),
+    /// Jobs that were not begun go back to the outbox.
+    Unlock(Vec<JobKey>),
+    /// A definition becomes known; if `serve`, this engine locks its jobs.
+    Register {
+        /// What.
+        definition: Arc<Definition>,
+        /// Whether this engine has its handlers.
+        serve: bool,
+        /// Gets its key.
+        reply: Reply<WorkflowKey, WriteError>,
+    },
+    /// An event for a run.
+    Signal {
+        /// The run.
+        run: RunId,
+        /// The event's name.
+        event: String,
+        /// Tells a repetition from a second event.
+        id: String,
+        /// What comes with it.
+        payload: Payload,
+        /// Whether the sender reports a fault.
+        is_fault: bool,
+        /// Gets what became of it.
+        reply: Reply<SignalOutcome, WriteError>,
+    },
+    /// A run is withdrawn.
+    Cancel {
+        /// The run.
+        run: RunId,
+        /// Why, for people.
+        reason: String,
+        /// `false`: it had ended already.
+        reply: Reply<bool, WriteError>,
+    },
+    /// A parked or failed run goes on from where it stopped.
+    Retry {
+        /// The run.
+        run: RunId,
+        /// Gets how many branches go on.
+        reply: Reply<u32, WriteError>,
+    },
+    /// An engine begins to work on this store.
+    RegisterOwner {
+        /// Its row; the id is given by the store.
+        owner: OwnerRow,
+        /// Gets the id.
+        reply: Reply<OwnerId, WriteError>,
+    },
+    /// An engine is proven dead or stopped: its jobs go back to the outbox at once.
+    Recover {
+        /// Which.
+        owner: OwnerId,
+        /// The jobs that its Runners were in, by its file.
+        running: Vec<Running>,
+        /// Whether it crashed; a clean stop charges nobody.
+        crashed: bool,
+        /// Crashes alone after which a job is parked.
+        max_crashes: u32,
+        /// Gets what was freed.
+        reply: Reply<Recovered, WriteError>,
+    },
+    /// Look whether a timer is due, a clean-up open, a producer's turn come, room on the channel.
+    Tick,
+    /// Deletes what ended before a time, a bounded part of it.
+    Retain {
+        /// Runs that ended before this go.
+        ended_before: Timestamp,
+        /// Gets how many runs went, and whether the end of the table was reached.
+        reply: Reply<(u32, bool), WriteError>,
+    },
+}
+
+/// A run to be admitted.
+#[derive(Clone, Debug)]
+pub struct Admit {
+    /// Its workflow.
+    pub workflow: WorkflowKey,
+    /// Where it begins.
+    pub start: NodeId,
+    /// At most so many of its jobs at once.
+    pub max_parallelism: Option<u32>,
+    /// Its first data.
+    pub input: Payload,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Not before this.
+    pub not_before: Option<Timestamp>,
+    /// What is stored with it.
+    pub attributes: RunAttributes,
+}
+
+impl Admit {
+    /// A run of `workflow` that begins at once.
+    pub fn new(workflow: WorkflowKey, definition: &Definition, input: Payload) -> Self {
+        Self {
+            workflow,
+            start: definition.start(),
+            max_parallelism: definition.max_parallelism(),
+            input,
+            priority: Priority::default(),
+            not_before: None,
+            attributes: RunAttributes::default(),
+        }
+    }
+}
+
+/// What became of one run at the door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    /// The run.
+    pub run: RunId,
+    /// Whether it existed already, under the same dedupe key.
+    pub existed: bool,
+}
+
+/// The one atomic write that ends an attempt.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// The branch as it was locked: what is written is valid only under that lock.
+    pub job: BranchRow,
+    /// The attempt, for the history; `None` when only gateways were passed.
+    pub attempt: Option<AttemptRecord>,
+    /// Steps that were passed by.
+    pub skipped: Vec<SkipRecord>,
+    /// Branches that no join waits for.
+    pub detached: Vec<Child>,
+    /// Where the branch goes.
+    pub then: Then,
+    /// The branches that were merged, which are not needed any more.
+    pub merged: Option<ChildRange>,
+    /// Runs that the step scheduled; they are internal work and never refused.
+    pub schedules: Vec<Admit>,
+    /// Told when it is durable, or refused.
+    pub reply: Option<Reply<(), WriteError>>,
+}
+
+/// Where a branch goes after an attempt.
+#[derive(Clone, Debug)]
+pub enum Then {
+    /// On, by the definition.
+    Move(Next),
+    /// The same step again.
+    Retry {
+        /// The step.
+        node: NodeId,
+        /// Its activation.
+        activation: ActivationId,
+        /// What it works on.
+        data: Payload,
+        /// Not before this.
+        due: Timestamp,
+        /// Whether this attempt counts; one that says "later" may not.
+        counts: bool,
+    },
+    /// Back to the outbox, as if it had not begun: a shutdown is no failure.
+    GiveBack,
+}
+
+/// How an attempt went.
+#[derive(Clone, Debug)]
+pub struct AttemptRecord {
+    /// The step.
+    pub node: NodeId,
+    /// Its activation.
+    pub activation: ActivationId,
+    /// Succeeded or failed.
+    pub status: StepStatus,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// Why it failed.
+    pub fault: Option<Fault>,
+    /// What it gave, as JSON.
+    pub output: Option<Payload>,
+}
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignalOutcome {
+    /// A branch waited for it and goes on.
+    Delivered,
+    /// Nobody waits yet: it is kept until somebody does.
+    Stored,
+    /// An event with this id was sent before: nothing changed.
+    Duplicate,
+    /// The run has ended: nothing changed.
+    RunEnded,
+}
+
+/// What a dead owner left behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Jobs that are free again.
+    pub freed: u32,
+    /// Of those, how many were running.
+    pub were_running: u32,
+    /// Jobs that crashed their engine too often and are parked.
+    pub parked: Vec<BranchId>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunOutcome {
+    /// Well, with its last data.
+    Succeeded(Payload),
+    /// With all its errors.
+    Failed(Fault),
+    /// Withdrawn, for this reason.
+    Cancelled(String),
+}
+
+/// A run that has ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Which.
+    pub run: RunId,
+    /// How.
+    pub outcome: RunOutcome,
+}
+
+/// Jobs for the channel.
+pub type Dispatch = Vec<LockedJob>;
+
+/// What has become durable in one transaction, for whoever tells the world.
+#[derive(Debug, Default)]
+pub struct Committed {
+    /// Jobs locked for us; there is room on the channel for each.
+    pub dispatch: Dispatch,
+    /// Runs that have ended.
+    pub ended: Vec<Ended>,
+    /// Runs that were cancelled: their attempts should stop.
+    pub cancelled: Vec<RunId>,
+    /// Answers to give.
+    pub(crate) answers: Vec<Box<dyn Answer>>,
+    /// When the next timer is due.
+    pub next_due: Option<Timestamp>,
+    /// Set when the store is closed for good.
+    pub closed: Option<StorageError>,
+}
+
+impl Committed {
+    /// Tells everybody who waits for an answer. Runs foreign wakers, so never on the writer thread.
+    pub fn tell(&mut self) {
+        for answer in self.answers.drain(..) {
+            answer.give();
+        }
+    }
+}
+
+/// An answer on its way to whoever asked.
+pub(crate) trait Answer: Send + std::fmt::Debug {
+    fn give(self: Box<Self>);
+}
+
+#[derive(Debug)]
+pub(crate) struct Said<T, E> {
+    pub(crate) to: Reply<T, E>,
+    pub(crate) what: Result<T, E>,
+}
+
+impl<T: Send + std::fmt::Debug, E: Send + std::fmt::Debug> Answer for Said<T, E> {
+    fn give(self: Box<Self>) {
+        // Whoever asked may have gone; the change stands all the same.
+        let _ = self.to.send(self.what);
+    }
+}

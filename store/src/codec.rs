@@ -1,0 +1,63 @@
+//! How the engine's own records become bytes.
+//!
+//! The only place that knows bincode. A record begins with the id of its codec and the version of
+//! its format, so that every later version can read what this one wrote.
+//! Why bincode, and why it is pinned: ADRs/0007-bincode-for-records-json-for-payloads.md.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::StorageError;
+
+const BINCODE_2: u8 = 1;
+const FORMAT: u8 = 1;
+const RECORD_BYTES_MAX: usize = 64 << 20;
+
+/// # Panics
+/// Never for the record types of this crate: they hold nothing that bincode cannot write.
+pub(crate) fn encode<T: Serialize>(record: &T) -> Vec<u8> {
+    let mut bytes = vec![BINCODE_2, FORMAT];
+    bincode::serde::encode_into_std_write(record, &mut bytes, config())
+        .expect("a record of plain data always encodes into memory");
+    bytes
+}
+
+/// # Errors
+/// [`StorageError::Corrupt`] when the bytes are no record of this type in a known format.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StorageError> {
+    let corrupt = |why: String| StorageError::Corrupt { what: std::any::type_name::<T>().to_owned(), why };
+    let [BINCODE_2, FORMAT, body @ ..] = bytes else {
+        return Err(corrupt("it does not begin with a known codec and format".to_owned()));
+    };
+    match bincode::serde::decode_from_slice(body, config()) {
+        Ok((record, read)) if read == body.len() => Ok(record),
+        Ok((_, read)) => Err(corrupt(format!("{} bytes are left over", body.len() - read))),
+        Err(error) => Err(corrupt(error.to_string())),
+    }
+}
+
+fn config() -> bincode::config::Configuration<
+    bincode::config::LittleEndian,
+    bincode::config::Varint,
+    bincode::config::Limit<RECORD_BYTES_MAX>,
+> {
+    bincode::config::standard().with_limit::<RECORD_BYTES_MAX>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Record;
+
+    #[test]
+    fn a_record_reads_back_and_a_damaged_one_is_a_typed_error() {
+        let record = Record { reason: Some("why".to_owned()), ..Record::default() };
+        let bytes = encode(&record);
+        assert_eq!(decode::<Record>(&bytes).unwrap(), record);
+        for damaged in [&bytes[..bytes.len() - 1], &bytes[1..], &[], &[BINCODE_2, 9, 0]] {
+            assert!(matches!(decode::<Record>(damaged), Err(StorageError::Corrupt { .. })));
+        }
+        let longer = [bytes.as_slice(), &[0]].concat();
+        assert!(matches!(decode::<Record>(&longer), Err(StorageError::Corrupt { .. })));
+    }
+}

@@ -1,0 +1,504 @@
+//! The writer: takes whatever changes have queued up, commits them at once, then tells everyone.
+//!
+//! The same loop for every backend. It never runs code of the user, decodes a payload, wakes a
+//! foreign task or waits for the channel. Batches grow by themselves under load: while one commit is
+//! being synced the next one fills. Why: ADRs/0003-group-commit-with-pipelining.md.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::apply::{Answered, Apply, Effects, Ledger, Refused, Rules};
+use crate::backend::{Result, Tables};
+use crate::change::{Admit, Admitted, Answer, Change, Committed, Reply, Said};
+use crate::clock::Clock;
+use crate::error::{AdmitError, StorageError, Unknown, WriteError};
+use crate::limits::{BATCH_BYTES_MAX, BATCH_CHANGES_MAX, BATCH_TIME_MAX};
+use crate::meter::Meter;
+use crate::owner::OwnerLife;
+use crate::store::{Admission, Options};
+use crate::sync::{
+    Arc, AtomicBool, Mutex, Ordering, Receiver, RecvTimeoutError, Sender, TryRecvError,
+};
+
+/// How long to wait before a write that failed for want of room is tried again.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// The longest the writer rests while nothing is asked of it.
+const REST: Duration = Duration::from_millis(100);
+
+/// What one turn of the writer did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Something was written or answered.
+    Worked,
+    /// There was nothing to do.
+    Idle,
+    /// Everybody has gone and all is written: there will be no more turns.
+    Ended,
+}
+
+/// The one thread that writes.
+#[derive(Debug)]
+pub struct Writer(Box<dyn Turning>);
+
+trait Turning: Send + std::fmt::Debug {
+    fn turn(&mut self, rest: Duration) -> Turn;
+}
+
+impl Writer {
+    #[expect(clippy::too_many_arguments, reason = "called once, by the store that makes them all")]
+    pub(crate) fn new(
+        mut tables: impl Tables + 'static,
+        changes: Receiver<Change>,
+        committed: Sender<Committed>,
+        meter: Arc<Meter>,
+        nudged: Arc<AtomicBool>,
+        clock: Arc<dyn Clock>,
+        options: Options,
+        life: Arc<Mutex<Option<OwnerLife>>>,
+    ) -> Result<Self> {
+        let ledger = Ledger::new(tables.meta()?);
+        let rules = Rules { admission: options.admission, history: options.history };
+        Ok(Self(Box::new(Loop {
+            tables,
+            ledger,
+            rules,
+            changes,
+            committed,
+            meter,
+            nudged,
+            clock,
+            life,
+            waiting: VecDeque::new(),
+            retained: Vec::new(),
+            reload: true,
+            poison: None,
+        })))
+    }
+
+    /// Turns until everybody who could send a change has gone.
+    pub fn run(mut self) {
+        while self.turn(REST) != Turn::Ended {}
+    }
+
+    /// Commits one batch; waits up to `rest` for a first change.
+    pub fn turn(&mut self, rest: Duration) -> Turn {
+        self.0.turn(rest)
+    }
+}
+
+/// A producer that waits for room.
+#[derive(Debug)]
+struct Waiting {
+    runs: Vec<Admit>,
+    since: Duration,
+    give_up_at: Duration,
+    reply: Reply<Vec<Admitted>, AdmitError<Vec<Admit>>>,
+}
+
+struct Loop<T> {
+    tables: T,
+    ledger: Ledger,
+    rules: Rules,
+    changes: Receiver<Change>,
+    committed: Sender<Committed>,
+    meter: Arc<Meter>,
+    nudged: Arc<AtomicBool>,
+    clock: Arc<dyn Clock>,
+    life: Arc<Mutex<Option<OwnerLife>>>,
+    /// Producers under backpressure, first come first served.
+    waiting: VecDeque<Waiting>,
+    /// Internal changes of a batch that could not be written for now: outcomes are never dropped.
+    retained: Vec<Change>,
+    /// What is known of the rows may be wrong.
+    reload: bool,
+    poison: Option<StorageError>,
+}
+
+impl<T> std::fmt::Debug for Loop<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loop").field("poison", &self.poison).finish_non_exhaustive()
+    }
+}
+
+/// The outcome of a batch, change by change, in the order of the changes.
+struct Batch {
+    answered: Vec<Option<Answered>>,
+    /// Verdicts on the producers that waited, from the front of the queue on.
+    admitted: Vec<std::result::Result<Vec<Admitted>, Refused>>,
+    effects: Effects,
+}
+
+impl<T: Tables> Turning for Loop<T> {
+    fn turn(&mut self, rest: Duration) -> Turn {
+        let (changes, open) = self.gather(rest);
+        if let Some(poison) = self.poison.clone() {
+            return self.refuse_all(changes, &poison, open);
+        }
+        self.expire();
+        if changes.is_empty() && self.waiting.is_empty() && !self.is_due() {
+            if open {
+                return Turn::Idle;
+            }
+            self.end();
+            return Turn::Ended;
+        }
+        match self.commit(&changes) {
+            Ok(batch) => {
+                self.publish(changes, batch);
+                self.tables.tidy();
+            }
+            Err(error) => self.fail(changes, &error),
+        }
+        Turn::Worked
+    }
+}
+
+impl<T: Tables> Loop<T> {
+    /// What has queued up, within the bounds of one batch. `false`: there will be no more.
+    fn gather(&mut self, rest: Duration) -> (Vec<Change>, bool) {
+        let mut changes = std::mem::take(&mut self.retained);
+        let mut open = true;
+        if changes.is_empty() {
+            match self.changes.recv_timeout(self.rest(rest)) {
+                Ok(change) => changes.push(change),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => open = false,
+            }
+        }
+        self.nudged.store(false, Ordering::SeqCst);
+        let until = self.clock.elapsed() + BATCH_TIME_MAX;
+        let mut bytes: usize = changes.iter().map(size).sum();
+        while changes.len() < BATCH_CHANGES_MAX && bytes < BATCH_BYTES_MAX {
+            match self.changes.try_recv() {
+                Ok(change) => {
+                    bytes += size(&change);
+                    changes.push(change);
+                }
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => {
+                    open = false;
+                    break;
+                }
+            }
+            if changes.len().is_multiple_of(256) && self.clock.elapsed() > until {
+                break;
+            }
+        }
+        (changes, open)
+    }
+
+    /// How long to wait for a first change: not beyond the next timer or a producer's patience.
+    fn rest(&self, rest: Duration) -> Duration {
+        let now = self.clock.elapsed();
+        let patience = self.waiting.iter().map(|w| w.give_up_at.saturating_sub(now)).min();
+        let due = self.ledger.next_due.map(|due| due.since(self.clock.now()));
+        let sweep = self.ledger.sweeping.then_some(Duration::ZERO);
+        [patience, due, sweep].into_iter().flatten().fold(rest, Duration::min)
+    }
+
+    fn is_due(&self) -> bool {
+        self.ledger.sweeping || self.ledger.next_due.is_some_and(|due| due <= self.clock.now())
+    }
+
+    /// Producers whose patience is over get their verdict here and nowhere else, so it is never
+    /// ambiguous; those who have gone are forgotten.
+    fn expire(&mut self) {
+        let now = self.clock.elapsed();
+        let max_pending = self.rules.admission.max_pending();
+        let depth = u64::try_from(self.ledger.meta.unstarted)
+            .unwrap_or(0)
+            .saturating_sub(self.meter.started_unrecorded());
+        let mut answers = Vec::new();
+        for waiting in std::mem::take(&mut self.waiting) {
+            if waiting.reply.is_closed() {
+                continue;
+            }
+            if waiting.give_up_at > now {
+                self.waiting.push_back(waiting);
+                continue;
+            }
+            let waited = now.saturating_sub(waiting.since);
+            let error = AdmitError::TimedOut { value: waiting.runs, depth, max_pending, waited };
+            answers.push(said(waiting.reply, Err(error)));
+        }
+        self.meter.set_producers_wait(!self.waiting.is_empty());
+        self.tell(Committed { answers, next_due: self.ledger.next_due, ..Committed::default() });
+    }
+
+    fn commit(&mut self, changes: &[Change]) -> Result<Batch> {
+        let before = self.ledger.clone();
+        let mut effects = Effects::default();
+        let outcome = self.try_commit(changes, &mut effects);
+        match outcome {
+            Ok((answered, admitted)) => {
+                self.meter.record_started(effects.recorded_starts);
+                self.meter.give_back(effects.unused_credits);
+                Ok(Batch { answered, admitted, effects })
+            }
+            Err(error) => {
+                self.tables.rollback();
+                self.meter.give_back(effects.dispatch.len() as u64 + effects.unused_credits);
+                self.ledger = before;
+                self.reload = true;
+                if !effects.withdrawn.is_empty() {
+                    self.retained.push(Change::Unlock(effects.withdrawn));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    #[expect(clippy::type_complexity, reason = "the two halves of a batch, named where they land")]
+    fn try_commit(
+        &mut self,
+        changes: &[Change],
+        effects: &mut Effects,
+    ) -> Result<(Vec<Option<Answered>>, Vec<std::result::Result<Vec<Admitted>, Refused>>)> {
+        let foreign = self.tables.begin()?;
+        if foreign || self.reload {
+            let meta = self.tables.meta()?;
+            if meta.epoch != self.ledger.meta.epoch {
+                let (ours, found) = (self.ledger.meta.epoch.0, meta.epoch.0);
+                return Err(StorageError::Epoch { ours, found });
+            }
+            self.ledger.forget(meta);
+            self.reload = false;
+        }
+        let meta_before = self.ledger.meta.clone();
+        let mut apply = Apply {
+            tables: &mut self.tables,
+            ledger: &mut self.ledger,
+            effects,
+            meter: &self.meter,
+            rules: self.rules,
+            now: self.clock.now(),
+        };
+        let mut admitted = Vec::new();
+        let mut answered = Vec::with_capacity(changes.len());
+        let waits = matches!(self.rules.admission, Admission::Backpressure { .. });
+        let mut blocked = false;
+        // Outcomes first: they make room, and work in progress goes before new work.
+        for change in changes {
+            let is_admit = matches!(change, Change::Admit { .. });
+            answered.push(if is_admit { None } else { Some(apply.change(change)?) });
+        }
+        for waiting in &self.waiting {
+            let verdict = apply.admit(&waiting.runs)?;
+            blocked = matches!(verdict, Err(Refused::NoRoom { .. }));
+            if blocked {
+                break;
+            }
+            admitted.push(verdict);
+        }
+        for (change, answer) in changes.iter().zip(&mut answered) {
+            let Change::Admit { .. } = change else { continue };
+            if blocked && waits {
+                continue;
+            }
+            let verdict = apply.change(change)?;
+            blocked = matches!(verdict, Answered::Admit(Err(Refused::NoRoom { .. })));
+            if !blocked {
+                *answer = Some(verdict);
+            }
+        }
+        apply.upkeep()?;
+        if self.ledger.meta != meta_before {
+            self.tables.set_meta(&self.ledger.meta)?;
+        }
+        self.tables.commit()?;
+        Ok((answered, admitted))
+    }
+
+    /// Everything is durable: tell whoever asked, and hand the jobs over.
+    fn publish(&mut self, changes: Vec<Change>, batch: Batch) {
+        let Batch { answered, admitted, effects } = batch;
+        let mut answers: Vec<Box<dyn Answer>> = Vec::new();
+        for verdict in admitted {
+            if let Some(waiting) = self.waiting.pop_front() {
+                let said_of = self.admission_answer(waiting.runs, verdict);
+                answers.push(said(waiting.reply, said_of));
+            }
+        }
+        for (change, answered) in changes.into_iter().zip(answered) {
+            match (change, answered) {
+                (Change::Admit { runs, give_up_at, reply }, None) => {
+                    let since = self.clock.elapsed();
+                    self.waiting.push_back(Waiting { runs, since, give_up_at, reply });
+                }
+                (Change::Admit { runs, reply, .. }, Some(Answered::Admit(verdict))) => {
+                    let said_of = self.admission_answer(runs, verdict);
+                    answers.push(said(reply, said_of));
+                }
+                (change, Some(answered)) => answers.extend(answer(change, answered)),
+                (_, None) => unreachable!("only producers wait"),
+            }
+        }
+        self.meter.set_producers_wait(!self.waiting.is_empty());
+        self.meter.set_backlog(self.ledger.has_backlog());
+        self.tell(Committed {
+            dispatch: effects.dispatch,
+            ended: effects.ended,
+            cancelled: effects.cancelled,
+            answers,
+            next_due: self.ledger.next_due,
+            closed: None,
+        });
+    }
+
+    fn admission_answer(
+        &self,
+        value: Vec<Admit>,
+        verdict: std::result::Result<Vec<Admitted>, Refused>,
+    ) -> std::result::Result<Vec<Admitted>, AdmitError<Vec<Admit>>> {
+        let max_pending = self.rules.admission.max_pending();
+        verdict.map_err(|refused| match refused {
+            Refused::NoRoom { depth } | Refused::Shed { depth } => {
+                let retry_after = self.meter.next_start();
+                AdmitError::Shed { value, depth, max_pending, retry_after }
+            }
+            Refused::TooMany { asked, bound } => AdmitError::TooMany { value, asked, bound },
+            Refused::TooLarge { what, bytes, max } => {
+                AdmitError::TooLarge { value, what, bytes, max }
+            }
+        })
+    }
+
+    /// Nothing of the batch is written, or nobody knows.
+    fn fail(&mut self, changes: Vec<Change>, error: &StorageError) {
+        if !error.is_passing() {
+            self.close(error.clone());
+            self.refuse_all(changes, error, true);
+            return;
+        }
+        let mut answers = Vec::new();
+        for change in changes {
+            if is_internal(&change) {
+                self.retained.push(change);
+            } else {
+                answers.extend(refuse(change, error, false));
+            }
+        }
+        for waiting in self.waiting.drain(..) {
+            let source = error.clone();
+            let error = AdmitError::Storage { value: waiting.runs, source };
+            answers.push(said(waiting.reply, Err(error)));
+        }
+        self.tell(Committed { answers, next_due: self.ledger.next_due, ..Committed::default() });
+        crate::sync::pause(RETRY_AFTER);
+    }
+
+    fn close(&mut self, error: StorageError) {
+        self.poison = Some(error.clone());
+        if let Some(life) = &*self.life.lock() {
+            life.end(false);
+        }
+        self.tell(Committed { closed: Some(error), ..Committed::default() });
+    }
+
+    fn refuse_all(&mut self, changes: Vec<Change>, error: &StorageError, open: bool) -> Turn {
+        if changes.is_empty() && self.waiting.is_empty() {
+            return if open { Turn::Idle } else { Turn::Ended };
+        }
+        let unknown = matches!(error, StorageError::Poisoned { .. });
+        let mut answers: Vec<Box<dyn Answer>> =
+            changes.into_iter().filter_map(|change| refuse(change, error, unknown)).collect();
+        for waiting in self.waiting.drain(..) {
+            let source = error.clone();
+            let error = AdmitError::Storage { value: waiting.runs, source };
+            answers.push(said(waiting.reply, Err(error)));
+        }
+        self.tell(Committed { answers, ..Committed::default() });
+        Turn::Worked
+    }
+
+    fn end(&mut self) {
+        self.close(StorageError::Closed);
+        let last = self.refuse_all(Vec::new(), &StorageError::Closed, false);
+        debug_assert!(matches!(last, Turn::Ended | Turn::Worked), "all is answered");
+    }
+
+    fn tell(&self, committed: Committed) {
+        let nothing = committed.dispatch.is_empty()
+            && committed.ended.is_empty()
+            && committed.cancelled.is_empty()
+            && committed.answers.is_empty()
+            && committed.closed.is_none();
+        if !nothing {
+            // Nobody listens any more only when the engine is gone.
+            let _ = self.committed.send(committed);
+        }
+    }
+}
+
+/// What an engine does of its own accord; it is tried again until it can be written.
+fn is_internal(change: &Change) -> bool {
+    match change {
+        Change::Checkpoint(_) | Change::Unlock(_) | Change::Recover { .. } | Change::Tick => true,
+        Change::Admit { .. }
+        | Change::Register { .. }
+        | Change::Signal { .. }
+        | Change::Cancel { .. }
+        | Change::Retry { .. }
+        | Change::RegisterOwner { .. }
+        | Change::Retain { .. } => false,
+    }
+}
+
+/// Payload bytes that a change writes, about.
+fn size(change: &Change) -> usize {
+    match change {
+        Change::Admit { runs, .. } => runs.iter().map(|run| run.input.len()).sum(),
+        Change::Checkpoint(checkpoint) => checkpoint.job.data.as_ref().map_or(0, |data| data.len()),
+        Change::Signal { payload, .. } => payload.len(),
+        _ => 0,
+    }
+}
+
+fn said<A, E>(to: Reply<A, E>, what: std::result::Result<A, E>) -> Box<dyn Answer>
+where
+    A: Send + std::fmt::Debug + 'static,
+    E: Send + std::fmt::Debug + 'static,
+{
+    Box::new(Said { to, what })
+}
+
+fn answer(change: Change, answered: Answered) -> Option<Box<dyn Answer>> {
+    Some(match (change, answered) {
+        (Change::Checkpoint(checkpoint), Answered::Unit(what)) => said(checkpoint.reply?, what),
+        (Change::Unlock(_) | Change::Tick, Answered::Unit(_)) => return None,
+        (Change::Register { reply, .. }, Answered::Key(what)) => said(reply, what),
+        (Change::Signal { reply, .. }, Answered::Signal(what)) => said(reply, what),
+        (Change::Cancel { reply, .. }, Answered::Flag(what)) => said(reply, what),
+        (Change::Retry { reply, .. }, Answered::Count(what)) => said(reply, what),
+        (Change::RegisterOwner { reply, .. }, Answered::Owner(what)) => said(reply, what),
+        (Change::Recover { reply, .. }, Answered::Recovered(what)) => said(reply, what),
+        (Change::Retain { reply, .. }, Answered::Retained(what)) => said(reply, what),
+        (change, answered) => unreachable!("{answered:?} answers no {change:?}"),
+    })
+}
+
+/// `unknown`: the change may have been written all the same.
+fn refuse(change: Change, error: &StorageError, unknown: bool) -> Option<Box<dyn Answer>> {
+    let why = || match unknown {
+        true => WriteError::Unknown(Unknown(error.clone())),
+        false => WriteError::Storage(error.clone()),
+    };
+    Some(match change {
+        Change::Admit { reply, .. } if unknown => {
+            said(reply, Err(AdmitError::Unknown(Unknown(error.clone()))))
+        }
+        Change::Admit { runs: value, reply, .. } => {
+            said(reply, Err(AdmitError::Storage { value, source: error.clone() }))
+        }
+        Change::Checkpoint(checkpoint) => said(checkpoint.reply?, Err(why())),
+        Change::Unlock(_) | Change::Tick => return None,
+        Change::Register { reply, .. } => said(reply, Err(why())),
+        Change::Signal { reply, .. } => said(reply, Err(why())),
+        Change::Cancel { reply, .. } => said(reply, Err(why())),
+        Change::Retry { reply, .. } => said(reply, Err(why())),
+        Change::RegisterOwner { reply, .. } => said(reply, Err(why())),
+        Change::Recover { reply, .. } => said(reply, Err(why())),
+        Change::Retain { reply, .. } => said(reply, Err(why())),
+    })
+}

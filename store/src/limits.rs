@@ -1,0 +1,46 @@
+//! The bounds of a store (I12), each with its unit and its reason.
+
+use std::time::Duration;
+
+/// Changes in one transaction. Larger batches no longer get faster (measured: flat above 1,000).
+pub const BATCH_CHANGES_MAX: usize = 2_048;
+
+/// Payload bytes in one transaction, so that one giant batch does not stall the rest.
+pub const BATCH_BYTES_MAX: usize = 8 << 20;
+
+/// How long changes are gathered into one transaction.
+pub const BATCH_TIME_MAX: Duration = Duration::from_millis(10);
+
+/// Changes that wait for the writer. A submitter blocks beyond it.
+pub const QUEUE_CHANGES_MAX: usize = 8_192;
+
+/// Bytes of one payload: input, data of a branch, output, event.
+pub const PAYLOAD_BYTES_MAX: usize = 4 << 20;
+
+/// Runs in one `schedule_all`; they are one transaction.
+pub const BULK_RUNS_MAX: usize = 1_000_000;
+
+/// Rows that one clean-up deletes in one transaction.
+pub const SWEEP_ROWS_MAX: u32 = 1_024;
+
+/// Timers that one transaction fires.
+pub const TIMERS_FIRED_MAX: u32 = 512;
+
+/// Jobs that one transaction locks beyond those dispatched directly.
+pub const LOCKED_ROWS_MAX: u32 = 1_024;
+
+/// Every so many picks take the oldest job whatever its priority, so that nothing starves.
+pub const OLDEST_EVERY: u64 = 8;
+
+/// Events kept for one run, consumed ones included (their ids make duplicates no-ops).
+pub const EVENTS_PER_RUN_MAX: u32 = 10_000;
+
+/// Size of the write-ahead log at which it is emptied actively, in bytes.
+pub const WAL_BYTES_MAX: u64 = 64 << 20;
+
+/// Bytes of a dedupe key or an event id.
+pub const KEY_BYTES_MAX: usize = 1_024;
+
+/// Bytes of the state kept in a failed run so that a retry can go on in the middle of a split;
+/// beyond it a retry begins at the split.
+pub const FRONTIER_BYTES_MAX: usize = 4 << 20;

@@ -1,0 +1,544 @@
+//! The backend in memory: the same rows in ordered maps, gone with the process.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use windlass_workflow_model::{
+    ActivationId, BranchId, Definition, Epoch, Fault, FencingToken, OwnerId, Payload, RunId,
+    Timestamp, WorkflowKey,
+};
+
+use crate::backend::{
+    EventRow, Guard, JoinCount, JoinKey, Meta, Reader, Result, RunLimit, Sweep, Tables,
+};
+use crate::record::{BranchRow, ChildRange, HistoryRow, OwnerRow, Rank, State, flags};
+use crate::sync::{Arc, Mutex};
+
+/// All rows, with the indexes that find work.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    meta: Meta,
+    branches: BTreeMap<BranchId, BranchRow>,
+    ready: BTreeSet<(WorkflowKey, Rank, BranchId)>,
+    locked: BTreeSet<(OwnerId, BranchId)>,
+    timers: BTreeSet<(Timestamp, BranchId)>,
+    joins: BTreeMap<JoinKey, JoinCount>,
+    detached: BTreeSet<(RunId, BranchId)>,
+    events: BTreeMap<RunId, Vec<EventRow>>,
+    subscriptions: BTreeSet<(RunId, String, BranchId)>,
+    limits: HashMap<RunId, RunLimit>,
+    held: BTreeSet<(RunId, BranchId)>,
+    sweeps: BTreeMap<i64, Sweep>,
+    run_faults: BTreeMap<(RunId, i64), Fault>,
+    dedupe: HashMap<String, RunId>,
+    history: BTreeMap<RunId, Vec<HistoryRow>>,
+    workflows: BTreeMap<WorkflowKey, Arc<Definition>>,
+    owners: BTreeMap<OwnerId, OwnerRow>,
+}
+
+impl Default for Rows {
+    fn default() -> Self {
+        let meta =
+            Meta { next_id: 1, epoch: Epoch(1), unstarted: 0, shed: 0, retention_cursor: 0 };
+        Self {
+            meta,
+            branches: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            locked: BTreeSet::new(),
+            timers: BTreeSet::new(),
+            joins: BTreeMap::new(),
+            detached: BTreeSet::new(),
+            events: BTreeMap::new(),
+            subscriptions: BTreeSet::new(),
+            limits: HashMap::new(),
+            held: BTreeSet::new(),
+            sweeps: BTreeMap::new(),
+            run_faults: BTreeMap::new(),
+            dedupe: HashMap::new(),
+            history: BTreeMap::new(),
+            workflows: BTreeMap::new(),
+            owners: BTreeMap::new(),
+        }
+    }
+}
+
+impl Rows {
+    fn put(&mut self, row: BranchRow) {
+        self.take(row.id);
+        if row.state == State::Ready && row.owner == OwnerId(0) {
+            self.ready.insert((row.workflow, row.rank, row.id));
+        }
+        if row.owner != OwnerId(0) {
+            self.locked.insert((row.owner, row.id));
+        }
+        if let Some(due) = row.due {
+            self.timers.insert((due, row.id));
+        }
+        self.branches.insert(row.id, row);
+    }
+
+    fn take(&mut self, id: BranchId) -> Option<BranchRow> {
+        let row = self.branches.remove(&id)?;
+        self.ready.remove(&(row.workflow, row.rank, row.id));
+        self.locked.remove(&(row.owner, row.id));
+        if let Some(due) = row.due {
+            self.timers.remove(&(due, row.id));
+        }
+        Some(row)
+    }
+}
+
+/// The writing side. Its changes are seen one by one, not batch by batch: no reader can tell, as
+/// nothing is acknowledged before the end of the batch.
+pub(crate) struct MemoryTables {
+    rows: Arc<Mutex<Rows>>,
+}
+
+impl MemoryTables {
+    pub(crate) fn new(rows: Arc<Mutex<Rows>>) -> Self {
+        Self { rows }
+    }
+}
+
+impl Tables for MemoryTables {
+    fn begin(&mut self) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn rollback(&mut self) {}
+
+    fn tidy(&mut self) {}
+
+    fn meta(&mut self) -> Result<Meta> {
+        Ok(self.rows.lock().meta.clone())
+    }
+
+    fn set_meta(&mut self, meta: &Meta) -> Result<()> {
+        self.rows.lock().meta = meta.clone();
+        Ok(())
+    }
+
+    fn insert(&mut self, row: &BranchRow) -> Result<()> {
+        self.rows.lock().put(row.clone());
+        Ok(())
+    }
+
+    fn branch(&mut self, id: BranchId) -> Result<Option<BranchRow>> {
+        Ok(self.rows.lock().branches.get(&id).cloned())
+    }
+
+    fn update(&mut self, row: &BranchRow, guard: Guard) -> Result<bool> {
+        let mut rows = self.rows.lock();
+        let Some(stored) = rows.branches.get(&row.id) else { return Ok(false) };
+        if let Guard::Lock(key, flags) = guard
+            && (stored.key() != key || stored.flags != flags)
+        {
+            return Ok(false);
+        }
+        let created_at = stored.created_at;
+        rows.put(BranchRow { created_at, ..row.clone() });
+        Ok(true)
+    }
+
+    fn delete(&mut self, first: BranchId, count: u32) -> Result<()> {
+        let mut rows = self.rows.lock();
+        for id in (first.0..).take(count as usize) {
+            rows.take(BranchId(id));
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self, workflow: WorkflowKey, limit: u32) -> Result<Vec<(Rank, BranchId)>> {
+        let rows = self.rows.lock();
+        let all = (workflow, Rank(0), BranchId(0))..=(workflow, Rank(u8::MAX), BranchId(i64::MAX));
+        Ok(rows.ready.range(all).take(limit as usize).map(|(_, rank, id)| (*rank, *id)).collect())
+    }
+
+    fn ready_oldest(&mut self, workflow: WorkflowKey, limit: u32) -> Result<Vec<BranchId>> {
+        let rows = self.rows.lock();
+        let mut oldest: Vec<_> = (0..20)
+            .flat_map(|rank| {
+                let rank = Rank(rank);
+                let all = (workflow, rank, BranchId(0))..=(workflow, rank, BranchId(i64::MAX));
+                rows.ready.range(all).take(limit as usize).map(|(_, _, id)| *id)
+            })
+            .collect();
+        oldest.sort_unstable();
+        oldest.truncate(limit as usize);
+        Ok(oldest)
+    }
+
+    fn lock(&mut self, id: BranchId, owner: OwnerId) -> Result<Option<BranchRow>> {
+        let mut rows = self.rows.lock();
+        let Some(row) = rows.branches.get(&id) else { return Ok(None) };
+        if row.state != State::Ready || row.owner != OwnerId(0) {
+            return Ok(None);
+        }
+        let row = BranchRow { owner, token: FencingToken(row.token.0 + 1), ..row.clone() };
+        rows.put(row.clone());
+        Ok(Some(row))
+    }
+
+    fn locked_by(&mut self, owner: OwnerId, limit: u32) -> Result<Vec<BranchRow>> {
+        let rows = self.rows.lock();
+        let all = (owner, BranchId(0))..=(owner, BranchId(i64::MAX));
+        let ids = rows.locked.range(all).take(limit as usize).map(|(_, id)| id);
+        Ok(ids.filter_map(|id| rows.branches.get(id).cloned()).collect())
+    }
+
+    fn due(&mut self, now: Timestamp, limit: u32) -> Result<Vec<BranchId>> {
+        let rows = self.rows.lock();
+        let due = rows.timers.range(..=(now, BranchId(i64::MAX)));
+        Ok(due.take(limit as usize).map(|(_, id)| *id).collect())
+    }
+
+    fn next_due(&mut self) -> Result<Option<Timestamp>> {
+        Ok(self.rows.lock().timers.first().map(|(due, _)| *due))
+    }
+
+    fn unstarted(&mut self, from: BranchId, limit: u32) -> Result<Vec<BranchRow>> {
+        let rows = self.rows.lock();
+        let waits = |row: &&BranchRow| {
+            row.flags & flags::UNSTARTED != 0 && matches!(row.state, State::Ready | State::Timer)
+        };
+        Ok(rows.branches.range(from..).map(|(_, row)| row).filter(waits).take(limit as usize).cloned().collect())
+    }
+
+    fn runs_from(&mut self, from: i64, limit: u32) -> Result<Vec<(RunId, Option<Timestamp>)>> {
+        let rows = self.rows.lock();
+        let runs = rows.branches.range(BranchId(from)..).map(|(_, row)| row);
+        let roots = runs.filter(|row| row.parent.is_none()).take(limit as usize);
+        Ok(roots.map(|row| (row.run, row.ended_at)).collect())
+    }
+
+    fn join(&mut self, key: JoinKey) -> Result<Option<JoinCount>> {
+        Ok(self.rows.lock().joins.get(&key).copied())
+    }
+
+    fn set_join(&mut self, key: JoinKey, count: JoinCount) -> Result<()> {
+        self.rows.lock().joins.insert(key, count);
+        Ok(())
+    }
+
+    fn delete_join(&mut self, key: JoinKey) -> Result<()> {
+        self.rows.lock().joins.remove(&key);
+        Ok(())
+    }
+
+    fn delete_joins(&mut self, run: RunId) -> Result<()> {
+        let mut rows = self.rows.lock();
+        let key = |run| JoinKey { run, node: i64::MIN, scope: ActivationId(0), round: i64::MIN };
+        let mut later = rows.joins.split_off(&key(run));
+        let mut rest = later.split_off(&key(RunId(run.0 + 1)));
+        rows.joins.append(&mut rest);
+        Ok(())
+    }
+
+    fn add_detached(&mut self, run: RunId, branch: BranchId) -> Result<()> {
+        self.rows.lock().detached.insert((run, branch));
+        Ok(())
+    }
+
+    fn remove_detached(&mut self, run: RunId, branch: BranchId) -> Result<()> {
+        self.rows.lock().detached.remove(&(run, branch));
+        Ok(())
+    }
+
+    fn detached(&mut self, run: RunId) -> Result<Vec<BranchId>> {
+        Ok(self.rows.lock().detached_of(run))
+    }
+
+    fn event(&mut self, run: RunId, name: &str, id: &str) -> Result<Option<EventRow>> {
+        let rows = self.rows.lock();
+        let events = rows.events.get(&run).into_iter().flatten();
+        Ok(events.cloned().find(|event| event.name == name && event.id == id))
+    }
+
+    fn insert_event(&mut self, event: &EventRow) -> Result<()> {
+        self.rows.lock().events.entry(event.run).or_default().push(event.clone());
+        Ok(())
+    }
+
+    fn count_events(&mut self, run: RunId) -> Result<u32> {
+        let rows = self.rows.lock();
+        Ok(rows.events.get(&run).map_or(0, |events| u32::try_from(events.len()).unwrap_or(u32::MAX)))
+    }
+
+    fn next_event(&mut self, run: RunId, name: &str) -> Result<Option<EventRow>> {
+        let rows = self.rows.lock();
+        let events = rows.events.get(&run).into_iter().flatten();
+        let open = events.filter(|event| event.name == name && !event.consumed);
+        Ok(open.min_by_key(|event| event.seq).cloned())
+    }
+
+    fn consume_event(&mut self, event: &EventRow) -> Result<()> {
+        let mut rows = self.rows.lock();
+        for stored in rows.events.get_mut(&event.run).into_iter().flatten() {
+            stored.consumed |= stored.seq == event.seq;
+        }
+        Ok(())
+    }
+
+    fn subscribe(&mut self, run: RunId, name: &str, branch: BranchId) -> Result<()> {
+        self.rows.lock().subscriptions.insert((run, name.to_owned(), branch));
+        Ok(())
+    }
+
+    fn subscriber(&mut self, run: RunId, name: &str) -> Result<Option<BranchId>> {
+        let rows = self.rows.lock();
+        let from = (run, name.to_owned(), BranchId(0));
+        let first = rows.subscriptions.range(from..).next();
+        Ok(first.filter(|(of, event, _)| *of == run && event == name).map(|(_, _, branch)| *branch))
+    }
+
+    fn unsubscribe(&mut self, run: RunId, name: &str, branch: BranchId) -> Result<()> {
+        self.rows.lock().subscriptions.remove(&(run, name.to_owned(), branch));
+        Ok(())
+    }
+
+    fn delete_events(&mut self, run: RunId) -> Result<()> {
+        let mut rows = self.rows.lock();
+        rows.events.remove(&run);
+        rows.subscriptions.retain(|(of, _, _)| *of != run);
+        Ok(())
+    }
+
+    fn limit(&mut self, run: RunId) -> Result<Option<RunLimit>> {
+        Ok(self.rows.lock().limits.get(&run).copied())
+    }
+
+    fn set_limit(&mut self, run: RunId, limit: RunLimit) -> Result<()> {
+        self.rows.lock().limits.insert(run, limit);
+        Ok(())
+    }
+
+    fn delete_limit(&mut self, run: RunId) -> Result<()> {
+        let mut rows = self.rows.lock();
+        rows.limits.remove(&run);
+        let held: Vec<_> = rows
+            .held
+            .range((run, BranchId(0))..=(run, BranchId(i64::MAX)))
+            .copied()
+            .collect();
+        for key in held {
+            rows.held.remove(&key);
+        }
+        Ok(())
+    }
+
+    fn hold(&mut self, run: RunId, branch: BranchId) -> Result<()> {
+        self.rows.lock().held.insert((run, branch));
+        Ok(())
+    }
+
+    fn first_held(&mut self, run: RunId) -> Result<Option<BranchId>> {
+        let rows = self.rows.lock();
+        let mut of_run = rows.held.range((run, BranchId(0))..=(run, BranchId(i64::MAX)));
+        Ok(of_run.next().map(|(_, branch)| *branch))
+    }
+
+    fn unhold(&mut self, run: RunId, branch: BranchId) -> Result<()> {
+        self.rows.lock().held.remove(&(run, branch));
+        Ok(())
+    }
+
+    fn add_sweep(&mut self, sweep: &Sweep) -> Result<()> {
+        self.rows.lock().sweeps.insert(sweep.id, *sweep);
+        Ok(())
+    }
+
+    fn set_sweep(&mut self, sweep: &Sweep) -> Result<()> {
+        self.add_sweep(sweep)
+    }
+
+    fn delete_sweep(&mut self, id: i64) -> Result<()> {
+        self.rows.lock().sweeps.remove(&id);
+        Ok(())
+    }
+
+    fn first_sweep(&mut self) -> Result<Option<Sweep>> {
+        Ok(self.rows.lock().sweeps.first_key_value().map(|(_, sweep)| *sweep))
+    }
+
+    fn has_sweep(&mut self, run: RunId) -> Result<bool> {
+        Ok(self.rows.lock().sweeps.values().any(|sweep| sweep.run == run))
+    }
+
+    fn add_run_fault(&mut self, run: RunId, seq: i64, fault: &Fault) -> Result<()> {
+        self.rows.lock().run_faults.insert((run, seq), fault.clone());
+        Ok(())
+    }
+
+    fn run_faults(&mut self, run: RunId) -> Result<Vec<Fault>> {
+        Ok(self.rows.lock().faults_of(run))
+    }
+
+    fn delete_run_faults(&mut self, run: RunId) -> Result<()> {
+        self.rows.lock().run_faults.retain(|(of, _), _| *of != run);
+        Ok(())
+    }
+
+    fn dedupe(&mut self, key: &str) -> Result<Option<RunId>> {
+        Ok(self.rows.lock().dedupe.get(key).copied())
+    }
+
+    fn set_dedupe(&mut self, key: &str, run: RunId) -> Result<()> {
+        self.rows.lock().dedupe.insert(key.to_owned(), run);
+        Ok(())
+    }
+
+    fn delete_dedupe(&mut self, key: &str) -> Result<()> {
+        self.rows.lock().dedupe.remove(key);
+        Ok(())
+    }
+
+    fn insert_history(&mut self, row: &HistoryRow) -> Result<()> {
+        self.rows.lock().history.entry(row.run).or_default().push(row.clone());
+        Ok(())
+    }
+
+    fn delete_history(&mut self, run: RunId, limit: u32) -> Result<u32> {
+        let mut rows = self.rows.lock();
+        let Some(of_run) = rows.history.get_mut(&run) else { return Ok(0) };
+        let gone = of_run.len().min(limit as usize);
+        of_run.drain(..gone);
+        if of_run.is_empty() {
+            rows.history.remove(&run);
+        }
+        Ok(u32::try_from(gone).unwrap_or(u32::MAX))
+    }
+
+    fn workflow(&mut self, name: &str, version: &str) -> Result<Option<(WorkflowKey, u64)>> {
+        let rows = self.rows.lock();
+        let named = |w: &Arc<Definition>| w.name() == name && w.version() == version;
+        let found = rows.workflows.iter().find(|(_, workflow)| named(workflow));
+        Ok(found.map(|(key, workflow)| (*key, workflow.fingerprint())))
+    }
+
+    fn insert_workflow(&mut self, key: WorkflowKey, definition: &Definition) -> Result<()> {
+        self.rows.lock().workflows.insert(key, Arc::new(definition.clone()));
+        Ok(())
+    }
+
+    fn insert_owner(&mut self, owner: &OwnerRow) -> Result<()> {
+        self.rows.lock().owners.insert(owner.id, owner.clone());
+        Ok(())
+    }
+
+    fn delete_owner(&mut self, owner: OwnerId) -> Result<()> {
+        self.rows.lock().owners.remove(&owner);
+        Ok(())
+    }
+}
+
+impl Rows {
+    fn detached_of(&self, run: RunId) -> Vec<BranchId> {
+        let of_run = self.detached.range((run, BranchId(0))..=(run, BranchId(i64::MAX)));
+        of_run.map(|(_, branch)| *branch).collect()
+    }
+
+    fn faults_of(&self, run: RunId) -> Vec<Fault> {
+        let of_run = self.run_faults.range((run, i64::MIN)..=(run, i64::MAX));
+        of_run.map(|(_, fault)| fault.clone()).collect()
+    }
+}
+
+/// The reading side.
+#[derive(Debug)]
+pub(crate) struct MemoryReader {
+    rows: Arc<Mutex<Rows>>,
+}
+
+impl MemoryReader {
+    pub(crate) fn new(rows: Arc<Mutex<Rows>>) -> Self {
+        Self { rows }
+    }
+}
+
+impl Reader for MemoryReader {
+    fn branch(&mut self, id: BranchId) -> Result<Option<BranchRow>> {
+        Ok(self.rows.lock().branches.get(&id).cloned())
+    }
+
+    fn range(&mut self, range: ChildRange, from: u32, limit: u32) -> Result<Vec<BranchRow>> {
+        let rows = self.rows.lock();
+        let first = range.first.0;
+        let all = BranchId(first + i64::from(from))..BranchId(first + i64::from(range.count));
+        Ok(rows.branches.range(all).take(limit as usize).map(|(_, row)| row.clone()).collect())
+    }
+
+    fn detached(&mut self, run: RunId) -> Result<Vec<BranchId>> {
+        Ok(self.rows.lock().detached_of(run))
+    }
+
+    fn runs(&mut self, before: Option<RunId>, limit: u32) -> Result<Vec<BranchRow>> {
+        let rows = self.rows.lock();
+        let before = before.map_or(BranchId(i64::MAX), RunId::root);
+        let roots = rows.branches.range(..before).rev().map(|(_, row)| row);
+        Ok(roots.filter(|row| row.parent.is_none()).take(limit as usize).cloned().collect())
+    }
+
+    fn unfinished(&mut self, limit: u32) -> Result<Vec<BranchRow>> {
+        let rows = self.rows.lock();
+        let open = |row: &&BranchRow| row.parent.is_none() && row.ended_at.is_none();
+        Ok(rows.branches.values().rev().filter(open).take(limit as usize).cloned().collect())
+    }
+
+    fn history(&mut self, run: RunId) -> Result<Vec<HistoryRow>> {
+        let mut history = self.rows.lock().history.get(&run).cloned().unwrap_or_default();
+        history.sort_by_key(|row| (row.ended_at, row.branch, row.token, row.ordinal));
+        Ok(history)
+    }
+
+    fn event(&mut self, run: RunId, seq: i64) -> Result<Option<(Payload, bool)>> {
+        let rows = self.rows.lock();
+        let mut events = rows.events.get(&run).into_iter().flatten();
+        Ok(events.find(|event| event.seq == seq).map(|e| (e.payload.clone(), e.is_fault)))
+    }
+
+    fn run_faults(&mut self, run: RunId) -> Result<Vec<Fault>> {
+        Ok(self.rows.lock().faults_of(run))
+    }
+
+    fn definition(&mut self, workflow: WorkflowKey) -> Result<Option<Arc<Definition>>> {
+        Ok(self.rows.lock().workflows.get(&workflow).cloned())
+    }
+
+    fn owners(&mut self) -> Result<Vec<OwnerRow>> {
+        Ok(self.rows.lock().owners.values().cloned().collect())
+    }
+
+    fn data_version(&mut self) -> Result<i64> {
+        Ok(0)
+    }
+
+    fn admission(&mut self) -> Result<(u64, u64)> {
+        let meta = &self.rows.lock().meta;
+        let positive = |number: i64| u64::try_from(number).unwrap_or(0);
+        Ok((positive(meta.unstarted), positive(meta.shed)))
+    }
+
+    fn leftovers(&mut self) -> Result<Vec<(&'static str, u64)>> {
+        let rows = self.rows.lock();
+        let unfinished = |row: &&BranchRow| {
+            !(row.parent.is_none() && row.state.is_end())
+                || row.owner != OwnerId(0)
+                || row.due.is_some()
+        };
+        Ok(vec![
+            ("branches", rows.branches.values().filter(unfinished).count() as u64),
+            ("joins", rows.joins.len() as u64),
+            ("detached", rows.detached.len() as u64),
+            ("events", rows.events.len() as u64),
+            ("subscriptions", rows.subscriptions.len() as u64),
+            ("limits", rows.limits.len() as u64),
+            ("held", rows.held.len() as u64),
+            ("sweeps", rows.sweeps.len() as u64),
+            ("run_faults", rows.run_faults.len() as u64),
+            ("unstarted", u64::try_from(rows.meta.unstarted).unwrap_or(u64::MAX)),
+        ])
+    }
+}

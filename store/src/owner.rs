@@ -1,0 +1,273 @@
+//! Owner files: how one engine proves to others that it lives, by a lock that the kernel drops when
+//! it dies.
+//!
+//! No clock and no lease: whoever can take the lock of another owner's file knows that it is dead.
+//! Only an obtained lock proves that; a missing file or a refusal proves nothing. Each Runner also
+//! writes down which job it is in, so that after a crash the right one is blamed.
+//! Why: ADRs/0004-owner-files-instead-of-leases.md.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use windlass_workflow_model::{BranchId, FencingToken};
+
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
+
+/// Bytes of the header and of each slot.
+const SLOT: usize = 64;
+/// Where in the header it says whether the owner waits to write.
+const WAITING: u64 = 8;
+const MAGIC: u64 = 0x3152_4e57_4f4c_4457; // "WDLOWNR1"
+
+/// A job that a Runner is in, by its owner's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// The job's branch.
+    pub branch: BranchId,
+    /// The token of its lock.
+    pub token: FencingToken,
+}
+
+/// What a look at another owner's file shows.
+#[derive(Debug)]
+pub enum Proof {
+    /// Somebody holds its lock.
+    Alive,
+    /// Its lock was free; we hold it now, so nobody else recovers it meanwhile.
+    Dead(DeadOwner),
+    /// The file is missing or cannot be opened: nothing is proven.
+    Unknown,
+}
+
+/// A dead owner's file, locked by us until it is dropped.
+#[derive(Debug)]
+pub struct DeadOwner {
+    file: File,
+    path: PathBuf,
+}
+
+impl DeadOwner {
+    /// The jobs its Runners were in.
+    pub fn running(&self) -> Vec<Running> {
+        read_slots(&self.file)
+    }
+
+    /// Removes the file; after everything of its owner is freed.
+    pub fn remove(self) {
+        // One that stays is looked at again and removed then.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// The folder of all owner files of one database.
+#[derive(Clone, Debug)]
+pub struct OwnerFiles {
+    folder: PathBuf,
+}
+
+impl OwnerFiles {
+    /// The folder beside `database`, which must be a canonical path; `nonce` tells databases apart
+    /// that had the same path one after the other.
+    pub fn beside(database: &Path, nonce: &str) -> Self {
+        let mut folder = database.as_os_str().to_owned();
+        folder.push(".owners");
+        Self { folder: PathBuf::from(folder).join(nonce) }
+    }
+
+    /// Makes and locks a file of our own.
+    ///
+    /// # Errors
+    /// When the folder or the file cannot be made.
+    pub fn claim(&self) -> io::Result<OwnerLife> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        loop {
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("{}-{count}-{:08x}", std::process::id(), boot_id() >> 32);
+            let path = self.folder.join(&name);
+            let made =
+                OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
+            let file = match made {
+                // Left behind by a process of the same number: look whether it is dead.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                made => made?,
+            };
+            flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+            // Between making and locking it somebody may have taken it for dead and removed it.
+            let same = fs::metadata(&path).is_ok_and(|named| {
+                file.metadata().is_ok_and(|ours| ours.ino() == named.ino())
+            });
+            if same {
+                file.write_all_at(&MAGIC.to_le_bytes(), 0)?;
+                return Ok(OwnerLife(Arc::new(Life { file: Mutex::new(Some(file)), path, name })));
+            }
+        }
+    }
+
+    /// Looks whether the owner of the file `name` lives.
+    pub fn probe(&self, name: &str) -> Proof {
+        if name.contains('/') {
+            return Proof::Unknown;
+        }
+        let path = self.folder.join(name);
+        let Ok(file) = OpenOptions::new().read(true).write(true).open(&path) else {
+            return Proof::Unknown;
+        };
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Proof::Dead(DeadOwner { file, path }),
+            Err(_) => Proof::Alive,
+        }
+    }
+
+    /// The jobs that the Runners of the owner of file `name` are in, as it says itself.
+    pub fn running(&self, name: &str) -> Vec<Running> {
+        File::open(self.folder.join(name)).map(|file| read_slots(&file)).unwrap_or_default()
+    }
+
+    /// Whether the owner of file `name` says that it waits to write.
+    pub fn waits(&self, name: &str) -> bool {
+        let mut flag = [0; 8];
+        File::open(self.folder.join(name))
+            .and_then(|file| file.read_exact_at(&mut flag, WAITING))
+            .is_ok_and(|()| flag != [0; 8])
+    }
+
+    /// The names of all files that are there.
+    pub fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
+}
+
+/// Our own file, locked as long as we live. Shared by the Runners and the writer.
+#[derive(Clone, Debug)]
+pub struct OwnerLife(Arc<Life>);
+
+#[derive(Debug)]
+struct Life {
+    /// `None` once it is over. The lock goes with the descriptor, which no child inherits.
+    file: Mutex<Option<File>>,
+    path: PathBuf,
+    name: String,
+}
+
+impl OwnerLife {
+    /// The file's name.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Writes down that the Runner on `slot` begins a job. Not synced: it has to survive the
+    /// process, not the machine.
+    pub fn begin(&self, slot: usize, job: Running) {
+        let mut bytes = [0; SLOT];
+        let words = [job.branch.0.cast_unsigned(), job.token.0.cast_unsigned(), boot_id()];
+        let check = checksum(&words);
+        for (place, word) in bytes.chunks_exact_mut(8).zip(words.into_iter().chain([check])) {
+            place.copy_from_slice(&word.to_le_bytes());
+        }
+        self.write(slot, &bytes);
+    }
+
+    /// Writes down that the Runner on `slot` is idle.
+    pub fn idle(&self, slot: usize) {
+        self.write(slot, &[0; SLOT]);
+    }
+
+    fn write(&self, slot: usize, bytes: &[u8]) {
+        if let Some(file) = &*self.0.file.lock() {
+            // A slot that cannot be written only means that a crash blames nobody.
+            let _ = file.write_all_at(bytes, ((slot + 1) * SLOT) as u64);
+        }
+    }
+
+    pub(crate) fn say_waiting(&self, waits: bool) {
+        if let Some(file) = &*self.0.file.lock() {
+            let _ = file.write_all_at(&u64::from(waits).to_le_bytes(), WAITING);
+        }
+    }
+
+    /// Ends it: from now on others may free our jobs. The file goes too if `remove`.
+    pub fn end(&self, remove: bool) {
+        let file = self.0.file.lock().take();
+        if file.is_some() && remove {
+            let _ = fs::remove_file(&self.0.path);
+        }
+    }
+}
+
+fn read_slots(file: &File) -> Vec<Running> {
+    let length = file.metadata().map_or(0, |meta| meta.len());
+    let slots = usize::try_from(length).unwrap_or(0).div_ceil(SLOT).saturating_sub(1);
+    let word = |bytes: &[u8; SLOT], index: usize| {
+        let mut word = [0; 8];
+        word.copy_from_slice(&bytes[index * 8..index * 8 + 8]);
+        u64::from_le_bytes(word)
+    };
+    (1..=slots)
+        .filter_map(|slot| {
+            let mut bytes = [0; SLOT];
+            file.read_exact_at(&mut bytes, (slot * SLOT) as u64).ok()?;
+            let words = [word(&bytes, 0), word(&bytes, 1), word(&bytes, 2)];
+            (words[2] == boot_id() && word(&bytes, 3) == checksum(&words)).then(|| Running {
+                branch: BranchId(words[0].cast_signed()),
+                token: FencingToken(words[1].cast_signed()),
+            })
+        })
+        .collect()
+}
+
+fn checksum(words: &[u64; 3]) -> u64 {
+    words.iter().fold(MAGIC, |sum, word| (sum ^ word).wrapping_mul(0x0100_0000_01b3).rotate_left(23))
+}
+
+/// Tells this boot of the machine from others: what ran before it does not run now.
+fn boot_id() -> u64 {
+    static ID: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
+    *ID.get_or_init(|| {
+        let text = fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        text.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        }) | 1
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_obtained_lock_proves_death_and_its_slots_say_what_ran() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = OwnerFiles::beside(&folder.path().join("w.db"), "n");
+        let life = files.claim().unwrap();
+        let job = Running { branch: BranchId(7), token: FencingToken(3) };
+        life.begin(2, job);
+        assert!(matches!(files.probe(life.name()), Proof::Alive));
+        assert_eq!(files.running(life.name()), [job]);
+        assert!(matches!(files.probe("nobody"), Proof::Unknown));
+        life.end(false);
+        let Proof::Dead(dead) = files.probe(life.name()) else { panic!("its lock is free") };
+        assert_eq!(dead.running(), [job]);
+        assert!(matches!(files.probe(life.name()), Proof::Alive), "one recovers, the rest wait");
+        dead.remove();
+        assert!(files.names().is_empty());
+    }
+
+    #[test]
+    fn an_idle_slot_and_a_damaged_one_blame_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = OwnerFiles::beside(&folder.path().join("w.db"), "n");
+        let life = files.claim().unwrap();
+        life.begin(0, Running { branch: BranchId(1), token: FencingToken(1) });
+        life.idle(0);
+        life.begin(1, Running { branch: BranchId(2), token: FencingToken(1) });
+        let path = folder.path().join("w.db.owners/n").join(life.name());
+        let file = OpenOptions::new().write(true).open(path).unwrap();
+        file.write_all_at(&[9], (2 * SLOT) as u64).unwrap();
+        assert!(files.running(life.name()).is_empty());
+    }
+}

@@ -1,0 +1,335 @@
+//! The rows: what a branch, an attempt and an owner look like when written down.
+
+use serde::{Deserialize, Serialize};
+use windlass_workflow_model::{
+    ActivationId, BranchId, Epoch, Fault, FencingToken, NodeId, OwnerId, Payload,
+    Position, RunId, StepStatus, Timestamp, WorkflowKey,
+};
+
+use crate::meter::Ticket;
+use crate::sync::Arc;
+
+/// Where a branch stands. The first branch of a run also carries the end of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum State {
+    /// A job: in the outbox if no owner has locked it, else on a channel or running.
+    Ready = 0,
+    /// Would be ready, but its split or run is at its `max_parallelism`.
+    Held = 1,
+    /// Waits for a time: a later start, a timer, a retry.
+    Timer = 2,
+    /// Waits for an event.
+    Event = 3,
+    /// Waits at a join for its own branches.
+    Joining = 4,
+    /// Came to its join, or failed on the way there; keeps what it brings.
+    Arrived = 5,
+    /// Waits for an operator.
+    Parked = 6,
+    /// Came to its end, but detached branches or clean-ups of the run are still open.
+    Ending = 7,
+    /// The run ended well.
+    Succeeded = 8,
+    /// The run ended with errors.
+    Failed = 9,
+    /// The run was withdrawn.
+    Cancelled = 10,
+}
+
+impl State {
+    const ALL: [Self; 11] = [
+        Self::Ready,
+        Self::Held,
+        Self::Timer,
+        Self::Event,
+        Self::Joining,
+        Self::Arrived,
+        Self::Parked,
+        Self::Ending,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// Whether the run has ended.
+    pub fn is_end(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+
+    pub(crate) fn from_number(number: i64) -> Option<Self> {
+        Self::ALL.get(usize::try_from(number).ok()?).copied()
+    }
+
+    pub(crate) fn number(self) -> i64 {
+        self as i64
+    }
+}
+
+/// How urgent a run is: 0 (last) to 9 (first), 4 by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Priority(u8);
+
+impl Priority {
+    /// The most urgent.
+    pub const MAX: Self = Self(9);
+
+    /// Takes 0 to 9; `None` for more.
+    pub fn new(priority: u8) -> Option<Self> {
+        (priority <= Self::MAX.0).then_some(Self(priority))
+    }
+
+    /// 0 to 9.
+    pub fn get(self) -> u8 {
+        self.0
+    }
+}
+
+impl Default for Priority {
+    fn default() -> Self {
+        Self(4)
+    }
+}
+
+/// The order of ready jobs, smallest first: by priority, and under it what continues a run before
+/// what begins one. Age (the branch id) decides the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rank(pub(crate) u8);
+
+impl Rank {
+    pub(crate) fn new(priority: Priority, unstarted: bool) -> Self {
+        Self((Priority::MAX.0 - priority.0) * 2 + u8::from(unstarted))
+    }
+
+    pub(crate) fn priority(self) -> Priority {
+        Priority(Priority::MAX.0 - self.0 / 2)
+    }
+
+    /// The same priority, as work in progress.
+    pub(crate) fn started(self) -> Self {
+        Self(self.0 & !1)
+    }
+}
+
+/// Bits of [`BranchRow::flags`].
+pub(crate) mod flags {
+    /// A run from outside whose first job has not started; counted by admission.
+    pub(crate) const UNSTARTED: u8 = 1;
+    /// The run has stored events.
+    pub(crate) const EVENTS: u8 = 2;
+    /// The run has a row in the table of parallelism.
+    pub(crate) const LIMITED: u8 = 4;
+    /// The run has, or had, branches or detached branches: its end looks for leftovers.
+    pub(crate) const BRANCHED: u8 = 8;
+}
+
+/// A branch, as it is stored.
+#[derive(Clone, Debug)]
+pub struct BranchRow {
+    /// Its id; equal to the run's for the first branch.
+    pub id: BranchId,
+    /// Its run.
+    pub run: RunId,
+    /// The branch that split, `None` for the first branch of a run.
+    pub parent: Option<BranchId>,
+    /// The run's workflow.
+    pub workflow: WorkflowKey,
+    /// The epoch in which the run was admitted.
+    pub epoch: Epoch,
+    /// Where in the workflow it stands.
+    pub position: Position,
+    /// The activation of that node.
+    pub activation: ActivationId,
+    /// What it does there.
+    pub state: State,
+    /// Its place among ready jobs.
+    pub(crate) rank: Rank,
+    /// Bits that spare look-ups.
+    pub(crate) flags: u8,
+    /// Who has locked it; 0 is nobody.
+    pub owner: OwnerId,
+    /// Grows with every lock and never resets.
+    pub token: FencingToken,
+    /// The attempt that is next or running, from 1.
+    pub attempt: u32,
+    /// Crashes of its engine while it ran alone.
+    pub crashes: u32,
+    /// Crashes in a row during which it ran beside others.
+    pub suspect: u32,
+    /// When its timer is due.
+    pub due: Option<Timestamp>,
+    /// Its data; `None` is a copy of its parent's.
+    pub data: Option<Payload>,
+    /// What only some branches carry.
+    pub record: Record,
+    /// When the run was admitted.
+    pub created_at: Timestamp,
+    /// When its first attempt began.
+    pub started_at: Option<Timestamp>,
+    /// When the run ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+impl BranchRow {
+    /// Its urgency.
+    pub fn priority(&self) -> Priority {
+        self.rank.priority()
+    }
+
+    /// Whether it is the first branch of an admitted run that has not begun.
+    pub fn is_unstarted(&self) -> bool {
+        self.flags & flags::UNSTARTED != 0
+    }
+
+    /// What is needed to write under its lock.
+    pub fn key(&self) -> JobKey {
+        JobKey { branch: self.id, owner: self.owner, token: self.token }
+    }
+}
+
+/// The right to write one branch: valid while the stored owner and token are these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct JobKey {
+    /// The branch.
+    pub branch: BranchId,
+    /// Who holds the lock.
+    pub owner: OwnerId,
+    /// The token that came with it.
+    pub token: FencingToken,
+}
+
+/// What only some branches carry. Empty by default, and then not written at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The split it belongs to.
+    pub membership: Option<Membership>,
+    /// The branches it waits for, or has just been joined by.
+    pub children: Option<ChildRange>,
+    /// The stored event that woke it.
+    pub event: Option<i64>,
+    /// Why it failed.
+    pub fault: Option<Fault>,
+    /// Why it is parked or cancelled.
+    pub reason: Option<String>,
+    /// Where a retry of the failed run begins.
+    pub retry_at: Option<(NodeId, ActivationId)>,
+    /// The branches of a failed split, so that a retry goes on where they stood.
+    pub frontier: Option<Vec<u8>>,
+    /// How many jobs of the run may be ready at once.
+    pub max_parallelism: Option<u32>,
+    /// What came with the run from outside.
+    pub attributes: Option<RunAttributes>,
+}
+
+/// What a caller stores with a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunAttributes {
+    /// The key under which the same run is found again.
+    pub dedupe_key: Option<String>,
+    /// Text of the caller's own, such as how to resume.
+    pub note: Option<String>,
+}
+
+/// A branch's place in its split.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Membership {
+    /// The split's activation.
+    pub scope: ActivationId,
+    /// Where it meets its siblings; `None` when no join waits for it.
+    pub join: Option<NodeId>,
+    /// Its place in branch order, from 0.
+    pub index: u32,
+    /// How many branches the split has.
+    pub of: u32,
+    /// How many of them may be on their way at once; 0 is no limit.
+    pub max_parallelism: u32,
+    /// Its name.
+    pub name: String,
+}
+
+/// The branches of one split: neighbours by id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChildRange {
+    /// The id of the branch with index 0.
+    pub first: BranchId,
+    /// How many.
+    pub count: u32,
+    /// The split's activation.
+    pub scope: ActivationId,
+}
+
+/// A job that its owner has locked: what travels on the channel.
+#[derive(Clone, Debug)]
+pub struct LockedJob {
+    /// The branch as it was when it was locked, with its data.
+    pub row: BranchRow,
+    /// Must be taken from it before the job may start.
+    pub ticket: Arc<Ticket>,
+}
+
+impl LockedJob {
+    /// Whether it may run only while nothing else does: it ran during two crashes in a row.
+    pub fn is_alone(&self) -> bool {
+        self.row.suspect >= 2 || self.row.crashes > 0
+    }
+
+    /// The same in every attempt of the same activation, and in no other database.
+    pub fn idempotency_key(&self, activation: ActivationId) -> String {
+        format!("{}-{}-{activation}", self.row.epoch, self.row.run)
+    }
+}
+
+/// One attempt that has ended, or a step that was passed by.
+#[derive(Clone, Debug)]
+pub struct HistoryRow {
+    /// The run.
+    pub run: RunId,
+    /// The branch.
+    pub branch: BranchId,
+    /// The token of the attempt's lock.
+    pub token: FencingToken,
+    /// Tells apart what one checkpoint wrote.
+    pub ordinal: u32,
+    /// The step.
+    pub node: NodeId,
+    /// Its activation.
+    pub activation: ActivationId,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// How it ended.
+    pub status: StepStatus,
+    /// When it began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// The branch's name, if it is one of a split.
+    pub branch_name: Option<String>,
+    /// The rest.
+    pub detail: HistoryDetail,
+}
+
+/// What only some attempts leave behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryDetail {
+    /// Why it failed.
+    pub fault: Option<Fault>,
+    /// Why it was passed by.
+    pub reason: Option<String>,
+    /// What it gave, as JSON.
+    pub output: Option<Vec<u8>>,
+}
+
+/// An engine that works, or worked, on the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnerRow {
+    /// Its id.
+    pub id: OwnerId,
+    /// When it opened the store.
+    pub started_at: Timestamp,
+    /// Its process.
+    pub pid: u32,
+    /// Its machine.
+    pub host: String,
+    /// The name of its owner file.
+    pub file: String,
+}

@@ -1,0 +1,156 @@
+//! Reads on a connection of their own, which cannot write.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, params};
+use windlass_workflow_model::{
+    BranchId, Definition, Fault, OwnerId, Payload, RunId, Timestamp, WorkflowKey,
+};
+
+use super::rows::{self, BRANCH_COLUMNS, HISTORY_COLUMNS, column, first, query, storage};
+use crate::backend::{Reader, Result};
+use crate::codec;
+use crate::record::{BranchRow, ChildRange, HistoryRow, OwnerRow};
+use crate::sync::Arc;
+
+/// How long a read waits while the log is being reset.
+const BUSY: std::time::Duration = std::time::Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(crate) struct SqliteReader {
+    db: Connection,
+    definitions: HashMap<WorkflowKey, Arc<Definition>>,
+}
+
+impl SqliteReader {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(path, flags).map_err(storage)?;
+        db.busy_timeout(BUSY).map_err(storage)?;
+        db.pragma_update(None, "query_only", true).map_err(storage)?;
+        db.set_prepared_statement_cache_capacity(32);
+        Ok(Self { db, definitions: HashMap::new() })
+    }
+
+    fn count(&self, sql: &str) -> Result<u64> {
+        Ok(first(&self.db, sql, &[], |row| column::<i64>(row, 0))?
+            .map_or(0, |count| u64::try_from(count).unwrap_or(0)))
+    }
+}
+
+impl Reader for SqliteReader {
+    fn branch(&mut self, id: BranchId) -> Result<Option<BranchRow>> {
+        let sql = format!("SELECT {BRANCH_COLUMNS} FROM branches WHERE id = ?1");
+        first(&self.db, &sql, params![id.0], rows::branch)
+    }
+
+    fn range(&mut self, range: ChildRange, from: u32, limit: u32) -> Result<Vec<BranchRow>> {
+        let sql = format!(
+            "SELECT {BRANCH_COLUMNS} FROM branches WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT ?3"
+        );
+        let first = range.first.0;
+        let params = params![first + i64::from(from), first + i64::from(range.count), limit];
+        query(&self.db, &sql, params, rows::branch)
+    }
+
+    fn detached(&mut self, run: RunId) -> Result<Vec<BranchId>> {
+        let sql = "SELECT branch FROM detached WHERE run = ?1 ORDER BY branch";
+        query(&self.db, sql, params![run.0], |row| Ok(BranchId(column(row, 0)?)))
+    }
+
+    fn runs(&mut self, before: Option<RunId>, limit: u32) -> Result<Vec<BranchRow>> {
+        let before = before.map_or(i64::MAX, |run| run.0);
+        let sql = format!(
+            "SELECT {BRANCH_COLUMNS} FROM branches WHERE id < ?1 AND parent IS NULL \
+             ORDER BY id DESC LIMIT ?2"
+        );
+        query(&self.db, &sql, params![before, limit], rows::branch)
+    }
+
+    fn unfinished(&mut self, limit: u32) -> Result<Vec<BranchRow>> {
+        let sql = format!(
+            "SELECT {BRANCH_COLUMNS} FROM branches WHERE parent IS NULL AND ended_at IS NULL \
+             ORDER BY id DESC LIMIT ?1"
+        );
+        query(&self.db, &sql, params![limit], rows::branch)
+    }
+
+    fn history(&mut self, run: RunId) -> Result<Vec<HistoryRow>> {
+        let sql = format!(
+            "SELECT {HISTORY_COLUMNS} FROM history WHERE run = ?1 \
+             ORDER BY ended_at, branch, token, ordinal"
+        );
+        query(&self.db, &sql, params![run.0], rows::history)
+    }
+
+    fn event(&mut self, run: RunId, seq: i64) -> Result<Option<(Payload, bool)>> {
+        let sql = "SELECT payload, is_fault FROM events WHERE run = ?1 AND seq = ?2";
+        first(&self.db, sql, params![run.0, seq], |row| {
+            Ok((Payload::from_json(column::<Vec<u8>>(row, 0)?), column(row, 1)?))
+        })
+    }
+
+    fn run_faults(&mut self, run: RunId) -> Result<Vec<Fault>> {
+        let sql = "SELECT fault FROM run_faults WHERE run = ?1 ORDER BY seq";
+        query(&self.db, sql, params![run.0], |row| codec::decode(&column::<Vec<u8>>(row, 0)?))
+    }
+
+    fn definition(&mut self, workflow: WorkflowKey) -> Result<Option<Arc<Definition>>> {
+        if let Some(known) = self.definitions.get(&workflow) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let sql = "SELECT definition FROM workflows WHERE id = ?1";
+        let json = first(&self.db, sql, params![workflow.0], |row| column::<Vec<u8>>(row, 0))?;
+        let Some(json) = json else { return Ok(None) };
+        let definition: Definition = serde_json::from_slice(&json)
+            .map_err(|error| rows::corrupt("workflow", error.to_string()))?;
+        let definition = Arc::new(definition);
+        self.definitions.insert(workflow, Arc::clone(&definition));
+        Ok(Some(definition))
+    }
+
+    fn owners(&mut self) -> Result<Vec<OwnerRow>> {
+        let sql = "SELECT id, started_at, pid, host, file FROM owners ORDER BY id";
+        query(&self.db, sql, &[], |row| {
+            Ok(OwnerRow {
+                id: OwnerId(column(row, 0)?),
+                started_at: Timestamp(column(row, 1)?),
+                pid: column(row, 2)?,
+                host: column(row, 3)?,
+                file: column(row, 4)?,
+            })
+        })
+    }
+
+    fn data_version(&mut self) -> Result<i64> {
+        let version = first(&self.db, "PRAGMA data_version", &[], |row| column(row, 0))?;
+        Ok(version.unwrap_or_default())
+    }
+
+    fn admission(&mut self) -> Result<(u64, u64)> {
+        let sql = "SELECT unstarted, shed FROM meta WHERE id = 1";
+        let counts = first(&self.db, sql, &[], |row| {
+            Ok((column::<i64>(row, 0)?, column::<i64>(row, 1)?))
+        })?;
+        let positive = |number: i64| u64::try_from(number).unwrap_or(0);
+        Ok(counts.map_or((0, 0), |(unstarted, shed)| (positive(unstarted), positive(shed))))
+    }
+
+    fn leftovers(&mut self) -> Result<Vec<(&'static str, u64)>> {
+        let unfinished = "SELECT count(*) FROM branches WHERE NOT (parent IS NULL AND \
+                          state IN (8, 9, 10)) OR owner <> 0 OR due IS NOT NULL";
+        Ok(vec![
+            ("branches", self.count(unfinished)?),
+            ("joins", self.count("SELECT count(*) FROM joins")?),
+            ("detached", self.count("SELECT count(*) FROM detached")?),
+            ("events", self.count("SELECT count(*) FROM events")?),
+            ("subscriptions", self.count("SELECT count(*) FROM subscriptions")?),
+            ("limits", self.count("SELECT count(*) FROM limits")?),
+            ("held", self.count("SELECT count(*) FROM held")?),
+            ("sweeps", self.count("SELECT count(*) FROM sweeps")?),
+            ("run_faults", self.count("SELECT count(*) FROM run_faults")?),
+            ("unstarted", self.count("SELECT unstarted FROM meta")?),
+        ])
+    }
+}

@@ -1,0 +1,186 @@
+//! Rows of SQLite to rows of the store, and back.
+
+use rusqlite::types::Value;
+use rusqlite::{Row, ToSql, params_from_iter};
+use windlass_workflow_model::{
+    ActivationId, BranchId, Epoch, FencingToken, NodeId, OwnerId, Payload, Position, RunId,
+    StepStatus, Timestamp, WorkflowKey,
+};
+
+use crate::backend::Result;
+use crate::codec;
+use crate::error::StorageError;
+use crate::record::{BranchRow, HistoryRow, Rank, Record, State};
+
+pub(super) const BRANCH_COLUMNS: &str = "id, run, parent, workflow, epoch, position, activation, \
+     state, rank, flags, owner, token, attempt, crashes, suspect, due, data, record, created_at, \
+     started_at, ended_at";
+
+pub(super) const HISTORY_COLUMNS: &str = "run, branch, token, ordinal, node, activation, attempt, \
+     status, started_at, ended_at, branch_name, detail";
+
+/// What SQLite reports, as what it means for us.
+pub(super) fn storage(error: rusqlite::Error) -> StorageError {
+    use rusqlite::ErrorCode as Code;
+    let why = error.to_string();
+    match error.sqlite_error_code() {
+        Some(Code::DiskFull) => StorageError::Full,
+        Some(Code::ReadOnly | Code::PermissionDenied | Code::CannotOpen) => {
+            StorageError::ReadOnly { why }
+        }
+        Some(Code::SystemIoFailure) => StorageError::Poisoned { why },
+        Some(Code::DatabaseCorrupt | Code::NotADatabase) => {
+            StorageError::Corrupt { what: "database".to_owned(), why }
+        }
+        _ => StorageError::Sqlite { why },
+    }
+}
+
+pub(super) fn corrupt(what: &str, why: impl Into<String>) -> StorageError {
+    StorageError::Corrupt { what: what.to_owned(), why: why.into() }
+}
+
+pub(super) fn activation(id: ActivationId) -> i64 {
+    id.0.cast_signed()
+}
+
+pub(super) fn read_activation(number: i64) -> ActivationId {
+    ActivationId(number.cast_unsigned())
+}
+
+pub(super) fn branch(row: &Row<'_>) -> Result<BranchRow> {
+    let number = |index: usize| row.get::<_, i64>(index).map_err(storage);
+    let optional = |index: usize| row.get::<_, Option<i64>>(index).map_err(storage);
+    let small = |index: usize| {
+        u32::try_from(number(index)?).map_err(|_| corrupt("branch", "a count is out of range"))
+    };
+    let byte = |index: usize| {
+        u8::try_from(number(index)?).map_err(|_| corrupt("branch", "a byte is out of range"))
+    };
+    let data = blob(row, 16);
+    let record = blob(row, 17);
+    Ok(BranchRow {
+        id: BranchId(number(0)?),
+        run: RunId(number(1)?),
+        parent: optional(2)?.map(BranchId),
+        workflow: WorkflowKey(number(3)?),
+        epoch: Epoch(number(4)?),
+        position: Position::from_number(number(5)?)
+            .ok_or_else(|| corrupt("branch", "its position is out of range"))?,
+        activation: read_activation(number(6)?),
+        state: State::from_number(number(7)?)
+            .ok_or_else(|| corrupt("branch", "its state is unknown"))?,
+        rank: Rank(byte(8)?),
+        flags: byte(9)?,
+        owner: OwnerId(number(10)?),
+        token: FencingToken(number(11)?),
+        attempt: small(12)?,
+        crashes: small(13)?,
+        suspect: small(14)?,
+        due: optional(15)?.map(Timestamp),
+        data: data?.map(Payload::from_json),
+        record: record?.map_or(Ok(Record::default()), codec::decode)?,
+        created_at: Timestamp(number(18)?),
+        started_at: optional(19)?.map(Timestamp),
+        ended_at: optional(20)?.map(Timestamp),
+    })
+}
+
+fn blob<'a>(row: &'a Row<'_>, index: usize) -> Result<Option<&'a [u8]>> {
+    let value = row.get_ref(index).map_err(storage)?;
+    value.as_blob_or_null().map_err(|error| corrupt("column", error.to_string()))
+}
+
+pub(super) fn record_bytes(record: &Record) -> Option<Vec<u8>> {
+    (*record != Record::default()).then(|| codec::encode(record))
+}
+
+pub(super) fn status_number(status: StepStatus) -> i64 {
+    match status {
+        StepStatus::Pending => 0,
+        StepStatus::Waiting => 1,
+        StepStatus::Running => 2,
+        StepStatus::Succeeded => 3,
+        StepStatus::Failed => 4,
+        StepStatus::Skipped => 5,
+        StepStatus::Cancelled => 6,
+    }
+}
+
+fn read_status(number: i64) -> Result<StepStatus> {
+    use StepStatus::{Cancelled, Failed, Pending, Running, Skipped, Succeeded, Waiting};
+    let all = [Pending, Waiting, Running, Succeeded, Failed, Skipped, Cancelled];
+    usize::try_from(number)
+        .ok()
+        .and_then(|index| all.get(index).copied())
+        .ok_or_else(|| corrupt("history", "a status is unknown"))
+}
+
+pub(super) fn history(row: &Row<'_>) -> Result<HistoryRow> {
+    let number = |index: usize| row.get::<_, i64>(index).map_err(storage);
+    let small = |index: usize| {
+        u32::try_from(number(index)?).map_err(|_| corrupt("history", "a count is out of range"))
+    };
+    let detail: Option<Vec<u8>> = row.get(11).map_err(storage)?;
+    Ok(HistoryRow {
+        run: RunId(number(0)?),
+        branch: BranchId(number(1)?),
+        token: FencingToken(number(2)?),
+        ordinal: small(3)?,
+        node: NodeId(small(4)?),
+        activation: read_activation(number(5)?),
+        attempt: small(6)?,
+        status: read_status(number(7)?)?,
+        started_at: row.get::<_, Option<i64>>(8).map_err(storage)?.map(Timestamp),
+        ended_at: Timestamp(number(9)?),
+        branch_name: row.get(10).map_err(storage)?,
+        detail: detail.map_or(Ok(Default::default()), |bytes| codec::decode(&bytes))?,
+    })
+}
+
+/// Runs one cached statement; returns the number of rows it changed.
+pub(super) fn execute(
+    db: &rusqlite::Connection,
+    sql: &str,
+    params: &[&dyn ToSql],
+) -> Result<usize> {
+    db.prepare_cached(sql).and_then(|mut statement| statement.execute(params)).map_err(storage)
+}
+
+/// All rows of one cached query.
+pub(super) fn query<T>(
+    db: &rusqlite::Connection,
+    sql: &str,
+    params: &[&dyn ToSql],
+    mut read: impl FnMut(&Row<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    let mut statement = db.prepare_cached(sql).map_err(storage)?;
+    let mut rows = statement.query(params).map_err(storage)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().map_err(storage)? {
+        found.push(read(row)?);
+    }
+    Ok(found)
+}
+
+/// The first row of one cached query.
+pub(super) fn first<T>(
+    db: &rusqlite::Connection,
+    sql: &str,
+    params: &[&dyn ToSql],
+    read: impl FnOnce(&Row<'_>) -> Result<T>,
+) -> Result<Option<T>> {
+    let mut statement = db.prepare_cached(sql).map_err(storage)?;
+    let mut rows = statement.query(params_from_iter(params)).map_err(storage)?;
+    rows.next().map_err(storage)?.map(read).transpose()
+}
+
+/// One column of one row.
+pub(super) fn column<T: rusqlite::types::FromSql>(row: &Row<'_>, index: usize) -> Result<T> {
+    row.get(index).map_err(storage)
+}
+
+/// A nullable number as a value.
+pub(super) fn nullable(number: Option<i64>) -> Value {
+    number.map_or(Value::Null, Value::Integer)
+}

@@ -1,0 +1,57 @@
+//! All synchronisation of Windlass: the one place to exchange it for a model of itself.
+//!
+//! Locks, channels, one-shot replies and threads are taken from here and from nowhere else, so that
+//! schedule exploration can take hold by changing this file.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+pub use std::sync::Arc;
+pub use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
+pub use std::thread::{JoinHandle, Thread, ThreadId, current, yield_now};
+
+pub use crossbeam_channel::{
+    Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError, bounded, unbounded,
+};
+pub use parking_lot::{Condvar, Mutex, RwLock};
+pub use tokio::sync::oneshot;
+
+/// Starts a named thread.
+///
+/// # Errors
+/// What the operating system says when it has no thread to give.
+pub fn spawn<T: Send + 'static>(
+    name: String,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<JoinHandle<T>> {
+    std::thread::Builder::new().name(name).spawn(body)
+}
+
+/// Gives up the processor for at least `duration`.
+#[expect(clippy::disallowed_methods, reason = "the one place that sleeps")]
+pub fn pause(duration: Duration) {
+    std::thread::sleep(duration);
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Waits for a future on this thread, which must not be one that drives other futures.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
