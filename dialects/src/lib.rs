@@ -1,1 +1,41 @@
-//! placeholder
+//! Other people's workflow files, translated into workflows.
+//!
+//! Owns the grammars of the dialects and what their messages say. A file comes in as text and
+//! leaves as [`Definition`](windlass_workflow_model::Definition)s, the pure functions they name, and
+//! everything that is wrong with the file, all of it at once. It stands before a job's way begins:
+//! nothing here runs a step, and the engine knows no dialect.
+//!
+//! ```
+//! use windlass_dialects::{ImportOptions, import};
+//!
+//! let text = "
+//! steps:
+//!   - {name: lint, type: check, parallelGroup: 1}
+//!   - {name: unit, type: check, parallelGroup: 1}
+//!   - {name: ship, type: deploy}
+//! ";
+//! let imported = import(text, &ImportOptions::new("release.yaml"));
+//! assert!(imported.ok());
+//! assert_eq!(imported.workflows[0].definition.name(), "release-1");
+//! assert_eq!(imported.handlers_needed, ["check", "deploy"]);
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod diagnostic;
+mod dialect;
+mod import;
+pub mod limits;
+mod number;
+mod options;
+mod run_data;
+mod step_groups;
+mod suggestion;
+mod tree;
+mod yaml;
+
+pub use diagnostic::{Diagnostic, Severity};
+pub use dialect::{Dialect, UnknownDialect};
+pub use import::{Imported, ImportedWorkflow, import, import_bytes};
+pub use options::{HandlerTypes, ImportOptions, Mode};
+pub use run_data::{record_output, run_outputs};

@@ -1,0 +1,327 @@
+//! What an import has to say about a file.
+//!
+//! Owns the shape of a diagnostic, its order and its bound. Codes keep their meaning for ever and
+//! belong to the dialects' pages; here nobody decides what is an error.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::limits::{DIAGNOSTICS_MAX, LISTED_NAMES_MAX, QUOTED_CHARS_MAX};
+use crate::options::Mode;
+use crate::tree::{Entry, Mark, Node, pointer};
+
+/// How much a diagnostic matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The file cannot be run as it is.
+    Error,
+    /// It can be run, perhaps not as its author meant it.
+    Warning,
+    /// Worth knowing.
+    Info,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Info => "info",
+        })
+    }
+}
+
+/// One thing to say about a file. Its `Display` is one line, `file:line:column: severity[code]: what`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Diagnostic {
+    /// Stable, in kebab case, for machines.
+    pub code: &'static str,
+    /// How much it matters.
+    pub severity: Severity,
+    /// The file, as the caller named it.
+    pub file: String,
+    /// The document in the file, from 1.
+    pub document: Option<u32>,
+    /// JSON pointer into that document.
+    pub pointer: Option<String>,
+    /// Line in the file, from 1.
+    pub line: Option<u32>,
+    /// Column in that line in characters, from 1.
+    pub column: Option<u32>,
+    /// The step it is about, if that has a name.
+    pub step: Option<String>,
+    /// Where, what, why and how to fix it, in one line for people.
+    pub message: String,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        for number in [self.line, self.column].into_iter().flatten() {
+            write!(f, ":{number}")?;
+        }
+        let place = place(&self.file, self.line);
+        let what = self.message.strip_prefix(&place).unwrap_or(&self.message);
+        let what = what.trim_start_matches([':', ' ']);
+        write!(f, ": {}[{}]: {what}", self.severity, self.code)
+    }
+}
+
+/// The place that a diagnostic is about.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Spot {
+    pub(crate) document: Option<u32>,
+    pub(crate) pointer: Option<String>,
+    pub(crate) mark: Option<Mark>,
+    pub(crate) step: Option<String>,
+    /// What the message names after file and line, such as `step "a" config.tag`; may be empty.
+    pub(crate) subject: String,
+}
+
+impl Spot {
+    /// The place of an entry of the map that stands here; it keeps the words for it.
+    pub(crate) fn entry(&self, entry: &Entry) -> Self {
+        self.inside(&entry.key, entry.mark)
+    }
+
+    /// The place of an item of the list that stands here; it keeps the words for it.
+    pub(crate) fn item(&self, index: usize, item: &Node) -> Self {
+        self.inside(&index.to_string(), item.mark)
+    }
+
+    /// A place further in.
+    pub(crate) fn inside(&self, segment: &str, mark: Mark) -> Self {
+        Self {
+            pointer: Some(pointer(
+                self.pointer.as_deref().unwrap_or_default(),
+                segment,
+            )),
+            mark: Some(mark),
+            ..self.clone()
+        }
+    }
+
+    /// The same place with other words for it in the message.
+    pub(crate) fn called(mut self, subject: impl Into<String>) -> Self {
+        self.subject = subject.into();
+        self
+    }
+}
+
+/// Collects the diagnostics of one import.
+#[derive(Debug)]
+pub(crate) struct Report {
+    file: String,
+    mode: Mode,
+    found: Vec<Diagnostic>,
+    /// The first of each code is always kept.
+    codes: HashSet<&'static str>,
+    left_out: u64,
+    errors_left_out: bool,
+}
+
+impl Report {
+    pub(crate) fn new(file: &str, mode: Mode) -> Self {
+        Self {
+            file: file.to_owned(),
+            mode,
+            found: Vec::new(),
+            codes: HashSet::new(),
+            left_out: 0,
+            errors_left_out: false,
+        }
+    }
+
+    /// Whether so much was found that hints are no longer worth their time.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.found.len() >= DIAGNOSTICS_MAX / 10
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub(crate) fn error(&mut self, code: &'static str, spot: &Spot, what: impl AsRef<str>) {
+        self.add(Severity::Error, code, spot, what.as_ref());
+    }
+
+    pub(crate) fn warning(&mut self, code: &'static str, spot: &Spot, what: impl AsRef<str>) {
+        self.add(Severity::Warning, code, spot, what.as_ref());
+    }
+
+    pub(crate) fn info(&mut self, code: &'static str, spot: &Spot, what: impl AsRef<str>) {
+        self.add(Severity::Info, code, spot, what.as_ref());
+    }
+
+    /// Something that lenient mode repairs: an error in strict mode, else a warning.
+    pub(crate) fn repairable(&mut self, code: &'static str, spot: &Spot, what: impl AsRef<str>) {
+        let severity = match self.mode {
+            Mode::Strict => Severity::Error,
+            Mode::Lenient => Severity::Warning,
+        };
+        self.add(severity, code, spot, what.as_ref());
+    }
+
+    fn add(&mut self, severity: Severity, code: &'static str, spot: &Spot, what: &str) {
+        if self.found.len() >= DIAGNOSTICS_MAX && self.codes.contains(code) {
+            self.left_out += 1;
+            self.errors_left_out |= severity == Severity::Error;
+            return;
+        }
+        self.codes.insert(code);
+        let line = spot.mark.map(|mark| mark.line);
+        let mut message = place(&self.file, line);
+        if !spot.subject.is_empty() {
+            message.push(' ');
+            message.push_str(&spot.subject);
+        }
+        message.push_str(": ");
+        message.push_str(what);
+        self.found.push(Diagnostic {
+            code,
+            severity,
+            file: self.file.clone(),
+            document: spot.document,
+            pointer: spot.pointer.clone(),
+            line,
+            column: spot.mark.map(|mark| mark.column),
+            step: spot.step.clone(),
+            message,
+        });
+    }
+
+    /// All of them, by line; those without a place come last.
+    pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
+        let place = |d: &Diagnostic| (d.line.unwrap_or(u32::MAX), d.column.unwrap_or(u32::MAX));
+        self.found.sort_by_key(place);
+        if self.left_out > 0 {
+            let severity = if self.errors_left_out {
+                Severity::Error
+            } else {
+                Severity::Warning
+            };
+            let message = format!(
+                "{}: {} more diagnostics are left out, because {DIAGNOSTICS_MAX} are listed at most; correct those and import again",
+                self.file, self.left_out
+            );
+            self.found.push(Diagnostic {
+                code: "more-diagnostics",
+                severity,
+                file: self.file,
+                document: None,
+                pointer: None,
+                line: None,
+                column: None,
+                step: None,
+                message,
+            });
+        }
+        self.found
+    }
+}
+
+fn place(file: &str, line: Option<u32>) -> String {
+    line.map_or_else(|| file.to_owned(), |line| format!("{file}:{line}"))
+}
+
+/// Text from the file in quotes, on one line and not too long.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("{:?}", shortened(text))
+}
+
+/// Text from the file, cut off where a message would become unreadable.
+pub(crate) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(QUOTED_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Names in one line, the first few of them.
+pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut names = names.into_iter();
+    let shown: Vec<_> = names
+        .by_ref()
+        .take(LISTED_NAMES_MAX)
+        .map(shortened)
+        .collect();
+    match (shown.is_empty(), names.count()) {
+        (true, _) => "none".to_owned(),
+        (false, 0) => shown.join(", "),
+        (false, more) => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spot(line: u32) -> Spot {
+        Spot {
+            document: Some(1),
+            pointer: Some("/steps/0/timeout".to_owned()),
+            mark: Some(Mark { line, column: 5 }),
+            step: Some("scan".to_owned()),
+            subject: "step \"scan\"".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_diagnostic_says_its_place_once() {
+        let mut report = Report::new("ship.yaml", Mode::Strict);
+        report.error("field-type", &spot(13), "timeout is \"30s\"; write 30");
+        report.info("no-place", &Spot::default(), "nothing to do");
+        let found = report.finish();
+        assert_eq!(
+            found[0].message,
+            "ship.yaml:13 step \"scan\": timeout is \"30s\"; write 30"
+        );
+        assert_eq!(
+            found[0].to_string(),
+            "ship.yaml:13:5: error[field-type]: step \"scan\": timeout is \"30s\"; write 30"
+        );
+        assert_eq!(
+            found[1].to_string(),
+            "ship.yaml: info[no-place]: nothing to do"
+        );
+        let json = serde_json::to_value(&found[0]).unwrap();
+        assert_eq!(
+            (&json["severity"], &json["line"]),
+            (&"error".into(), &13.into())
+        );
+    }
+
+    #[test]
+    fn diagnostics_are_bounded_and_their_rest_is_counted() {
+        let mut report = Report::new("ship.yaml", Mode::Lenient);
+        for line in 0..2_000 {
+            report.repairable("field-type", &spot(2_000 - line), "odd");
+        }
+        report.error("no-steps", &spot(1), "none");
+        let found = report.finish();
+        assert_eq!(found.len(), DIAGNOSTICS_MAX + 2);
+        assert_eq!(
+            (found[0].code, found[0].severity),
+            ("no-steps", Severity::Error)
+        );
+        assert_eq!(found[1].severity, Severity::Warning);
+        assert!(found.is_sorted_by_key(|d| d.line.unwrap_or(u32::MAX)));
+        let last = found.last().unwrap();
+        assert_eq!(
+            (last.code, last.severity),
+            ("more-diagnostics", Severity::Warning)
+        );
+        assert!(last.message.contains("1000 more"), "{}", last.message);
+    }
+
+    #[test]
+    fn texts_from_the_file_are_cut_and_stay_on_one_line() {
+        assert_eq!(quoted("a\nb"), "\"a\\nb\"");
+        assert_eq!(quoted(&"ü".repeat(100)).chars().count(), 63);
+        assert_eq!(listed([]), "none");
+        assert_eq!(listed(["a"; 10]), "a, a, a, a, a, a, a, a and 2 more");
+    }
+}

@@ -1,0 +1,53 @@
+//! Which dialects there are, and how to tell them apart.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::step_groups;
+
+/// A kind of workflow file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// Step lists in YAML whose groups run side by side, as innominatus reads them.
+    StepGroupsYaml,
+}
+
+impl Dialect {
+    /// All of them.
+    pub const ALL: [Self; 1] = [Self::StepGroupsYaml];
+
+    /// Its stable name, as it is written in definitions and on command lines.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::StepGroupsYaml => "step-groups-yaml",
+        }
+    }
+
+    /// The dialect that a text is written in, as far as can be seen; also for texts that have
+    /// errors. Bounded like an import.
+    pub fn recognise(text: &str) -> Option<Self> {
+        step_groups::recognises(text).then_some(Self::StepGroupsYaml)
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A name that is no dialect's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no dialect, so nothing can read the file; use {known}", known = Dialect::ALL.map(Dialect::as_str).join(", "))]
+pub struct UnknownDialect(pub String);
+
+impl FromStr for Dialect {
+    type Err = UnknownDialect;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let named = Self::ALL
+            .into_iter()
+            .find(|dialect| dialect.as_str() == name);
+        named.ok_or_else(|| UnknownDialect(name.to_owned()))
+    }
+}

@@ -1,0 +1,111 @@
+//! From the text of a file to its workflows.
+//!
+//! Never panics and never runs long, whatever the text is: size, nesting and copies by aliases are
+//! bounded (see [`limits`](crate::limits)), and what exceeds them is a diagnostic.
+
+use windlass_workflow_model::{Definition, Functions};
+
+use crate::diagnostic::{Diagnostic, Report, Severity, Spot};
+use crate::dialect::Dialect;
+use crate::limits::FILE_BYTES_MAX;
+use crate::options::ImportOptions;
+use crate::step_groups;
+use crate::tree::Mark;
+
+/// What became of a file.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The dialect that it was read as.
+    pub dialect: Dialect,
+    /// In document order. With errors, those that can be drawn all the same.
+    pub workflows: Vec<ImportedWorkflow>,
+    /// The step types that need a handler, sorted, each once.
+    pub handlers_needed: Vec<String>,
+    /// Everything there is to say, by line.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Imported {
+    /// Whether the workflows may be run: no diagnostic is an error.
+    pub fn ok(&self) -> bool {
+        let mut severities = self.diagnostics.iter().map(|found| found.severity);
+        severities.all(|severity| severity != Severity::Error)
+    }
+
+    fn refused(options: &ImportOptions, report: Report) -> Self {
+        Self {
+            dialect: options.dialect.unwrap_or(Dialect::StepGroupsYaml),
+            workflows: Vec::new(),
+            handlers_needed: Vec::new(),
+            diagnostics: report.finish(),
+        }
+    }
+}
+
+/// A workflow with the functions that it names.
+#[derive(Clone, Debug)]
+pub struct ImportedWorkflow {
+    /// The graph. Its source is the whole file, its version derives from its content.
+    pub definition: Definition,
+    /// What the graph needs to be run.
+    pub functions: Functions,
+}
+
+/// Imports the workflows of a file.
+pub fn import(text: &str, options: &ImportOptions) -> Imported {
+    let mut report = Report::new(&options.file, options.mode);
+    if refuses_size(text.len(), &mut report) {
+        return Imported::refused(options, report);
+    }
+    let dialect = options.dialect.unwrap_or(Dialect::StepGroupsYaml);
+    let found = match dialect {
+        Dialect::StepGroupsYaml => step_groups::import(text, options, &mut report),
+    };
+    Imported {
+        dialect,
+        workflows: found.workflows,
+        handlers_needed: found.handlers_needed,
+        diagnostics: report.finish(),
+    }
+}
+
+/// Imports the workflows of a file that may not even be text.
+pub fn import_bytes(bytes: &[u8], options: &ImportOptions) -> Imported {
+    let mut report = Report::new(&options.file, options.mode);
+    if refuses_size(bytes.len(), &mut report) {
+        return Imported::refused(options, report);
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => import(text, options),
+        Err(error) => {
+            let (before, rest) = bytes.split_at(error.valid_up_to());
+            let spot = Spot {
+                mark: Some(end_of(&String::from_utf8_lossy(before))),
+                ..Spot::default()
+            };
+            let what = format!(
+                "byte 0x{:02x} is no UTF-8 text here; the file cannot be read; save it as UTF-8",
+                rest.first().copied().unwrap_or_default()
+            );
+            report.error("document-syntax", &spot, what);
+            Imported::refused(options, report)
+        }
+    }
+}
+
+fn refuses_size(bytes: usize, report: &mut Report) -> bool {
+    let refused = bytes > FILE_BYTES_MAX;
+    if refused {
+        let what = format!(
+            "{bytes} bytes, the limit is {FILE_BYTES_MAX}; the text is kept with every workflow made from it; split the file"
+        );
+        report.error("document-too-large", &Spot::default(), what);
+    }
+    refused
+}
+
+fn end_of(text: &str) -> Mark {
+    let line = text.matches('\n').count() + 1;
+    let column = text.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    Mark::new(line, column)
+}

@@ -1,0 +1,29 @@
+//! The bounds of an import (I12), each with its unit and its reason.
+
+/// Bytes of one file. The text is kept with every definition made from it; real files have less
+/// than 100 KiB.
+pub const FILE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Levels of lists and maps inside each other. Half of what JSON readers commonly take, since
+/// handlers get these settings as JSON inside other JSON.
+pub const NESTING_MAX: usize = 64;
+
+/// Bytes that anchors and their aliases may add to one file. Aliases of aliases multiply, so a few
+/// lines could otherwise fill the memory.
+pub const EXPANSION_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Bytes of text that the workflows of one file keep together, each the whole file.
+pub const KEPT_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// Diagnostics of one import, beside the first of each code; one more then says how many are left
+/// out.
+pub const DIAGNOSTICS_MAX: usize = 1_000;
+
+/// Seconds that a step may set as its limit: 136 years, past which milliseconds stop fitting well.
+pub const TIMEOUT_SECONDS_MAX: u32 = u32::MAX;
+
+/// Characters of a text from the file that a message repeats.
+pub const QUOTED_CHARS_MAX: usize = 60;
+
+/// Names that a message lists before it says how many more there are.
+pub const LISTED_NAMES_MAX: usize = 8;

@@ -1,0 +1,147 @@
+//! The data of a run whose steps are found by name: what each step returned.
+//!
+//! It is a JSON object, `{"steps": {"<step>": {"outputs": …}}}`, beside whatever the run began
+//! with. Importers give their joins the merge from here; the Runner's side records outputs.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use windlass_workflow_model::{Arrival, Fault, Function, Functions, Payload, codes};
+
+/// The name under which definitions find the merge.
+pub(crate) const MERGE: &str = "step-groups/merge";
+
+const STEPS: &str = "steps";
+const OUTPUTS: &str = "outputs";
+
+/// The data after `step` returned `output`; what it returned before is replaced. Empty data (null)
+/// becomes an object.
+///
+/// # Errors
+/// A permanent [`Fault`] if the data, or what it holds under `steps`, is no JSON object.
+pub fn record_output(data: &Payload, step: &str, output: &Value) -> Result<Payload, Fault> {
+    let mut data = object(data)?;
+    steps(&mut data)?.insert(step.to_owned(), json!({ OUTPUTS: output }));
+    encode(&data)
+}
+
+/// What the steps of a run returned: an object, step name to output, in the order they ended or
+/// were joined in. Empty if no step has.
+pub fn run_outputs(data: &Payload) -> Value {
+    let Ok(Value::Object(mut data)) = data.decode() else {
+        return Value::Object(Map::new());
+    };
+    let Some(Value::Object(steps)) = data.remove(STEPS) else {
+        return Value::Object(Map::new());
+    };
+    let outputs = steps.into_iter().filter_map(|(name, mut step)| {
+        let output = step.as_object_mut()?.remove(OUTPUTS)?;
+        Some((name, output))
+    });
+    Value::Object(outputs.collect())
+}
+
+/// The functions that step groups need.
+pub(crate) fn functions() -> Functions {
+    let mut functions = Functions::new();
+    functions.insert(MERGE, Function::Merge(Arc::new(merge)));
+    functions
+}
+
+/// The data before the split with the steps of all branches, in branch order.
+fn merge(before: &Payload, arrivals: &[Arrival]) -> Result<Payload, Fault> {
+    let mut data = object(before)?;
+    let merged = steps(&mut data)?;
+    for arrival in arrivals {
+        let mut arrived = object(arrival.result.as_ref().map_err(Clone::clone)?)?;
+        merged.append(steps(&mut arrived)?);
+    }
+    encode(&data)
+}
+
+fn object(data: &Payload) -> Result<Map<String, Value>, Fault> {
+    match data.decode() {
+        Ok(Value::Object(data)) => Ok(data),
+        Ok(Value::Null) => Ok(Map::new()),
+        Ok(_) => Err(invalid(
+            "the run's data is JSON but no object, so outputs have no place in it; start the run with an object",
+        )),
+        Err(error) => Err(invalid(format!(
+            "the run's data is no JSON ({error}); start the run with an object"
+        ))),
+    }
+}
+
+fn steps(data: &mut Map<String, Value>) -> Result<&mut Map<String, Value>, Fault> {
+    let steps = data
+        .entry(STEPS)
+        .or_insert_with(|| Value::Object(Map::new()));
+    steps.as_object_mut().ok_or_else(|| {
+        invalid("the run's data has a key \"steps\" that is no object, but outputs are kept there; give it another name")
+    })
+}
+
+fn encode(data: &Map<String, Value>) -> Result<Payload, Fault> {
+    Payload::encode(data).map_err(|error| invalid(error.to_string()))
+}
+
+fn invalid(message: impl Into<String>) -> Fault {
+    Fault::new(codes::DATA_INVALID, message).permanent()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payload(value: &Value) -> Payload {
+        Payload::encode(value).unwrap()
+    }
+
+    fn arrival(index: u32, name: &str, data: Payload) -> Arrival {
+        Arrival {
+            index,
+            name: name.to_owned(),
+            result: Ok(data),
+        }
+    }
+
+    #[test]
+    fn outputs_are_kept_by_step_beside_what_the_run_began_with() {
+        let data = record_output(&Payload::null(), "a", &json!(1)).unwrap();
+        let data = record_output(&data, "b", &json!({"k": [true]})).unwrap();
+        assert_eq!(
+            run_outputs(&data).to_string(),
+            r#"{"a":1,"b":{"k":[true]}}"#
+        );
+        let data = record_output(&payload(&json!({"user": "kim"})), "a", &Value::Null).unwrap();
+        let expected = json!({"user": "kim", "steps": {"a": {"outputs": null}}});
+        assert_eq!(data.decode::<Value>().unwrap(), expected);
+    }
+
+    #[test]
+    fn a_merge_unites_the_branches_in_their_order() {
+        let before = record_output(&payload(&json!({"user": "kim"})), "first", &json!(0)).unwrap();
+        let b = record_output(&before, "b", &json!("b")).unwrap();
+        let a = record_output(&before, "a", &json!("a")).unwrap();
+        let merged = merge(&before, &[arrival(0, "b", b), arrival(1, "a", a)]).unwrap();
+        assert_eq!(
+            run_outputs(&merged).to_string(),
+            r#"{"first":0,"b":"b","a":"a"}"#
+        );
+        assert_eq!(merged.decode::<Value>().unwrap()["user"], "kim");
+        assert!(functions().has(MERGE, windlass_workflow_model::FunctionRole::Merge));
+    }
+
+    #[test]
+    fn data_of_another_shape_is_a_permanent_fault() {
+        for data in [json!(5), json!([]), json!({"steps": 5})] {
+            let fault = record_output(&payload(&data), "a", &json!(1)).unwrap_err();
+            assert_eq!(fault.errors[0].code, codes::DATA_INVALID);
+            assert!(!fault.retryable);
+            assert_eq!(run_outputs(&payload(&data)), json!({}));
+        }
+        let broken = Payload::from_json(&b"{"[..]);
+        assert!(record_output(&broken, "a", &json!(1)).is_err());
+        assert_eq!(run_outputs(&broken), json!({}));
+    }
+}
