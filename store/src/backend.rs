@@ -178,7 +178,9 @@ pub(crate) trait Tables: Send {
     fn insert_workflow(&mut self, key: WorkflowKey, definition: &Definition) -> Result<()>;
 
     fn insert_owner(&mut self, owner: &OwnerRow) -> Result<()>;
+    /// The owner and what it serves.
     fn delete_owner(&mut self, owner: OwnerId) -> Result<()>;
+    fn add_serves(&mut self, workflow: WorkflowKey, owner: OwnerId) -> Result<()>;
 }
 
 /// Which runs to list.
@@ -249,6 +251,11 @@ pub trait Reader: Send + std::fmt::Debug {
     /// # Errors
     /// See [`run`](Self::run).
     fn owners(&mut self) -> Result<Vec<OwnerRow>>;
+    /// The engines, living or dead, that have the handlers of a workflow.
+    ///
+    /// # Errors
+    /// See [`run`](Self::run).
+    fn served_by(&mut self, workflow: WorkflowKey) -> Result<Vec<OwnerId>>;
     /// Changes whenever somebody else commits. Cheap enough to ask every few milliseconds.
     ///
     /// # Errors

@@ -155,6 +155,8 @@ pub struct Checkpoint {
     pub job: BranchRow,
     /// The attempt, for the history; `None` when only gateways were passed.
     pub attempt: Option<AttemptRecord>,
+    /// A wait that is over: its node and activation.
+    pub passed: Option<(NodeId, ActivationId)>,
     /// Steps that were passed by.
     pub skipped: Vec<SkipRecord>,
     /// Branches that no join waits for.

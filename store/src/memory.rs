@@ -432,6 +432,10 @@ impl Tables for MemoryTables {
         self.rows.lock().owners.remove(&owner);
         Ok(())
     }
+
+    fn add_serves(&mut self, _workflow: WorkflowKey, _owner: OwnerId) -> Result<()> {
+        Ok(()) // There is one engine, which can be asked itself.
+    }
 }
 
 impl Rows {
@@ -509,6 +513,10 @@ impl Reader for MemoryReader {
 
     fn owners(&mut self) -> Result<Vec<OwnerRow>> {
         Ok(self.rows.lock().owners.values().cloned().collect())
+    }
+
+    fn served_by(&mut self, _workflow: WorkflowKey) -> Result<Vec<OwnerId>> {
+        Ok(Vec::new())
     }
 
     fn data_version(&mut self) -> Result<i64> {

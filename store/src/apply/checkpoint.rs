@@ -352,6 +352,12 @@ impl<T: Tables> Apply<'_, T> {
             detail: HistoryDetail::default(),
         };
         let mut rows = Vec::new();
+        if let Some((node, activation)) =
+            checkpoint.passed.filter(|_| keeps(StepStatus::Succeeded))
+        {
+            let ordinal = u32::try_from(checkpoint.skipped.len()).unwrap_or(u32::MAX - 1) + 1;
+            rows.push(HistoryRow { activation, ..row(ordinal, node, StepStatus::Succeeded) });
+        }
         if let Some(attempt) = checkpoint.attempt.as_ref().filter(|a| keeps(a.status)) {
             rows.push(HistoryRow {
                 activation: attempt.activation,

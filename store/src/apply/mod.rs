@@ -24,6 +24,7 @@ use crate::store::{Admission, History};
 use crate::sync::Arc;
 
 pub(crate) use admission::Refused;
+pub(crate) use endings::outcome;
 
 /// A change that was carried out, or refused with nothing written.
 pub(crate) type Verdict<T> = Result<std::result::Result<T, WriteError>>;

@@ -38,6 +38,7 @@ impl<T: Tables> Apply<'_, T> {
             }
         };
         if serve {
+            self.tables.add_serves(key, self.ledger.owner)?;
             self.ledger.served.insert(key);
             self.ledger.backlog = Some(Rank(0));
         }

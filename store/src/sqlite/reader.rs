@@ -123,6 +123,11 @@ impl Reader for SqliteReader {
         })
     }
 
+    fn served_by(&mut self, workflow: WorkflowKey) -> Result<Vec<OwnerId>> {
+        let sql = "SELECT owner FROM serves WHERE workflow = ?1";
+        query(&self.db, sql, params![workflow.0], |row| Ok(OwnerId(column(row, 0)?)))
+    }
+
     fn data_version(&mut self) -> Result<i64> {
         let version = first(&self.db, "PRAGMA data_version", &[], |row| column(row, 0))?;
         Ok(version.unwrap_or_default())

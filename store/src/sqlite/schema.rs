@@ -165,6 +165,12 @@ CREATE TABLE owners (
     host TEXT NOT NULL,
     file TEXT NOT NULL
 ) STRICT;
+
+CREATE TABLE serves (
+    workflow INTEGER NOT NULL,
+    owner INTEGER NOT NULL,
+    PRIMARY KEY (workflow, owner)
+) STRICT, WITHOUT ROWID;
 ";
 
 #[cfg(test)]

@@ -591,6 +591,13 @@ impl Tables for SqliteTables {
 
     fn delete_owner(&mut self, owner: OwnerId) -> Result<()> {
         execute(&self.db, "DELETE FROM owners WHERE id = ?1", params![owner.0])?;
+        execute(&self.db, "DELETE FROM serves WHERE owner = ?1", params![owner.0])?;
+        Ok(())
+    }
+
+    fn add_serves(&mut self, workflow: WorkflowKey, owner: OwnerId) -> Result<()> {
+        let sql = "INSERT OR IGNORE INTO serves (workflow, owner) VALUES (?1, ?2)";
+        execute(&self.db, sql, params![workflow.0, owner.0])?;
         Ok(())
     }
 }

@@ -1,0 +1,176 @@
+//! What a step may know and do while it runs.
+
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use windlass_store::sync::{Arc, AtomicBool, Mutex, Ordering};
+use windlass_store::{Admit, LockedJob};
+use windlass_workflow_model::{ActivationId, BranchId, NodeId, NodeKind, Payload, RunId};
+
+use crate::limits::SCHEDULES_PER_ATTEMPT_MAX;
+use crate::serving::{Served, Serving};
+
+/// Tells a step that it should stop: its run was cancelled, its time is over, or the engine shuts
+/// down. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Cancellation(Arc<Signal>);
+
+#[derive(Debug, Default)]
+struct Signal {
+    cancelled: AtomicBool,
+    wake: Notify,
+}
+
+impl Cancellation {
+    /// Tells it.
+    pub fn cancel(&self) {
+        self.0.cancelled.store(true, Ordering::SeqCst);
+        self.0.wake.notify_waiters();
+    }
+
+    /// Whether it was told.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::SeqCst)
+    }
+
+    /// Returns when it is told.
+    pub async fn cancelled(&self) {
+        loop {
+            let woken = self.0.wake.notified();
+            if self.is_cancelled() {
+                return;
+            }
+            woken.await;
+        }
+    }
+}
+
+/// One attempt of one step, as its handler sees it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Context(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    job: Arc<LockedJob>,
+    served: Arc<Served>,
+    serving: Arc<Serving>,
+    node: NodeId,
+    activation: ActivationId,
+    attempt: u32,
+    cancellation: Cancellation,
+    timeout: Option<Duration>,
+    schedules: Mutex<Vec<Admit>>,
+}
+
+/// There is no workflow of that name here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no workflow {0:?} is registered with this engine: register it before a step schedules it")]
+pub struct UnknownWorkflow(pub String);
+
+impl Context {
+    pub(crate) fn new(
+        job: Arc<LockedJob>,
+        served: Arc<Served>,
+        serving: Arc<Serving>,
+        place: (NodeId, ActivationId, u32),
+        cancellation: Cancellation,
+    ) -> Self {
+        let (node, activation, attempt) = place;
+        let timeout = served.step(node).and_then(|(step, _)| step.timeout_ms);
+        Self(Arc::new(Inner {
+            job,
+            served,
+            serving,
+            node,
+            activation,
+            attempt,
+            cancellation,
+            timeout: timeout.map(Duration::from_millis),
+            schedules: Mutex::new(Vec::new()),
+        }))
+    }
+
+    /// The run.
+    pub fn run(&self) -> RunId {
+        self.0.job.row.run
+    }
+
+    /// The branch.
+    pub fn branch(&self) -> BranchId {
+        self.0.job.row.id
+    }
+
+    /// The branch's name, if it is one of a split.
+    pub fn branch_name(&self) -> Option<&str> {
+        self.0.job.row.record.membership.as_ref().map(|membership| membership.name.as_str())
+    }
+
+    /// The workflow's name.
+    pub fn workflow(&self) -> &str {
+        self.0.served.definition().name()
+    }
+
+    /// The step's name.
+    pub fn step(&self) -> &str {
+        &self.0.served.definition().node(self.0.node).name
+    }
+
+    /// The settings that the definition gives the step.
+    pub fn config(&self) -> &serde_json::Value {
+        match &self.0.served.definition().node(self.0.node).kind {
+            NodeKind::Step(step) => &step.config,
+            _ => &serde_json::Value::Null,
+        }
+    }
+
+    /// The attempt, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.0.attempt
+    }
+
+    /// The same text in every attempt of this activation, and in no other step, run or database:
+    /// give it to whatever you call, so that a repeated attempt has its effect once.
+    pub fn idempotency_key(&self) -> String {
+        self.0.job.idempotency_key(self.0.activation)
+    }
+
+    /// How long the attempt may take in all.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.0.timeout
+    }
+
+    /// Whether the step should stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancellation.is_cancelled()
+    }
+
+    /// Returns when the step should stop.
+    pub async fn cancelled(&self) {
+        self.0.cancellation.cancelled().await;
+    }
+
+    /// Schedules a run of the workflow `name` as a part of this step: it begins when the step's
+    /// outcome is durable, exactly once, and not at all if the attempt fails. Never refused for
+    /// want of room.
+    ///
+    /// # Errors
+    /// [`UnknownWorkflow`].
+    ///
+    /// # Panics
+    /// If one attempt schedules more than 10,000 runs: schedule one that splits.
+    pub fn schedule(&self, name: &str, input: Payload) -> Result<(), UnknownWorkflow> {
+        let (key, served) =
+            self.0.serving.named(name).ok_or_else(|| UnknownWorkflow(name.to_owned()))?;
+        let mut schedules = self.0.schedules.lock();
+        assert!(
+            schedules.len() < SCHEDULES_PER_ATTEMPT_MAX,
+            "one attempt schedules at most {SCHEDULES_PER_ATTEMPT_MAX} runs"
+        );
+        schedules.push(Admit::new(key, served.definition(), input));
+        Ok(())
+    }
+
+    pub(crate) fn take_schedules(&self) -> Vec<Admit> {
+        std::mem::take(&mut self.0.schedules.lock())
+    }
+}

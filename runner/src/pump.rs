@@ -1,0 +1,386 @@
+//! The message pump of one Runner: receive, attempt, hand over, receive.
+//!
+//! It handles one job at a time, or, with `in_flight` above 1, as many asynchronous steps at once as
+//! it has seats. Threads for Runners, async steps on them: ADRs/0006-threads-for-runners.md.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::sync::Notify;
+use tokio::task::{Id, JoinSet};
+use tracing::Instrument as _;
+use windlass_store::sync::{Arc, AtomicBool, Mutex, Ordering, Receiver, RecvTimeoutError};
+use windlass_store::{Change, LockedJob, Running, Store};
+use windlass_workflow_model::{Payload, StepStatus};
+
+use crate::attempt::{Outcome, Task, conclude, panicked, prepare, timed_out};
+use crate::context::{Cancellation, Context};
+use crate::handler::{Handler, StepResult};
+use crate::seat::{InFlight, Seats};
+use crate::serving::{Served, Serving};
+
+thread_local! {
+    static ON_RUNNER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is a Runner: a wait for other work would be a wait for itself.
+pub fn on_runner_thread() -> bool {
+    ON_RUNNER.get()
+}
+
+/// What all Runners of an engine share.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) serving: Arc<Serving>,
+    pub(crate) jobs: Receiver<LockedJob>,
+    pub(crate) seats: Arc<Seats>,
+    /// Told when jobs come on the channel, for Runners that wait for steps at the same time.
+    pub(crate) arrivals: Arc<Notify>,
+    /// Set when no more jobs are to be taken.
+    pub(crate) stop: Arc<AtomicBool>,
+}
+
+/// What one turn of a pump did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PumpTurn {
+    /// It took a job or finished one.
+    Worked,
+    /// There was nothing to do.
+    Idle,
+    /// It was told to stop, and nothing is in flight.
+    Stopped,
+}
+
+/// One Runner.
+#[derive(Debug)]
+pub struct Pump {
+    shared: Shared,
+    /// Told to stop alone, when the crew shrinks.
+    leave: Arc<AtomicBool>,
+    /// Numbers and places of the jobs it can have in flight.
+    seats: Vec<(usize, Arc<Mutex<Option<InFlight>>>)>,
+    runtime: Option<Runtime>,
+    tasks: JoinSet<StepResult>,
+    flying: HashMap<Id, (usize, Context)>,
+    idle_noted: bool,
+}
+
+type Seat = Arc<Mutex<Option<InFlight>>>;
+
+impl Pump {
+    pub(crate) fn new(shared: Shared, leave: Arc<AtomicBool>, numbers: std::ops::Range<usize>) -> Self {
+        let seats = numbers.map(|number| (number, shared.seats.seat(number))).collect();
+        Self {
+            shared,
+            leave,
+            seats,
+            runtime: None,
+            tasks: JoinSet::new(),
+            flying: HashMap::new(),
+            idle_noted: true,
+        }
+    }
+
+    /// Turns until it is told to stop.
+    pub(crate) fn run(mut self) {
+        ON_RUNNER.set(true);
+        while self.turn(Duration::from_millis(50)) != PumpTurn::Stopped {}
+    }
+
+    fn stops(&self) -> bool {
+        self.leave.load(Ordering::SeqCst) || self.shared.stop.load(Ordering::SeqCst)
+    }
+
+    /// Takes a job if there is a seat, or waits up to `rest` for a step in flight.
+    pub fn turn(&mut self, rest: Duration) -> PumpTurn {
+        if self.stops() && self.flying.is_empty() {
+            return PumpTurn::Stopped;
+        }
+        let full = self.flying.len() >= self.seats.len() || self.stops();
+        if !full {
+            match self.receive(rest) {
+                Some(job) => {
+                    self.start(job);
+                    return PumpTurn::Worked;
+                }
+                None if self.flying.is_empty() => return PumpTurn::Idle,
+                None => {}
+            }
+        }
+        if self.await_steps(rest, full) { PumpTurn::Worked } else { PumpTurn::Idle }
+    }
+
+    fn receive(&mut self, rest: Duration) -> Option<LockedJob> {
+        if let Ok(job) = self.shared.jobs.try_recv() {
+            return Some(job);
+        }
+        if !self.flying.is_empty() || rest.is_zero() {
+            return None;
+        }
+        if !self.idle_noted {
+            // Nothing runs here: a crash from now on is not this Runner's last job's.
+            if let Some(life) = self.shared.store.life() {
+                self.seats.iter().for_each(|(number, _)| life.idle(*number));
+            }
+            self.idle_noted = true;
+        }
+        match self.shared.jobs.recv_timeout(rest) {
+            Ok(job) => Some(job),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => {
+                self.leave.store(true, Ordering::SeqCst);
+                None
+            }
+        }
+    }
+
+    /// Waits for a step in flight, or, if there is a free seat, for a job to arrive.
+    fn await_steps(&mut self, rest: Duration, full: bool) -> bool {
+        let Some(runtime) = &self.runtime else { return false };
+        let (tasks, arrivals, jobs) = (&mut self.tasks, &self.shared.arrivals, &self.shared.jobs);
+        let done = runtime.block_on(async {
+            let arrival = arrivals.notified();
+            tokio::pin!(arrival);
+            arrival.as_mut().enable();
+            if !full && !jobs.is_empty() {
+                return None;
+            }
+            tokio::select! {
+                biased;
+                done = tasks.join_next_with_id() => done,
+                () = arrival, if !full => None,
+                () = tokio::time::sleep(rest) => None,
+            }
+        });
+        let Some(done) = done else { return false };
+        let (id, result) = match done {
+            Ok((id, result)) => (id, result),
+            Err(error) => (error.id(), match error.try_into_panic() {
+                Ok(panic) => Err(panicked(panic.as_ref()).into()),
+                Err(_) => return true,
+            }),
+        };
+        if let Some((seat, context)) = self.flying.remove(&id) {
+            let seat = Arc::clone(&self.seats[seat].1);
+            self.finish(&seat, &context, result);
+        }
+        true
+    }
+
+    /// Takes one locked job to its outcome and hands that over, or sets its step flying.
+    fn start(&mut self, job: LockedJob) {
+        let meter = Arc::clone(self.shared.store.meter());
+        meter.taken();
+        if meter.should_refill() {
+            self.shared.store.nudge();
+        }
+        if !job.ticket.start() {
+            return;
+        }
+        meter.started(job.row.is_unstarted());
+        if job.row.is_unstarted() && meter.producers_wait() {
+            self.shared.store.nudge();
+        }
+        let began = self.shared.store.clock().elapsed();
+        let Some(served) = self.shared.serving.get(job.row.workflow) else {
+            tracing::error!(run = %job.row.run, "a job of a workflow that is not served here was locked");
+            self.give_back(&job, began);
+            return;
+        };
+        let Some(free) = self.seats.iter().position(|(_, seat)| seat.lock().is_none()) else {
+            tracing::error!(run = %job.row.run, "a job came without a free seat");
+            self.give_back(&job, began);
+            return;
+        };
+        if let Some(life) = self.shared.store.life() {
+            let running = Running { branch: job.row.id, token: job.row.token };
+            life.begin(self.seats[free].0, running);
+            self.idle_noted = false;
+        }
+        let now = self.shared.store.clock().now();
+        let store = &self.shared.store;
+        let task = match prepare(&served, &job, &mut || store.reader(), now) {
+            Ok(task) => task,
+            Err(error) => {
+                tracing::error!(run = %job.row.run, %error, "what a branch waited for cannot be read");
+                self.give_back(&job, began);
+                return;
+            }
+        };
+        match task {
+            Task::Done(checkpoint) => {
+                if job.ticket.conclude() {
+                    self.submit(Change::Checkpoint(checkpoint));
+                }
+                meter.ended(self.shared.store.clock().elapsed().saturating_sub(began));
+            }
+            Task::Step(handover) => self.begin_step(job, &served, handover, free, began),
+        }
+    }
+
+    fn begin_step(
+        &mut self,
+        job: LockedJob,
+        served: &Arc<Served>,
+        handover: windlass_workflow_model::Handover,
+        free: usize,
+        began: Duration,
+    ) {
+        let Some((step, handler)) = served.step(handover.node) else {
+            unreachable!("a served workflow has a handler for each step")
+        };
+        let attempt = if handover.activation == job.row.activation { job.row.attempt } else { 1 };
+        let job = Arc::new(job);
+        let cancellation = Cancellation::default();
+        let timeout = step.timeout_ms.map(Duration::from_millis);
+        let in_flight = InFlight {
+            job: Arc::clone(&job),
+            cancellation: cancellation.clone(),
+            served: Arc::clone(served),
+            handover: handover.clone(),
+            attempt,
+            started_at: self.shared.store.clock().now(),
+            started: began,
+            deadline: timeout.map(|timeout| began + timeout),
+            blocking: matches!(handler, Handler::Blocking(_)),
+        };
+        let seat: Seat = Arc::clone(&self.seats[free].1);
+        *seat.lock() = Some(in_flight);
+        let place = (handover.node, handover.activation, attempt);
+        let context = Context::new(
+            Arc::clone(&job),
+            Arc::clone(served),
+            Arc::clone(&self.shared.serving),
+            place,
+            cancellation,
+        );
+        let span = tracing::info_span!(
+            "attempt",
+            run = %job.row.run,
+            branch = %job.row.id,
+            step = context.step(),
+            attempt,
+        );
+        match handler {
+            Handler::Blocking(call) => {
+                let result = span.in_scope(|| {
+                    catch_unwind(AssertUnwindSafe(|| call(&context, &handover.data)))
+                        .unwrap_or_else(|panic| Err(panicked(panic.as_ref()).into()))
+                });
+                self.finish(&seat, &context, result);
+            }
+            Handler::Future(call) => {
+                let (call, data) = (Arc::clone(call), handover.data);
+                self.fly(free, context, timeout, data, span, move |context, data| {
+                    call(context, data)
+                });
+            }
+        }
+    }
+
+    fn fly(
+        &mut self,
+        free: usize,
+        context: Context,
+        timeout: Option<Duration>,
+        data: Payload,
+        span: tracing::Span,
+        call: impl FnOnce(Context, Payload) -> crate::handler::StepFuture + Send + 'static,
+    ) {
+        let runtime = match &self.runtime {
+            Some(runtime) => runtime,
+            None => match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => self.runtime.insert(runtime),
+                Err(error) => {
+                    let text = format!("no runtime for asynchronous steps: {error}");
+                    let seat = Arc::clone(&self.seats[free].1);
+                    let fault = windlass_workflow_model::Fault::new("step-failed", text);
+                    return self.finish(&seat, &context, Err(fault.into()));
+                }
+            },
+        };
+        let inner = context.clone();
+        let task = async move {
+            // The handler's own code runs inside the task, so its panic is the task's.
+            let step = call(inner, data);
+            match timeout {
+                None => step.await,
+                Some(timeout) => match tokio::time::timeout(timeout, step).await {
+                    Ok(result) => result,
+                    Err(_) => Err(timed_out(timeout).into()),
+                },
+            }
+        };
+        let handle = self.tasks.spawn_on(task.instrument(span), runtime.handle());
+        self.flying.insert(handle.id(), (free, context));
+    }
+
+    /// Hands the outcome over; does not wait for the disk.
+    fn finish(&self, seat: &Seat, context: &Context, result: StepResult) {
+        let Some(in_flight) = seat.lock().take() else { return };
+        let clock = self.shared.store.clock();
+        self.shared.store.meter().ended(clock.elapsed().saturating_sub(in_flight.started));
+        if !in_flight.job.ticket.conclude() {
+            return; // Its time was over, and somebody has said so already.
+        }
+        self.submit(Change::Checkpoint(Box::new(outcome(in_flight, context, clock.now(), result))));
+    }
+
+    fn give_back(&self, job: &LockedJob, began: Duration) {
+        if job.ticket.conclude() {
+            self.submit(Change::Checkpoint(Box::new(crate::attempt::give_back(&job.row))));
+        }
+        let took = self.shared.store.clock().elapsed().saturating_sub(began);
+        self.shared.store.meter().ended(took);
+    }
+
+    fn submit(&self, change: Change) {
+        if self.shared.store.submit(change).is_err() {
+            // The store is closed: the job stays locked on disk until the next opening frees it.
+            tracing::debug!("an outcome came after the store was closed");
+        }
+    }
+}
+
+/// The checkpoint of a step in flight.
+pub(crate) fn outcome(
+    in_flight: InFlight,
+    context: &Context,
+    ended_at: windlass_workflow_model::Timestamp,
+    result: StepResult,
+) -> windlass_store::Checkpoint {
+    let InFlight { job, served, handover, attempt, started_at, .. } = in_flight;
+    let mut checkpoint = conclude(Outcome {
+        served: &served,
+        row: &job.row,
+        handover,
+        attempt,
+        started_at,
+        ended_at,
+        result,
+    });
+    if checkpoint.attempt.as_ref().is_some_and(|a| a.status == StepStatus::Succeeded) {
+        checkpoint.schedules = context.take_schedules();
+    }
+    checkpoint
+}
+
+/// The checkpoint of a step that is taken from its thread because its time is over.
+pub(crate) fn overdue(in_flight: InFlight, now: windlass_workflow_model::Timestamp) -> windlass_store::Checkpoint {
+    let timeout = in_flight.deadline.unwrap_or_default().saturating_sub(in_flight.started);
+    let InFlight { job, served, handover, attempt, started_at, .. } = in_flight;
+    conclude(Outcome {
+        served: &served,
+        row: &job.row,
+        handover,
+        attempt,
+        started_at,
+        ended_at: now,
+        result: Err(timed_out(timeout).into()),
+    })
+}
+

@@ -1,0 +1,62 @@
+//! Seats: where jobs in flight can be seen and told to stop, without asking their thread.
+
+use std::time::Duration;
+
+use windlass_store::LockedJob;
+use windlass_store::sync::{Arc, Mutex};
+use windlass_workflow_model::{Handover, RunId, Timestamp};
+
+use crate::context::Cancellation;
+use crate::serving::Served;
+
+/// A job in flight.
+#[derive(Clone, Debug)]
+pub struct InFlight {
+    /// The job.
+    pub job: Arc<LockedJob>,
+    /// Tells its step to stop.
+    pub cancellation: Cancellation,
+    pub(crate) served: Arc<Served>,
+    pub(crate) handover: Handover,
+    pub(crate) attempt: u32,
+    pub(crate) started_at: Timestamp,
+    /// On the engine's clock.
+    pub(crate) started: Duration,
+    pub(crate) deadline: Option<Duration>,
+    /// Whether its step occupies the thread.
+    pub(crate) blocking: bool,
+}
+
+/// The seats of all Runners of one engine; a job in flight sits on one.
+#[derive(Debug, Default)]
+pub struct Seats(Mutex<Vec<Arc<Mutex<Option<InFlight>>>>>);
+
+impl Seats {
+    /// The seat with this number; it is also the slot in the owner file.
+    pub(crate) fn seat(&self, number: usize) -> Arc<Mutex<Option<InFlight>>> {
+        let mut seats = self.0.lock();
+        while seats.len() <= number {
+            seats.push(Arc::default());
+        }
+        Arc::clone(&seats[number])
+    }
+
+    /// Gives a seat whose thread may never come back to nobody, and makes a new one in its place.
+    pub(crate) fn renew(&self, number: usize) {
+        if let Some(seat) = self.0.lock().get_mut(number) {
+            *seat = Arc::default();
+        }
+    }
+
+    /// All jobs in flight.
+    pub fn in_flight(&self) -> Vec<InFlight> {
+        self.0.lock().iter().filter_map(|seat| seat.lock().clone()).collect()
+    }
+
+    /// Tells all steps of a run to stop.
+    pub fn cancel(&self, run: RunId) {
+        for job in self.in_flight().iter().filter(|job| job.job.row.run == run) {
+            job.cancellation.cancel();
+        }
+    }
+}
