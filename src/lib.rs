@@ -1,1 +1,64 @@
-//! placeholder
+//! A durable job queue and workflow engine that lives inside your process.
+//!
+//! A [`Scheduler`] puts jobs on a bounded channel backed by an outbox in SQLite; a configured number
+//! of single-threaded Runners lock and run them. What a step did and what became ready because of it
+//! are one transaction, so a crash at any instant resumes from there.
+//!
+//! ```
+//! use windlass::{Engine, RunOutcome, Workflow};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let double = Workflow::<u64>::build("double", "1", |flow| {
+//!     flow.step("double", |_context, number| {
+//!         *number *= 2;
+//!         Ok(())
+//!     })
+//! })?;
+//! let engine = Engine::builder().in_memory().workflow(&double).open()?;
+//! let run = engine.scheduler().schedule_blocking(double.request(&21)?)?;
+//! let RunOutcome::Succeeded(data) = run.wait_blocking(None)? else { panic!("it cannot fail") };
+//! assert_eq!(data.decode::<u64>()?, 42);
+//! # Ok(())
+//! # }
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod builder;
+mod engine;
+mod flow;
+mod stepped;
+mod workflow;
+
+pub use builder::{EngineBuilder, EngineError};
+pub use engine::{Engine, ShutdownReport, Stats};
+pub use flow::{Arms, BranchResult, Flow, Split};
+pub use stepped::SteppedEngine;
+pub use workflow::{Json, Workflow};
+
+pub use windlass_runner::{
+    Cancellation, Context, Handler, Handlers, MissingParts, StepError, StepOutput, UnknownWorkflow,
+};
+pub use windlass_scheduler::{Event, Request, RunHandle, ScheduleError, Scheduler, WaitError};
+pub use windlass_store::inspect::{
+    BranchWait, FindError, Inspector, RunDetail, RunSummary, StepView, WaitsFor, Why,
+};
+pub use windlass_store::{
+    Admission, AdmitError, Clock, Durability, History, ManualClock, OpenError, Priority, Retention,
+    RunFilter, RunOutcome, SQLITE_VERSION, ShedPolicy, SignalOutcome, StorageError, SystemClock,
+    WriteError,
+};
+pub use windlass_workflow_model::{
+    ActivationId, Arrival, Block, BranchId, BranchSeed, Branches, Definition, Delay, Draft,
+    ErrorEntry, Fault, Function, Functions, Graph, GraphFormat, InvalidWorkflow, Node, NodeId,
+    NodeKind, Payload, Place, Problem, RetryPolicy, RunId, RunStatus, Source, StepSpec, StepStatus,
+    Timestamp, Verdict, draw,
+};
+
+/// The engine's clocks, channels and bounds, for tests that step or explore it.
+pub mod limits {
+    pub use windlass_runner::limits as runner;
+    pub use windlass_scheduler::limits as scheduler;
+    pub use windlass_store::limits as store;
+    pub use windlass_workflow_model::limits as workflow;
+}

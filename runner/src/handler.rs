@@ -73,6 +73,12 @@ impl StepError {
     }
 }
 
+impl From<StepError> for Fault {
+    fn from(error: StepError) -> Self {
+        error.into_fault()
+    }
+}
+
 impl From<Fault> for StepError {
     fn from(fault: Fault) -> Self {
         let code = fault.errors.first().map_or(codes::STEP_FAILED, |error| error.code.as_str());

@@ -94,6 +94,8 @@ pub enum Change {
         /// Gets what was freed.
         reply: Reply<Recovered, WriteError>,
     },
+    /// The engine ends: what is queued is written, and nothing after it.
+    Close,
     /// Look whether a timer is due, a clean-up open, a producer's turn come, room on the channel.
     Tick,
     /// Deletes what ended before a time, a bounded part of it.

@@ -136,18 +136,23 @@ impl<T: Tables> Turning for Loop<T> {
             return self.refuse_all(changes, &poison, open);
         }
         self.expire();
-        if changes.is_empty() && self.waiting.is_empty() && !self.is_due() {
-            if open {
-                return Turn::Idle;
-            }
-            self.end();
-            return Turn::Ended;
+        if changes.is_empty() && self.waiting.is_empty() && !self.is_due() && open {
+            return Turn::Idle;
         }
-        match self.commit(&changes) {
+        let ends = !open || changes.iter().any(|change| matches!(change, Change::Close));
+        let outcome = if changes.is_empty() && ends { Ok(None) } else { self.commit(&changes).map(Some) };
+        match outcome {
             Ok(batch) => {
-                self.publish(changes, batch);
-                self.tables.tidy();
+                if let Some(batch) = batch {
+                    self.publish(changes, batch);
+                    self.tables.tidy();
+                }
+                if ends {
+                    self.end();
+                    return Turn::Ended;
+                }
             }
+            // Before an end too: what could not be written now is tried until it can be.
             Err(error) => self.fail(changes, &error),
         }
         Turn::Worked
@@ -434,7 +439,11 @@ impl<T: Tables> Loop<T> {
 /// What an engine does of its own accord; it is tried again until it can be written.
 fn is_internal(change: &Change) -> bool {
     match change {
-        Change::Checkpoint(_) | Change::Unlock(_) | Change::Recover { .. } | Change::Tick => true,
+        Change::Checkpoint(_)
+        | Change::Unlock(_)
+        | Change::Recover { .. }
+        | Change::Tick
+        | Change::Close => true,
         Change::Admit { .. }
         | Change::Register { .. }
         | Change::Signal { .. }
@@ -466,7 +475,7 @@ where
 fn answer(change: Change, answered: Answered) -> Option<Box<dyn Answer>> {
     Some(match (change, answered) {
         (Change::Checkpoint(checkpoint), Answered::Unit(what)) => said(checkpoint.reply?, what),
-        (Change::Unlock(_) | Change::Tick, Answered::Unit(_)) => return None,
+        (Change::Unlock(_) | Change::Tick | Change::Close, Answered::Unit(_)) => return None,
         (Change::Register { reply, .. }, Answered::Key(what)) => said(reply, what),
         (Change::Signal { reply, .. }, Answered::Signal(what)) => said(reply, what),
         (Change::Cancel { reply, .. }, Answered::Flag(what)) => said(reply, what),
@@ -492,7 +501,7 @@ fn refuse(change: Change, error: &StorageError, unknown: bool) -> Option<Box<dyn
             said(reply, Err(AdmitError::Storage { value, source: error.clone() }))
         }
         Change::Checkpoint(checkpoint) => said(checkpoint.reply?, Err(why())),
-        Change::Unlock(_) | Change::Tick => return None,
+        Change::Unlock(_) | Change::Tick | Change::Close => return None,
         Change::Register { reply, .. } => said(reply, Err(why())),
         Change::Signal { reply, .. } => said(reply, Err(why())),
         Change::Cancel { reply, .. } => said(reply, Err(why())),

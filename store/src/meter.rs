@@ -45,6 +45,11 @@ impl Meter {
         self.closed.store(closed, Ordering::SeqCst);
     }
 
+    /// Whether dispatching is stopped.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
     /// How many jobs may be on the channel now: what the Runners will take within 200 ms at their
     /// measured rate, at least one for each seat and at most the capacity (no hoarding).
     fn target(&self) -> u64 {

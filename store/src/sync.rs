@@ -8,6 +8,8 @@ use std::pin::pin;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use crate::clock::{Clock as _, SystemClock};
+
 pub use std::sync::Arc;
 pub use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 pub use std::thread::{JoinHandle, Thread, ThreadId, current, yield_now};
@@ -40,6 +42,21 @@ struct Unpark(Thread);
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
         self.0.unpark();
+    }
+}
+
+/// Like [`block_on`], for at most about `limit`; `None` if it is not ready by then.
+pub fn block_on_for<F: Future>(future: F, limit: Duration) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(current())));
+    let mut context = Context::from_waker(&waker);
+    let clock = SystemClock::new();
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return Some(output);
+        }
+        let left = limit.checked_sub(clock.elapsed()).filter(|left| !left.is_zero())?;
+        std::thread::park_timeout(left);
     }
 }
 

@@ -86,6 +86,23 @@ impl Definition {
         names
     }
 
+    /// The same workflow, with attempts and timeout (in milliseconds) of each step as `policy` says;
+    /// `None` leaves a step as it is.
+    #[must_use]
+    pub fn with_step_policies(
+        mut self,
+        policy: impl Fn(&StepSpec) -> Option<(RetryPolicy, Option<u64>)>,
+    ) -> Self {
+        for node in &mut self.nodes {
+            if let NodeKind::Step(step) = &mut node.kind
+                && let Some((retry, timeout_ms)) = policy(step)
+            {
+                (step.retry, step.timeout_ms) = (retry, timeout_ms);
+            }
+        }
+        self
+    }
+
     /// Whether a run can have branches that no join waits for.
     pub fn detaches(&self) -> bool {
         self.nodes

@@ -186,6 +186,14 @@ impl Draft {
         self.definition.max_parallelism = Some(limit);
     }
 
+    /// The function of role `Merge` that makes the data after a join.
+    pub fn merge(&mut self, join: NodeId, function: impl Into<String>) {
+        match &mut self.node(join).kind {
+            NodeKind::Join { merge, .. } => *merge = Some(function.into()),
+            _ => self.misuse(join, "only a join merges"),
+        }
+    }
+
     /// `from` leads to `to`.
     pub fn connect(&mut self, from: NodeId, to: NodeId) {
         self.node(from).next = Some(to);
@@ -195,6 +203,14 @@ impl Draft {
     /// the data.
     pub fn on_fault(&mut self, from: NodeId, to: NodeId, fold: Option<String>) {
         self.node(from).on_fault = Some(FaultPath { to, fold });
+    }
+
+    /// Changes a step's settings.
+    pub fn change_step(&mut self, step: NodeId, change: impl FnOnce(&mut StepSpec)) {
+        match &mut self.node(step).kind {
+            NodeKind::Step(spec) => change(spec),
+            _ => self.misuse(step, "attempts and timeouts belong to a step"),
+        }
     }
 
     /// Says where a node stands in the eyes of its author.

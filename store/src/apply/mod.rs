@@ -149,7 +149,7 @@ impl<T: Tables> Apply<'_, T> {
                 let charge = crashed.then_some(*max_crashes);
                 Answered::Recovered(Ok(self.recover(*owner, running, charge)?))
             }
-            Change::Tick => Answered::Unit(Ok(())),
+            Change::Tick | Change::Close => Answered::Unit(Ok(())),
             Change::Retain { ended_before, .. } => {
                 Answered::Retained(Ok(self.retain(*ended_before)?))
             }

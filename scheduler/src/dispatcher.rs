@@ -1,0 +1,296 @@
+//! The dispatcher: the only one that fills the channel, and the one who tells.
+//!
+//! It takes what the writer has committed, puts the locked jobs on the channel, wakes whoever waits
+//! for an answer or the end of a run, and looks around in between: for other processes, for jobs
+//! that lie on the channel too long, for suspects that have to run alone. It never blocks: the
+//! writer has reserved a place for each job.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use windlass_store::inspect::Inspector;
+use windlass_store::sync::{
+    Arc, Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError, oneshot,
+};
+use windlass_store::{
+    Change, Committed, JobKey, LockedJob, Reader, Retention, Store, StoreKind, Ticket,
+};
+use windlass_workflow_model::RunId;
+
+use crate::limits::{LOOK_EVERY, ON_CHANNEL_MAX, RECOVER_EVERY, RETAIN_EVERY};
+use crate::recovery::Recovery;
+use crate::waiters::Waiters;
+
+/// What the dispatcher tells the Runners, which it does not know.
+pub struct Hooks {
+    /// Jobs were put on the channel.
+    pub arrived: Box<dyn Fn() + Send>,
+    /// A run was cancelled: its steps should stop.
+    pub cancelled: Box<dyn Fn(RunId) + Send>,
+    /// Jobs in flight whose locks may have been taken by others, to be checked.
+    pub in_flight: Box<dyn Fn() -> Vec<Arc<LockedJob>> + Send>,
+}
+
+impl std::fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hooks")
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Dispatcher {
+    store: Store,
+    committed: Receiver<Committed>,
+    jobs: Sender<LockedJob>,
+    waiters: Arc<Waiters>,
+    hooks: Hooks,
+    recovery: Option<Recovery>,
+    reader: Box<dyn Reader>,
+    inspector: Option<Inspector>,
+    data_version: i64,
+    /// Jobs on the channel, oldest first; those that were taken are forgotten lazily.
+    on_channel: VecDeque<(JobKey, RunId, Arc<Ticket>)>,
+    /// Jobs that may run only while nothing else does.
+    alone: VecDeque<LockedJob>,
+    /// The one that runs alone now.
+    running_alone: Option<Arc<Ticket>>,
+    looked_at: Duration,
+    recovered_at: Duration,
+    retention: Option<Retention>,
+    retained_at: Duration,
+    closed: bool,
+}
+
+impl Dispatcher {
+    /// Puts jobs on `jobs`, whose capacity the meter knows.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn new(
+        store: Store,
+        committed: Receiver<Committed>,
+        jobs: Sender<LockedJob>,
+        waiters: Arc<Waiters>,
+        hooks: Hooks,
+        recovery: Option<Recovery>,
+        retention: Option<Retention>,
+    ) -> Result<Self, windlass_store::StorageError> {
+        let reader = store.reader()?;
+        let inspector = Recovery::inspector(&store);
+        Ok(Self {
+            store,
+            committed,
+            jobs,
+            waiters,
+            hooks,
+            recovery,
+            reader,
+            inspector,
+            data_version: -1,
+            on_channel: VecDeque::new(),
+            alone: VecDeque::new(),
+            running_alone: None,
+            looked_at: Duration::ZERO,
+            recovered_at: Duration::ZERO,
+            retention,
+            retained_at: Duration::ZERO,
+            closed: false,
+        })
+    }
+
+    /// Turns until the writer has ended.
+    pub fn run(mut self) {
+        while self.turn(LOOK_EVERY) {}
+        self.waiters.close();
+    }
+
+    /// Handles one commit, or looks around. `false`: the writer has ended.
+    pub fn turn(&mut self, rest: Duration) -> bool {
+        let received = if rest.is_zero() {
+            self.committed.try_recv().map_err(|error| match error {
+                TryRecvError::Empty => RecvTimeoutError::Timeout,
+                TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
+            })
+        } else {
+            self.committed.recv_timeout(rest)
+        };
+        match received {
+            Ok(committed) => self.handle(committed),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+        let now = self.store.clock().elapsed();
+        if !self.closed && (now.saturating_sub(self.looked_at) >= LOOK_EVERY || rest.is_zero()) {
+            self.looked_at = now;
+            self.look(now);
+        }
+        true
+    }
+
+    fn handle(&mut self, mut committed: Committed) {
+        if let Some(error) = &committed.closed {
+            if !matches!(error, windlass_store::StorageError::Closed) {
+                tracing::error!(%error, "the store is closed");
+            }
+            self.closed = true;
+            self.waiters.close();
+        }
+        let any = !committed.dispatch.is_empty();
+        for job in committed.dispatch.drain(..) {
+            self.put(job);
+        }
+        if any {
+            (self.hooks.arrived)();
+        }
+        for run in &committed.cancelled {
+            self.withdraw_run(*run);
+            (self.hooks.cancelled)(*run);
+        }
+        for ended in &committed.ended {
+            self.waiters.tell(ended.run, &ended.outcome);
+        }
+        committed.tell();
+    }
+
+    fn put(&mut self, job: LockedJob) {
+        if job.is_alone() {
+            // Nothing else is dispatched until it has run.
+            self.store.meter().close(true);
+            self.alone.push_back(job);
+            return;
+        }
+        self.send(job);
+    }
+
+    fn send(&mut self, job: LockedJob) {
+        job.ticket.queued_at(self.store.clock().elapsed());
+        let (key, run, ticket) = (job.row.key(), job.row.run, Arc::clone(&job.ticket));
+        match self.jobs.try_send(job) {
+            Ok(()) => {
+                while self.on_channel.front().is_some_and(|(_, _, ticket)| !ticket.is_queued()) {
+                    self.on_channel.pop_front();
+                }
+                self.on_channel.push_back((key, run, ticket));
+            }
+            Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => {
+                self.store.meter().give_back(1);
+                if job.ticket.withdraw() {
+                    self.submit(Change::Unlock(vec![key]));
+                }
+            }
+        }
+    }
+
+    fn submit(&self, change: Change) {
+        if self.store.submit(change).is_err() {
+            tracing::debug!("the store is closed");
+        }
+    }
+
+    fn look(&mut self, now: Duration) {
+        self.take_back(now);
+        self.run_alone();
+        if let Ok(version) = self.reader.data_version()
+            && version != self.data_version
+        {
+            self.data_version = version;
+            self.notice_others();
+        }
+        if self.store.meter().should_refill() {
+            self.store.nudge();
+        }
+        if let Some(Retention { keep }) = self.retention
+            && now.saturating_sub(self.retained_at) >= RETAIN_EVERY
+        {
+            self.retained_at = now;
+            let ended_before = self.store.clock().now().before(keep);
+            let (reply, _) = oneshot::channel();
+            self.submit(Change::Retain { ended_before, reply });
+        }
+        if now.saturating_sub(self.recovered_at) >= RECOVER_EVERY {
+            self.recovered_at = now;
+            if let Some(recovery) = &mut self.recovery {
+                recovery.look_and_free();
+            }
+        }
+    }
+
+    /// Somebody, perhaps we, has written.
+    fn notice_others(&mut self) {
+        if matches!(self.store.kind(), StoreKind::Memory) {
+            return;
+        }
+        self.store.nudge();
+        for job in (self.hooks.in_flight)() {
+            let taken = self.reader.branch(job.row.id).is_ok_and(|row| {
+                row.is_none_or(|row| row.key() != job.row.key())
+            });
+            if taken && !job.ticket.is_over() {
+                // Cancelled or freed from outside: its outcome would be refused.
+                (self.hooks.cancelled)(job.row.run);
+            }
+        }
+        if !self.waiters.is_empty()
+            && let Some(inspector) = &mut self.inspector
+        {
+            self.waiters.look(inspector);
+        }
+    }
+
+    /// Jobs that lay on the channel too long go back: the prediction that they would be taken soon
+    /// was wrong.
+    fn take_back(&mut self, now: Duration) {
+        let mut back = Vec::new();
+        while let Some((key, _, ticket)) = self.on_channel.front() {
+            if ticket.is_queued() && ticket.waited(now) < ON_CHANNEL_MAX {
+                break;
+            }
+            if ticket.withdraw() {
+                back.push(*key);
+            }
+            self.on_channel.pop_front();
+        }
+        if !back.is_empty() {
+            self.submit(Change::Unlock(back));
+        }
+    }
+
+    fn withdraw_run(&mut self, run: RunId) {
+        self.on_channel.retain(|(_, of, ticket)| *of != run || !ticket.withdraw());
+        self.alone.retain(|job| {
+            let stays = job.row.run != run || !job.ticket.withdraw();
+            if !stays {
+                self.store.meter().give_back(1);
+            }
+            stays
+        });
+    }
+
+    /// A job that ran during two crashes in a row runs while nothing else does, so that a third one
+    /// blames the right one.
+    fn run_alone(&mut self) {
+        if let Some(ticket) = &self.running_alone {
+            if !ticket.is_over() {
+                return;
+            }
+            self.running_alone = None;
+        }
+        let meter = Arc::clone(self.store.meter());
+        let Some(next) = self.alone.front() else {
+            if self.alone.is_empty() && meter.is_closed() {
+                meter.close(false);
+                self.store.nudge();
+            }
+            return;
+        };
+        let queued = meter.outstanding().saturating_sub(self.alone.len() as u64);
+        if queued == 0 && meter.running() == 0 {
+            self.running_alone = Some(Arc::clone(&next.ticket));
+            if let Some(job) = self.alone.pop_front() {
+                self.send(job);
+                (self.hooks.arrived)();
+            }
+        }
+    }
+}

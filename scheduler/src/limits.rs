@@ -1,0 +1,17 @@
+//! The bounds of scheduling (I12), each with its unit and its reason.
+
+use std::time::Duration;
+
+/// How often the dispatcher looks around while nothing is committed. Another process's jobs are
+/// found within it.
+pub const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// How often it looks whether other engines on the same database have died.
+pub const RECOVER_EVERY: Duration = Duration::from_millis(50);
+
+/// How long a job may lie on the channel before it goes back to the outbox, where another process
+/// or a better job may get its place.
+pub const ON_CHANNEL_MAX: Duration = Duration::from_millis(500);
+
+/// How often runs are deleted that have been kept long enough.
+pub const RETAIN_EVERY: Duration = Duration::from_secs(5);

@@ -1,0 +1,55 @@
+//! Who waits for the end of which run, in this process.
+
+use std::collections::HashMap;
+
+use windlass_store::RunOutcome;
+use windlass_store::inspect::Inspector;
+use windlass_store::sync::{Mutex, oneshot};
+use windlass_workflow_model::RunId;
+
+/// Everybody who waits.
+#[derive(Debug, Default)]
+pub struct Waiters(Mutex<HashMap<RunId, Vec<oneshot::Sender<RunOutcome>>>>);
+
+impl Waiters {
+    pub(crate) fn add(&self, run: RunId) -> oneshot::Receiver<RunOutcome> {
+        let (told, tell) = oneshot::channel();
+        self.0.lock().entry(run).or_default().push(told);
+        tell
+    }
+
+    /// Tells all who wait for `run`. Runs foreign wakers.
+    pub(crate) fn tell(&self, run: RunId, outcome: &RunOutcome) {
+        let waiting = self.0.lock().remove(&run);
+        for waiter in waiting.into_iter().flatten() {
+            // Whoever waited may have gone.
+            let _ = waiter.send(outcome.clone());
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.lock().is_empty()
+    }
+
+    /// Looks for runs that others have ended.
+    pub(crate) fn look(&self, inspector: &mut Inspector) {
+        let runs: Vec<_> = {
+            let mut all = self.0.lock();
+            all.retain(|_, waiting| {
+                waiting.retain(|waiter| !waiter.is_closed());
+                !waiting.is_empty()
+            });
+            all.keys().copied().collect()
+        };
+        for run in runs {
+            if let Ok(Some(outcome)) = inspector.outcome(run) {
+                self.tell(run, &outcome);
+            }
+        }
+    }
+
+    /// Nobody will be told anything any more.
+    pub(crate) fn close(&self) {
+        self.0.lock().clear();
+    }
+}
