@@ -180,6 +180,7 @@ impl Report {
         }
         message.push_str(": ");
         message.push_str(what);
+        let message = on_one_line(message);
         self.found.push(Diagnostic {
             code,
             severity,
@@ -225,6 +226,21 @@ impl Report {
 
 fn place(file: &str, line: Option<u32>) -> String {
     line.map_or_else(|| file.to_owned(), |line| format!("{file}:{line}"))
+}
+
+/// The text with control characters spelled out: names come from the file, terminals obey them.
+fn on_one_line(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let spelled = text.chars().map(|c| {
+        if c.is_control() {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
+    });
+    spelled.collect()
 }
 
 /// Text from the file in quotes, on one line and not too long.
@@ -320,6 +336,10 @@ mod tests {
     #[test]
     fn texts_from_the_file_are_cut_and_stay_on_one_line() {
         assert_eq!(quoted("a\nb"), "\"a\\nb\"");
+        let mut report = Report::new("ship.yaml", Mode::Strict);
+        report.error("odd-key", &Spot::default(), "key a\n\u{1b}[31mü is odd");
+        let message = "ship.yaml: key a\\n\\u{1b}[31mü is odd";
+        assert_eq!(report.finish()[0].message, message);
         assert_eq!(quoted(&"ü".repeat(100)).chars().count(), 63);
         assert_eq!(listed([]), "none");
         assert_eq!(listed(["a"; 10]), "a, a, a, a, a, a, a, a and 2 more");

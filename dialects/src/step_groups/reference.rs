@@ -14,30 +14,31 @@ pub(crate) struct Scan {
 
 /// Looks through a string; `script` says whether it is text for a shell.
 pub(crate) fn scan(text: &str, script: bool) -> Scan {
+    // Nothing closes behind these, so no search goes there in vain and all of them stay linear.
+    let braces_end = text.rfind('}').map_or(0, |at| at + 1);
+    let templates_end = text.rfind("}}").map_or(0, |at| at + 2);
     let mut out = String::with_capacity(text.len());
     let mut asks = None;
-    let mut rest = text;
-    while let Some(at) = rest.find(['$', '{']) {
-        out.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let taken = match rest.strip_prefix("$${") {
-            Some(_) => {
-                out.push_str("${");
-                rest = &rest[3..];
-                continue;
-            }
-            None => template(rest)
-                .or_else(|| braced(rest, script))
-                .or_else(|| bare(rest, script)),
-        };
+    let mut done = 0;
+    while let Some(at) = text[done..].find(['$', '{']) {
+        out.push_str(&text[done..done + at]);
+        done += at;
+        if text[done..].starts_with("$${") {
+            out.push_str("${");
+            done += 3;
+            continue;
+        }
+        let taken = template(text.get(done..templates_end).unwrap_or_default())
+            .or_else(|| braced(&text[done..], braces_end.saturating_sub(done), script))
+            .or_else(|| bare(&text[done..], script));
         let length = taken.unwrap_or(1);
         if taken.is_some() && asks.is_none() {
-            asks = Some(rest[..length].to_owned());
+            asks = Some(text[done..done + length].to_owned());
         }
-        out.push_str(&rest[..length]);
-        rest = &rest[length..];
+        out.push_str(&text[done..done + length]);
+        done += length;
     }
-    out.push_str(rest);
+    out.push_str(&text[done..]);
     Scan { text: out, asks }
 }
 
@@ -47,16 +48,19 @@ fn template(text: &str) -> Option<usize> {
     Some(inner.find("}}")? + 4)
 }
 
-/// Length of `${…}` at the start, if it asks for a value.
-fn braced(text: &str, script: bool) -> Option<usize> {
+/// Length of `${…}` at the start, if it asks for a value; the last brace closes before `end`.
+fn braced(text: &str, end: usize, script: bool) -> Option<usize> {
     let inner = text.strip_prefix("${")?;
     let first = inner
         .find(|c| !is_name(c) && c != '-')
         .unwrap_or(inner.len());
     let dotted = first > 0 && inner[first..].starts_with('.');
+    if script && !dotted {
+        return None;
+    }
     // The value of a `${` that never ends is not known; its place is.
-    let length = inner.find('}').map_or(2, |end| end + 3);
-    (dotted || !script).then_some(length)
+    let closed = text.get(..end).and_then(|text| text.find('}'));
+    Some(closed.map_or(2, |at| at + 1))
 }
 
 /// Length of `$NAME` or `$STEP.KEY` at the start, if it asks for a value.

@@ -109,6 +109,18 @@ fn huge_numbers_are_told_and_kept() {
 }
 
 #[test]
+fn braces_that_never_close_are_read_once() {
+    for (open, code) in [("{{", None), ("${", Some("construct-unsupported"))] {
+        let text = format!(
+            "steps: [{{name: a, type: t, config: {{x: '{}'}}}}]",
+            open.repeat(200_000)
+        );
+        let imported = import(&text, &options());
+        assert_eq!(imported.diagnostics.first().map(|d| d.code), code);
+    }
+}
+
+#[test]
 fn bytes_that_are_no_text_are_refused_with_their_place() {
     let imported = import_bytes(b"steps:\n  - name: \xc3\xbc\xff\n", &options());
     let found = &imported.diagnostics[0];

@@ -119,6 +119,9 @@ fn texts_that_are_no_yaml() {
 
 #[test]
 fn keys_that_appear_twice() {
+    let twice = import("steps: [{name: a, type: t, type: u}]", &options());
+    assert_eq!(twice.handlers_needed, ["t"], "the first is taken");
+    assert_eq!(codes(&twice, Severity::Error), ["duplicate-key"]);
     check(
         "steps:\n- {name: a, type: t, env: {}, env: {}}\n",
         &[
@@ -154,6 +157,18 @@ fn files_without_workflows() {
     );
     assert!(text.contains("did you mean \"steps\"?"), "{text}");
     assert_eq!(codes(&imported, Severity::Error), ["no-workflow-found"]);
+    for other in [
+        "workflows: {x: {steps: [{name: a, type: t}]}}",
+        "kind: Deployment\nsteps: [{name: a, type: t}]",
+        "apiVersion: score.dev/v1b1\nworkflows: []",
+    ] {
+        let imported = import(other, &options());
+        assert_eq!(codes(&imported, Severity::Error), ["no-workflow-found"]);
+        assert_eq!(
+            codes(&imported, Severity::Warning),
+            ["document-without-workflow"]
+        );
+    }
     let empty = import("", &options());
     assert_eq!(codes(&empty, Severity::Error), ["no-workflow-found"]);
 }
@@ -286,6 +301,8 @@ fn fields_that_a_step_cannot_have_yet() {
         ("config: {script: 'echo ${b.c}'}", r#"reference "${b.c}""#),
         ("path: '/{{ .x }}'", r#"template "{{ .x }}""#),
         ("command: echo $HOME", r#"reference "$HOME""#),
+        (r#"notes: "first\n$SECOND""#, r#"reference "$SECOND""#),
+        ("config: {deep: {script: echo $A}}", r#"reference "$A""#),
     ] {
         let kind = if field.contains("type:") {
             ""
@@ -512,6 +529,7 @@ steps:
         codes(&strict, Severity::Error),
         ["field-type", "misspelt-key"]
     );
+    assert_eq!(shape(&strict.workflows[0].definition), "a → b → c → d → e");
     let imported = import(text, &lenient());
     assert!(imported.ok(), "{}", listing(&imported));
     assert_eq!(

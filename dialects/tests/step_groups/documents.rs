@@ -85,6 +85,15 @@ fn each_form_has_its_name() {
 }
 
 #[test]
+fn a_file_may_begin_with_many_comments() {
+    let text = format!(
+        "{}steps: [{{name: a, type: t}}]",
+        "# licence\n".repeat(1_000)
+    );
+    assert!(import(&text, &options()).ok());
+}
+
+#[test]
 fn anchors_may_be_used() {
     let text = "
 base: &base {k: 1, deep: &deep [x]}

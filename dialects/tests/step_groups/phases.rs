@@ -105,6 +105,18 @@ fn different_groups_and_single_steps_do_not_mix() {
 }
 
 #[test]
+fn a_group_counts_whatever_parallel_says() {
+    check(
+        &[
+            "name: a, type: t, parallelGroup: 2, parallel: false",
+            "name: b, type: t, parallelGroup: 2, parallel: true",
+            "name: c, type: t, parallelGroup: 2",
+        ],
+        "[a|b|c]",
+    );
+}
+
+#[test]
 fn a_wide_phase_is_one_split_under_the_limit_of_the_run() {
     let names: Vec<_> = (1..=7)
         .map(|n| format!("name: s{n}, type: t, parallel: true"))
@@ -158,11 +170,14 @@ steps:
       off: false
       none: ~
       text: "5"
+      tagged: [!!str 6, ! 7, !!int 8]
       price: a $${literal}
       list: [1, {deep: x}]
       script: |
         echo "$HOME ${USER}" && exit $?
       command: ls $PWD
+      nested:
+        notes: "first\n$SECOND"
 "#;
     let imported = import(text, &options());
     assert!(imported.ok(), "{}", listing(&imported));
@@ -193,9 +208,10 @@ steps:
             "fields": {"namespace": "prod", "path": "./k8s"},
             "config": {
                 "replicas": 3, "ratio": 1.5, "big": "123456789012345678901234567890",
-                "mode": "0644", "on": "yes", "off": false, "none": null, "text": "5",
+                "mode": "0644", "on": "yes", "off": false, "none": null, "text": "5", "tagged": ["6", "7", 8],
                 "price": "a ${literal}", "list": [1, {"deep": "x"}],
                 "script": "echo \"$HOME ${USER}\" && exit $?\n", "command": "ls $PWD",
+                "nested": {"notes": "first\n$SECOND"},
             },
         })
     );
