@@ -31,7 +31,9 @@ pub enum EngineError {
     #[error(transparent)]
     Storage(#[from] StorageError),
     /// Our owner file cannot be made, or there is no thread.
-    #[error("the engine cannot be started: {0}; check the permissions of the database's folder and the limits of this user")]
+    #[error(
+        "the engine cannot be started: {0}; check the permissions of the database's folder and the limits of this user"
+    )]
     System(#[from] std::io::Error),
 }
 
@@ -175,7 +177,7 @@ impl EngineBuilder {
     /// # Errors
     /// [`EngineError`]; then nothing runs.
     pub fn open(self) -> Result<Engine, EngineError> {
-        Engine::start(self)
+        Engine::start(&self)
     }
 
     /// Opens an engine without threads, which does only what it is told, step by step.
@@ -183,10 +185,12 @@ impl EngineBuilder {
     /// # Errors
     /// [`EngineError`].
     pub fn open_stepped(self) -> Result<SteppedEngine, EngineError> {
-        SteppedEngine::start(self)
+        SteppedEngine::start(&self)
     }
 
     pub(crate) fn the_clock(&self) -> Arc<dyn Clock> {
-        self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::new()))
+        self.clock
+            .clone()
+            .unwrap_or_else(|| Arc::new(SystemClock::new()))
     }
 }

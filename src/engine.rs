@@ -105,7 +105,12 @@ impl Opening {
             let key = wait_for(&mut answer, || step(&mut writer, &committed))??;
             core.serve(key, served);
         }
-        Ok(Self { core, writer, committed, recovery })
+        Ok(Self {
+            core,
+            writer,
+            committed,
+            recovery,
+        })
     }
 }
 
@@ -165,7 +170,10 @@ fn wait_for<T>(
 }
 
 impl Core {
-    #[expect(clippy::type_complexity, reason = "what is asked, and where the answer comes")]
+    #[expect(
+        clippy::type_complexity,
+        reason = "what is asked, and where the answer comes"
+    )]
     pub(crate) fn registration<T>(
         &self,
         workflow: &Workflow<T>,
@@ -183,7 +191,15 @@ impl Core {
         let served = Served::new(definition, workflow.functions.clone(), &handlers)?;
         let (reply, answer) = oneshot::channel();
         let definition = Arc::clone(&workflow.definition);
-        Ok((Arc::new(served), Change::Register { definition, serve: true, reply }, answer))
+        Ok((
+            Arc::new(served),
+            Change::Register {
+                definition,
+                serve: true,
+                reply,
+            },
+            answer,
+        ))
     }
 
     pub(crate) fn serve(&self, key: WorkflowKey, served: Arc<Served>) {
@@ -209,7 +225,12 @@ impl Engine {
     }
 
     pub(crate) fn start(builder: EngineBuilder) -> Result<Self, EngineError> {
-        let Opening { core, writer, committed, recovery } = Opening::new(&builder)?;
+        let Opening {
+            core,
+            writer,
+            committed,
+            recovery,
+        } = Opening::new(&builder)?;
         let (send, jobs) = bounded(builder.capacity.max(1));
         let crew = Arc::new(Crew::new(
             core.store.clone(),
@@ -217,14 +238,23 @@ impl Engine {
             jobs.clone(),
             builder.in_flight,
         ));
-        let dispatcher = dispatcher(&core, committed, send, &crew, recovery, &builder)?;
+        let dispatcher = dispatcher(&core, committed, send, &crew, recovery, builder)?;
         let mut threads = Vec::new();
         threads.push(spawn("windlass-writer".to_owned(), move || writer.run())?);
-        threads.push(spawn("windlass-dispatcher".to_owned(), move || dispatcher.run())?);
+        threads.push(spawn("windlass-dispatcher".to_owned(), move || {
+            dispatcher.run();
+        })?);
         let supervisor = Arc::clone(&crew);
-        threads.push(spawn("windlass-supervisor".to_owned(), move || supervisor.supervise())?);
+        threads.push(spawn("windlass-supervisor".to_owned(), move || {
+            supervisor.supervise();
+        })?);
         crew.set_runners(builder.runners);
-        Ok(Self { core, jobs, crew, threads: Mutex::new(threads) })
+        Ok(Self {
+            core,
+            jobs,
+            crew,
+            threads: Mutex::new(threads),
+        })
     }
 
     /// The way in. Cheap to clone; outlives the engine, but then refuses.
@@ -293,14 +323,24 @@ impl Engine {
         let store = &self.core.store;
         store.meter().close(true);
         let stopped = self.crew.stop(deadline);
-        let left: Vec<_> = self.jobs.try_iter().filter(|job| job.ticket.withdraw()).collect();
+        let left: Vec<_> = self
+            .jobs
+            .try_iter()
+            .filter(|job| job.ticket.withdraw())
+            .collect();
         let keys = left.iter().map(|job| job.row.key()).collect();
         let (reply, _) = oneshot::channel();
         let owner = self.core.owner;
         let changes = [
             Change::Unlock(keys),
             // Whatever is locked still: nobody is to blame.
-            Change::Recover { owner, running: Vec::new(), crashed: false, max_crashes: 1, reply },
+            Change::Recover {
+                owner,
+                running: Vec::new(),
+                crashed: false,
+                max_crashes: 1,
+                reply,
+            },
             Change::Close,
         ];
         for change in changes {
@@ -315,7 +355,10 @@ impl Engine {
         if let Some(life) = store.life() {
             life.end(true);
         }
-        ShutdownReport { given_back: stopped.given_back, abandoned: stopped.abandoned }
+        ShutdownReport {
+            given_back: stopped.given_back,
+            abandoned: stopped.abandoned,
+        }
     }
 }
 
@@ -327,9 +370,13 @@ impl Drop for Engine {
 
 fn unserved(change: Change) -> Change {
     match change {
-        Change::Register { definition, reply, .. } => {
-            Change::Register { definition, serve: false, reply }
-        }
+        Change::Register {
+            definition, reply, ..
+        } => Change::Register {
+            definition,
+            serve: false,
+            reply,
+        },
         other => other,
     }
 }
@@ -343,16 +390,31 @@ pub(crate) fn dispatcher(
     recovery: Option<Recovery>,
     builder: &EngineBuilder,
 ) -> Result<Dispatcher, StorageError> {
-    let (arrivals, to_stop, to_check) =
-        (Arc::clone(crew.arrivals()), Arc::clone(crew.seats()), Arc::clone(crew.seats()));
+    let (arrivals, to_stop, to_check) = (
+        Arc::clone(crew.arrivals()),
+        Arc::clone(crew.seats()),
+        Arc::clone(crew.seats()),
+    );
     let hooks = Hooks {
         arrived: Box::new(move || arrivals.notify_waiters()),
         cancelled: Box::new(move |run| to_stop.cancel(run)),
         in_flight: Box::new(move || {
-            to_check.in_flight().into_iter().map(|in_flight| in_flight.job).collect()
+            to_check
+                .in_flight()
+                .into_iter()
+                .map(|in_flight| in_flight.job)
+                .collect()
         }),
     };
     let waiters = Arc::clone(&core.waiters);
     let store = core.store.clone();
-    Dispatcher::new(store, committed, jobs, waiters, hooks, recovery, builder.retention)
+    Dispatcher::new(
+        store,
+        committed,
+        jobs,
+        waiters,
+        hooks,
+        recovery,
+        builder.retention,
+    )
 }

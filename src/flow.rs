@@ -46,7 +46,10 @@ pub struct Flow<T> {
 
 impl<T> fmt::Debug for Flow<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Flow").field("first", &self.first).field("open", &self.open).finish()
+        f.debug_struct("Flow")
+            .field("first", &self.first)
+            .field("open", &self.open)
+            .finish()
     }
 }
 
@@ -89,7 +92,14 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
     }
 
     fn empty(parts: Rc<RefCell<Parts>>) -> Self {
-        Self { parts, first: None, open: Vec::new(), ends: Vec::new(), last: None, data: PhantomData }
+        Self {
+            parts,
+            first: None,
+            open: Vec::new(),
+            ends: Vec::new(),
+            last: None,
+            data: PhantomData,
+        }
     }
 
     fn branch(&self, body: impl FnOnce(Self) -> Self) -> Self {
@@ -109,7 +119,10 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
 
     fn function(&self, node: &str, role: &str, function: Function) -> String {
         let name = format!("{node}/{role}");
-        self.parts.borrow_mut().functions.insert(name.clone(), function);
+        self.parts
+            .borrow_mut()
+            .functions
+            .insert(name.clone(), function);
         name
     }
 
@@ -158,7 +171,10 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
     fn with_handler(self, name: &str, handler: Handler) -> Self {
         // A handler of the workflow's own; the prefix keeps it apart from those of the engine.
         let own = format!("{}{name}", own_prefix());
-        self.parts.borrow_mut().handlers.insert(own.clone(), handler);
+        self.parts
+            .borrow_mut()
+            .handlers
+            .insert(own.clone(), handler);
         self.add(|draft| draft.step(name, StepSpec::new(own)))
     }
 
@@ -203,7 +219,9 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
     #[must_use]
     pub fn retry(self, attempts: u32, backoff: Duration) -> Self {
         self.of_last(|draft, step| {
-            draft.change_step(step, |step| step.retry = RetryPolicy::new(attempts, backoff));
+            draft.change_step(step, |step| {
+                step.retry = RetryPolicy::new(attempts, backoff);
+            });
         })
     }
 
@@ -222,7 +240,9 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
         path: impl FnOnce(Self) -> Self,
         rejoin: bool,
     ) -> Self {
-        let Some(last) = self.last else { return self.of_last(|_, _| {}) };
+        let Some(last) = self.last else {
+            return self.of_last(|_, _| {});
+        };
         let body = self.branch(path);
         let Some(first) = body.first else {
             return self.of_last(|draft, _| {
@@ -236,7 +256,10 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
             encode(&data)
         }));
         let fold = self.function(&format!("n{last}"), "fault", fold);
-        self.parts.borrow_mut().draft.on_fault(last, first, Some(fold));
+        self.parts
+            .borrow_mut()
+            .draft
+            .on_fault(last, first, Some(fold));
         let mut flow = self;
         flow.ends.extend(body.ends);
         if rejoin {
@@ -274,7 +297,14 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
         let choice = self.parts.borrow_mut().draft.choice(name);
         let flow = self.branch(|flow| flow);
         let name = name.to_owned();
-        let made = arms(Arms { choice, name, count: 0, flow, open: vec![choice], ends: Vec::new() });
+        let made = arms(Arms {
+            choice,
+            name,
+            count: 0,
+            flow,
+            open: vec![choice],
+            ends: Vec::new(),
+        });
         let mut flow = self.then(choice, made.open);
         flow.ends.extend(made.ends);
         flow
@@ -285,7 +315,12 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
     pub fn split(self, name: &str, body: impl FnOnce(Split<T>) -> Split<T>) -> Self {
         let (split, join) = self.parts.borrow_mut().draft.split(name, None);
         let flow = self.branch(|flow| flow);
-        let _ = body(Split { split, join, name: name.to_owned(), flow });
+        let _ = body(Split {
+            split,
+            join,
+            name: name.to_owned(),
+            flow,
+        });
         self.then(split, vec![join])
     }
 
@@ -302,7 +337,12 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
         join: impl Fn(&mut T, Vec<BranchResult<T>>) -> Result<(), StepError> + Send + Sync + 'static,
     ) -> Self {
         let items = Function::Items(Arc::new(move |data| {
-            let seed = |(name, data): (String, T)| Ok(BranchSeed { name, data: encode(&data)? });
+            let seed = |(name, data): (String, T)| {
+                Ok(BranchSeed {
+                    name,
+                    data: encode(&data)?,
+                })
+            };
             items(&decode(data)?).into_iter().map(seed).collect()
         }));
         let items = self.function(name, "items", items);
@@ -311,8 +351,11 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
             match body.first {
                 Some(first) => {
                     let draft = &mut split.flow.parts.borrow_mut().draft;
-                    draft.computed_branches(split.split, items, first);
-                    body.open.iter().chain(&body.ends).for_each(|end| draft.connect(*end, split.join));
+                    draft.computed_branches(split.node, items, first);
+                    body.open
+                        .iter()
+                        .chain(&body.ends)
+                        .for_each(|end| draft.connect(*end, split.join));
                 }
                 None => split.report_empty("each"),
             }
@@ -407,7 +450,9 @@ pub struct Arms<T> {
 
 impl<T> fmt::Debug for Arms<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Arms").field("choice", &self.name).finish_non_exhaustive()
+        f.debug_struct("Arms")
+            .field("choice", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -424,7 +469,11 @@ impl<T: Serialize + DeserializeOwned + 'static> Arms<T> {
         let role = format!("when-{}", self.count);
         let when = self.flow.function(&self.name, &role, predicate);
         let body = self.flow.branch(body);
-        self.flow.parts.borrow_mut().draft.arm(self.choice, arm, when, body.first);
+        self.flow
+            .parts
+            .borrow_mut()
+            .draft
+            .arm(self.choice, arm, when, body.first);
         self.open.extend(body.open);
         self.ends.extend(body.ends);
         self.count += 1;
@@ -436,7 +485,11 @@ impl<T: Serialize + DeserializeOwned + 'static> Arms<T> {
     pub fn otherwise(mut self, body: impl FnOnce(Flow<T>) -> Flow<T>) -> Self {
         let body = self.flow.branch(body);
         if let Some(first) = body.first {
-            self.flow.parts.borrow_mut().draft.otherwise(self.choice, first);
+            self.flow
+                .parts
+                .borrow_mut()
+                .draft
+                .otherwise(self.choice, first);
         }
         self.open.extend(body.open);
         self.ends.extend(body.ends);
@@ -446,7 +499,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Arms<T> {
 
 /// The branches of a split in the making.
 pub struct Split<T> {
-    split: NodeId,
+    node: NodeId,
     join: NodeId,
     name: String,
     flow: Flow<T>,
@@ -454,7 +507,9 @@ pub struct Split<T> {
 
 impl<T> fmt::Debug for Split<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Split").field("split", &self.name).finish_non_exhaustive()
+        f.debug_struct("Split")
+            .field("split", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -466,8 +521,11 @@ impl<T: Serialize + DeserializeOwned + 'static> Split<T> {
         match body.first {
             Some(first) => {
                 let draft = &mut self.flow.parts.borrow_mut().draft;
-                draft.branch(self.split, name, first);
-                body.open.iter().chain(&body.ends).for_each(|end| draft.connect(*end, self.join));
+                draft.branch(self.node, name, first);
+                body.open
+                    .iter()
+                    .chain(&body.ends)
+                    .for_each(|end| draft.connect(*end, self.join));
             }
             None => self.report_empty(name),
         }
@@ -483,7 +541,11 @@ impl<T: Serialize + DeserializeOwned + 'static> Split<T> {
     /// How many branches may be on their way at once.
     #[must_use]
     pub fn max_parallelism(self, limit: u32) -> Self {
-        self.flow.parts.borrow_mut().draft.split_parallelism(self.split, limit);
+        self.flow
+            .parts
+            .borrow_mut()
+            .draft
+            .split_parallelism(self.node, limit);
         self
     }
 
@@ -496,12 +558,18 @@ impl<T: Serialize + DeserializeOwned + 'static> Split<T> {
     ) -> Self {
         let merge = Function::Merge(Arc::new(move |before, arrivals| {
             let result = |arrival: &Arrival| match &arrival.result {
-                Ok(data) => Ok(BranchResult { name: arrival.name.clone(), data: decode(data)? }),
+                Ok(data) => Ok(BranchResult {
+                    name: arrival.name.clone(),
+                    data: decode(data)?,
+                }),
                 Err(fault) => Err(fault.clone()),
             };
             let mut data: T = decode(before)?;
-            merge(&mut data, arrivals.iter().map(result).collect::<Result<_, _>>()?)
-                .map_err(fault_of)?;
+            merge(
+                &mut data,
+                arrivals.iter().map(result).collect::<Result<_, _>>()?,
+            )
+            .map_err(fault_of)?;
             encode(&data)
         }));
         let merge = self.flow.function(&self.name, "join", merge);

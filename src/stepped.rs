@@ -24,15 +24,35 @@ pub struct SteppedEngine {
 
 impl SteppedEngine {
     pub(crate) fn start(builder: EngineBuilder) -> Result<Self, EngineError> {
-        let Opening { core, writer, committed, recovery } = Opening::new(&builder)?;
+        let Opening {
+            core,
+            writer,
+            committed,
+            recovery,
+        } = Opening::new(&builder)?;
         let (send, jobs) = bounded(builder.capacity.max(1));
         let serving = Arc::clone(&core.serving);
-        let crew = Arc::new(Crew::new(core.store.clone(), serving, jobs, builder.in_flight));
-        let dispatcher = dispatcher(&core, committed, send, &crew, recovery, &builder)?;
-        core.store.meter().set_seats(builder.runners * builder.in_flight.max(1));
-        let pumps = (0..builder.runners).map(|number| crew.pump(number)).collect();
+        let crew = Arc::new(Crew::new(
+            core.store.clone(),
+            serving,
+            jobs,
+            builder.in_flight,
+        ));
+        let dispatcher = dispatcher(&core, committed, send, &crew, recovery, builder)?;
+        core.store
+            .meter()
+            .set_seats(builder.runners * builder.in_flight.max(1));
+        let pumps = (0..builder.runners)
+            .map(|number| crew.pump(number))
+            .collect();
         core.store.nudge();
-        Ok(Self { core, writer, dispatcher, crew, pumps })
+        Ok(Self {
+            core,
+            writer,
+            dispatcher,
+            crew,
+            pumps,
+        })
     }
 
     /// The way in.
@@ -60,7 +80,9 @@ impl SteppedEngine {
 
     /// Lets Runner `number` take one job. `false`: there was none.
     pub fn step_runner(&mut self, number: usize) -> bool {
-        self.pumps.get_mut(number).is_some_and(|pump| pump.turn(Duration::ZERO) == PumpTurn::Worked)
+        self.pumps
+            .get_mut(number)
+            .is_some_and(|pump| pump.turn(Duration::ZERO) == PumpTurn::Worked)
     }
 
     /// Lets the supervisor look once.

@@ -64,7 +64,12 @@ impl<T> Workflow<T> {
     /// A workflow from its parts, as importers make them. Handlers that it does not bring along
     /// must be given to the engine.
     pub fn from_parts(definition: Definition, functions: Functions, handlers: Handlers) -> Self {
-        Self { definition: Arc::new(definition), functions, handlers, data: PhantomData }
+        Self {
+            definition: Arc::new(definition),
+            functions,
+            handlers,
+            data: PhantomData,
+        }
     }
 
     /// The graph.

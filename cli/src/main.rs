@@ -1,2 +1,60 @@
-//! placeholder
-fn main() {}
+//! The command line of Windlass: workflow files in, durable runs out.
+//!
+//! Stands above everything: turns files, flags and settings into an engine with workflows and
+//! handlers, and shows what becomes of the runs. Results go to stdout, everything else to stderr.
+//! The same binary is the guard of each program that a step starts (see [`program`]).
+
+#![forbid(unsafe_code)]
+
+mod allowed;
+mod args;
+mod bench;
+mod clock;
+mod commands;
+mod config;
+mod engine;
+mod failure;
+mod follow;
+mod handlers_file;
+mod input;
+mod interrupt;
+mod json;
+mod logging;
+mod note;
+mod program;
+mod progress;
+mod report;
+mod resumption;
+mod session;
+mod stdout;
+mod steps;
+mod suggestion;
+mod text;
+mod time_text;
+mod toml_text;
+mod workflow_file;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// The default allocator gives memory back after every transaction: 72k instead of 190k jobs/s.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    // A guard starts with every program of every step, so it does nothing else first.
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == program::GUARD)
+    {
+        return program::guard_main().into();
+    }
+    let exit = commands::dispatch(args::Cli::parse()).unwrap_or_else(|failure| {
+        for problem in &failure.problems {
+            stdout::say(format!("error: {problem}"));
+        }
+        failure.exit
+    });
+    (exit as u8).into()
+}

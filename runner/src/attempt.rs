@@ -35,16 +35,22 @@ pub(crate) fn prepare(
 ) -> Result<Task, StorageError> {
     let row = &job.row;
     let data = row.data.clone().unwrap_or_else(Payload::null);
-    let token = Token { position: row.position, activation: row.activation, data };
+    let token = Token {
+        position: row.position,
+        activation: row.activation,
+        data,
+    };
     let inputs = inputs(served, row, reader)?;
-    Ok(match advance(served.definition(), served.functions(), token, inputs) {
-        Advance::Attempt(handover) => Task::Step(handover),
-        Advance::Moves(moves) => {
-            let moves = bounded(served, moves);
-            let attempt = failed_gateway(&moves, now);
-            Task::Done(Box::new(checkpoint(served, row, attempt, moves)))
-        }
-    })
+    Ok(
+        match advance(served.definition(), served.functions(), token, inputs) {
+            Advance::Attempt(handover) => Task::Step(handover),
+            Advance::Moves(moves) => {
+                let moves = bounded(served, moves);
+                let attempt = failed_gateway(&moves, now);
+                Task::Done(Box::new(checkpoint(served, row, attempt, moves)))
+            }
+        },
+    )
 }
 
 fn inputs(
@@ -55,8 +61,11 @@ fn inputs(
     if row.position.entering {
         return Ok(Inputs::Nothing);
     }
-    match (&served.definition().node(row.position.node).kind, row.record.children, row.record.event)
-    {
+    match (
+        &served.definition().node(row.position.node).kind,
+        row.record.children,
+        row.record.event,
+    ) {
         (NodeKind::Join { .. }, Some(range), _) => {
             Ok(Inputs::Arrivals(arrivals(range, &mut *reader()?)?))
         }
@@ -80,17 +89,26 @@ fn arrivals(range: ChildRange, reader: &mut dyn Reader) -> Result<Vec<Arrival>, 
         }
         from += u32::try_from(rows.len()).unwrap_or(u32::MAX);
         for row in rows {
-            let Some(membership) = row.record.membership else { continue };
+            let Some(membership) = row.record.membership else {
+                continue;
+            };
             let result = match row.record.fault {
                 Some(fault) => Err(fault),
                 None => Ok(row.data.unwrap_or_else(Payload::null)),
             };
-            arrivals.push(Arrival { index: membership.index, name: membership.name, result });
+            arrivals.push(Arrival {
+                index: membership.index,
+                name: membership.name,
+                result,
+            });
         }
     }
     if arrivals.len() < range.count as usize {
         let why = format!("{} of {} branches are there", arrivals.len(), range.count);
-        return Err(StorageError::Corrupt { what: "join".to_owned(), why });
+        return Err(StorageError::Corrupt {
+            what: "join".to_owned(),
+            why,
+        });
     }
     Ok(arrivals)
 }
@@ -108,8 +126,18 @@ pub(crate) struct Outcome<'a> {
 
 /// The checkpoint of a step's attempt.
 pub(crate) fn conclude(outcome: Outcome<'_>) -> Checkpoint {
-    let Outcome { served, row, handover, attempt, started_at, ended_at, result } = outcome;
-    let Handover { node, activation, .. } = handover;
+    let Outcome {
+        served,
+        row,
+        handover,
+        attempt,
+        started_at,
+        ended_at,
+        result,
+    } = outcome;
+    let Handover {
+        node, activation, ..
+    } = handover;
     let result = result.and_then(fits);
     let record = |status, fault: Option<&Fault>, output| AttemptRecord {
         node,
@@ -122,7 +150,7 @@ pub(crate) fn conclude(outcome: Outcome<'_>) -> Checkpoint {
     let error = match result {
         Ok(StepOutput { data, output }) => {
             let record = record(StepStatus::Succeeded, None, output);
-            let moves = after_step(served.definition(), served.functions(), handover, Ok(data));
+            let moves = after_step(served.definition(), served.functions(), &handover, Ok(data));
             return checkpoint(served, row, Some(record), bounded(served, moves));
         }
         Err(error) => error,
@@ -130,26 +158,47 @@ pub(crate) fn conclude(outcome: Outcome<'_>) -> Checkpoint {
     let later = error.later();
     let fault = error.into_fault();
     let pause = later.or_else(|| {
-        let policy = served.step(node).map(|(step, _)| step.retry).unwrap_or_default();
+        let policy = served
+            .step(node)
+            .map(|(step, _)| step.retry)
+            .unwrap_or_default();
         policy.pause_after(attempt).filter(|_| fault.retryable)
     });
     let record = record(StepStatus::Failed, Some(&fault), None);
     let Some(pause) = pause else {
         let fault = placed(served, row, node, fault);
-        let moves = after_step(served.definition(), served.functions(), handover, Err(fault));
+        let moves = after_step(
+            served.definition(),
+            served.functions(),
+            handover,
+            Err(fault),
+        );
         return checkpoint(served, row, Some(record), bounded(served, moves));
     };
     let due = ended_at.after(pause);
     let counts = later.is_none();
-    let then = Then::Retry { node, activation, data: handover.data, due, counts };
-    Checkpoint { then, ..checkpoint(served, row, Some(record), nowhere(node, activation)) }
+    let then = Then::Retry {
+        node,
+        activation,
+        data: handover.data,
+        due,
+        counts,
+    };
+    Checkpoint {
+        then,
+        ..checkpoint(served, row, Some(record), nowhere(node, activation))
+    }
 }
 
 /// The fault of a step, with the branch on which it happened.
 fn placed(served: &Served, row: &BranchRow, node: NodeId, fault: Fault) -> Fault {
     let node = served.definition().node(node);
     let membership = row.record.membership.as_ref();
-    let branch = node.place.branch.as_deref().or(membership.map(|m| m.name.as_str()));
+    let branch = node
+        .place
+        .branch
+        .as_deref()
+        .or(membership.map(|m| m.name.as_str()));
     fault.at(&node.name, node.place.parent.as_deref(), branch)
 }
 
@@ -174,11 +223,13 @@ fn checkpoint(
     attempt: Option<AttemptRecord>,
     moves: Moves,
 ) -> Checkpoint {
-    let here = Some(&served.definition().node(row.position.node).kind)
-        .filter(|_| !row.position.entering);
+    let here =
+        Some(&served.definition().node(row.position.node).kind).filter(|_| !row.position.entering);
     let was_joining = matches!(here, Some(NodeKind::Join { .. }));
     let waited = matches!(here, Some(NodeKind::Sleep { .. } | NodeKind::Await { .. }));
-    let failed_here = attempt.as_ref().is_some_and(|a| a.activation == row.activation);
+    let failed_here = attempt
+        .as_ref()
+        .is_some_and(|a| a.activation == row.activation);
     Checkpoint {
         job: row.clone(),
         attempt,
@@ -193,13 +244,26 @@ fn checkpoint(
 }
 
 fn nowhere(node: NodeId, activation: ActivationId) -> Moves {
-    let next = Next::End { result: Ok(Payload::null()), last: (node, activation) };
-    Moves { skipped: Vec::new(), detached: Vec::new(), next }
+    let next = Next::End {
+        result: Ok(Payload::null()),
+        last: (node, activation),
+    };
+    Moves {
+        skipped: Vec::new(),
+        detached: Vec::new(),
+        next,
+    }
 }
 
 /// A gateway that failed leaves a row of history, as a step does.
 fn failed_gateway(moves: &Moves, now: Timestamp) -> Option<AttemptRecord> {
-    let Next::End { result: Err(fault), last: (node, activation) } = &moves.next else { return None };
+    let Next::End {
+        result: Err(fault),
+        last: (node, activation),
+    } = &moves.next
+    else {
+        return None;
+    };
     Some(AttemptRecord {
         node: *node,
         activation: *activation,
@@ -211,7 +275,10 @@ fn failed_gateway(moves: &Moves, now: Timestamp) -> Option<AttemptRecord> {
 }
 
 fn fits(output: StepOutput) -> StepResult {
-    let bytes = output.data.len().max(output.output.as_ref().map_or(0, Payload::len));
+    let bytes = output
+        .data
+        .len()
+        .max(output.output.as_ref().map_or(0, Payload::len));
     if bytes <= PAYLOAD_BYTES_MAX {
         return Ok(output);
     }
@@ -230,22 +297,53 @@ fn too_large(bytes: usize) -> Fault {
 fn bounded(served: &Served, moves: Moves) -> Moves {
     let size = |data: &Payload| data.len();
     let (bytes, last) = match &moves.next {
-        Next::Run { data, position, activation } => (size(data), (position.node, *activation)),
-        Next::Sleep { data, node, activation, .. } | Next::Await { data, node, activation, .. } => {
-            (size(data), (*node, *activation))
+        Next::Run {
+            data,
+            position,
+            activation,
+        } => (size(data), (position.node, *activation)),
+        Next::Sleep {
+            data,
+            node,
+            activation,
+            ..
         }
-        Next::Split { data, join, activation, children, .. } => {
-            let largest = children.iter().filter_map(|child| child.data.as_ref().map(size)).max();
+        | Next::Await {
+            data,
+            node,
+            activation,
+            ..
+        } => (size(data), (*node, *activation)),
+        Next::Split {
+            data,
+            join,
+            activation,
+            children,
+            ..
+        } => {
+            let largest = children
+                .iter()
+                .filter_map(|child| child.data.as_ref().map(size))
+                .max();
             (size(data).max(largest.unwrap_or(0)), (*join, *activation))
         }
-        Next::End { result: Ok(data), last } => (size(data), *last),
+        Next::End {
+            result: Ok(data),
+            last,
+        } => (size(data), *last),
         Next::End { result: Err(_), .. } => return moves,
     };
     if bytes <= PAYLOAD_BYTES_MAX {
         return moves;
     }
     let fault = too_large(bytes).at(&served.definition().node(last.0).name, None, None);
-    Moves { next: Next::End { result: Err(fault), last }, ..moves }
+    Moves {
+        next: Next::End {
+            result: Err(fault),
+            last,
+        },
+        ..moves
+    }
 }
 
 /// The result of an attempt that took too long.
@@ -258,5 +356,8 @@ pub(crate) fn timed_out(timeout: Duration) -> Fault {
 pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Fault {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    Fault::new(codes::PANICKED, format!("the step panicked: {}", text.unwrap_or("no message")))
+    Fault::new(
+        codes::PANICKED,
+        format!("the step panicked: {}", text.unwrap_or("no message")),
+    )
 }

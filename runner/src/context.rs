@@ -102,7 +102,13 @@ impl Context {
 
     /// The branch's name, if it is one of a split.
     pub fn branch_name(&self) -> Option<&str> {
-        self.0.job.row.record.membership.as_ref().map(|membership| membership.name.as_str())
+        self.0
+            .job
+            .row
+            .record
+            .membership
+            .as_ref()
+            .map(|membership| membership.name.as_str())
     }
 
     /// The workflow's name.
@@ -159,8 +165,11 @@ impl Context {
     /// # Panics
     /// If one attempt schedules more than 10,000 runs: schedule one that splits.
     pub fn schedule(&self, name: &str, input: Payload) -> Result<(), UnknownWorkflow> {
-        let (key, served) =
-            self.0.serving.named(name).ok_or_else(|| UnknownWorkflow(name.to_owned()))?;
+        let (key, served) = self
+            .0
+            .serving
+            .named(name)
+            .ok_or_else(|| UnknownWorkflow(name.to_owned()))?;
         let mut schedules = self.0.schedules.lock();
         assert!(
             schedules.len() < SCHEDULES_PER_ATTEMPT_MAX,

@@ -54,7 +54,12 @@ struct Member {
 
 impl Crew {
     /// A crew without members, which takes its jobs from `jobs`.
-    pub fn new(store: Store, serving: Arc<Serving>, jobs: Receiver<LockedJob>, in_flight: usize) -> Self {
+    pub fn new(
+        store: Store,
+        serving: Arc<Serving>,
+        jobs: Receiver<LockedJob>,
+        in_flight: usize,
+    ) -> Self {
         let shared = Shared {
             store,
             serving,
@@ -94,7 +99,10 @@ impl Crew {
     pub fn set_runners(&self, runners: usize) {
         let runners = runners.min(RUNNERS_MAX);
         self.wanted.store(runners as u64, Ordering::SeqCst);
-        self.shared.store.meter().set_seats(runners * self.in_flight);
+        self.shared
+            .store
+            .meter()
+            .set_seats(runners * self.in_flight);
         let mut members = self.members.lock();
         for member in members.iter().skip(runners).flatten() {
             member.leave.store(true, Ordering::SeqCst);
@@ -148,7 +156,10 @@ impl Crew {
                 in_flight.cancellation.cancel();
                 tracing::warn!(run = %in_flight.job.row.run, "a step took longer than its timeout");
                 let checkpoint = overdue(in_flight, clock.now());
-                let _ = self.shared.store.submit(Change::Checkpoint(Box::new(checkpoint)));
+                let _ = self
+                    .shared
+                    .store
+                    .submit(Change::Checkpoint(Box::new(checkpoint)));
             }
         }
         let wanted = self.runners();
@@ -163,7 +174,10 @@ impl Crew {
                 self.free_seats(number);
                 *member = self.engage(number);
             } else if self.is_stuck(number, now) && self.may_abandon() {
-                tracing::warn!(runner = number, "a step ignores that its time is over: its runner is replaced");
+                tracing::warn!(
+                    runner = number,
+                    "a step ignores that its time is over: its runner is replaced"
+                );
                 current.leave.store(true, Ordering::SeqCst);
                 self.renew_seats(number);
                 if let (Some(old), new) = (member.take(), self.engage(number)) {
@@ -179,7 +193,9 @@ impl Crew {
         let seats = number * self.in_flight..(number + 1) * self.in_flight;
         seats.map(|seat| self.shared.seats.seat(seat)).any(|seat| {
             seat.lock().as_ref().is_some_and(|job| {
-                let late = job.deadline.is_some_and(|deadline| deadline + STOP_GRACE <= now);
+                let late = job
+                    .deadline
+                    .is_some_and(|deadline| deadline + STOP_GRACE <= now);
                 job.blocking && late && job.job.ticket.is_over()
             })
         })
@@ -217,11 +233,22 @@ impl Crew {
     fn free_seats(&self, number: usize) {
         let meter = self.shared.store.meter();
         for seat in number * self.in_flight..(number + 1) * self.in_flight {
-            let Some(job) = self.shared.seats.seat(seat).lock().take() else { continue };
-            meter.ended(self.shared.store.clock().elapsed().saturating_sub(job.started));
+            let Some(job) = self.shared.seats.seat(seat).lock().take() else {
+                continue;
+            };
+            meter.ended(
+                self.shared
+                    .store
+                    .clock()
+                    .elapsed()
+                    .saturating_sub(job.started),
+            );
             if job.job.ticket.conclude() {
                 let checkpoint = give_back(&job.job.row);
-                let _ = self.shared.store.submit(Change::Checkpoint(Box::new(checkpoint)));
+                let _ = self
+                    .shared
+                    .store
+                    .submit(Change::Checkpoint(Box::new(checkpoint)));
             }
         }
     }
@@ -241,7 +268,10 @@ impl Crew {
             if job.job.ticket.conclude() {
                 report.given_back += 1;
                 let checkpoint = give_back(&job.job.row);
-                let _ = self.shared.store.submit(Change::Checkpoint(Box::new(checkpoint)));
+                let _ = self
+                    .shared
+                    .store
+                    .submit(Change::Checkpoint(Box::new(checkpoint)));
             }
         }
         for member in self.members.lock().drain(..).flatten() {

@@ -41,7 +41,12 @@ impl StepError {
     /// An error with a code for machines and a message for people. It may be tried again, as far as
     /// the step's policy allows.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into(), retryable: true, later: None }
+        Self {
+            code: code.into(),
+            message: message.into(),
+            retryable: true,
+            later: None,
+        }
     }
 
     /// An error with the general code.
@@ -69,7 +74,11 @@ impl StepError {
 
     pub(crate) fn into_fault(self) -> Fault {
         let fault = Fault::new(self.code, self.message);
-        if self.retryable { fault } else { fault.permanent() }
+        if self.retryable {
+            fault
+        } else {
+            fault.permanent()
+        }
     }
 }
 
@@ -81,8 +90,14 @@ impl From<StepError> for Fault {
 
 impl From<Fault> for StepError {
     fn from(fault: Fault) -> Self {
-        let code = fault.errors.first().map_or(codes::STEP_FAILED, |error| error.code.as_str());
-        Self { retryable: fault.retryable, ..Self::new(code, fault.summary()) }
+        let code = fault
+            .errors
+            .first()
+            .map_or(codes::STEP_FAILED, |error| error.code.as_str());
+        Self {
+            retryable: fault.retryable,
+            ..Self::new(code, fault.summary())
+        }
     }
 }
 

@@ -72,8 +72,14 @@ pub struct Pump {
 type Seat = Arc<Mutex<Option<InFlight>>>;
 
 impl Pump {
-    pub(crate) fn new(shared: Shared, leave: Arc<AtomicBool>, numbers: std::ops::Range<usize>) -> Self {
-        let seats = numbers.map(|number| (number, shared.seats.seat(number))).collect();
+    pub(crate) fn new(
+        shared: Shared,
+        leave: Arc<AtomicBool>,
+        numbers: std::ops::Range<usize>,
+    ) -> Self {
+        let seats = numbers
+            .map(|number| (number, shared.seats.seat(number)))
+            .collect();
         Self {
             shared,
             leave,
@@ -111,7 +117,11 @@ impl Pump {
                 None => {}
             }
         }
-        if self.await_steps(rest, full) { PumpTurn::Worked } else { PumpTurn::Idle }
+        if self.await_steps(rest, full) {
+            PumpTurn::Worked
+        } else {
+            PumpTurn::Idle
+        }
     }
 
     fn receive(&mut self, rest: Duration) -> Option<LockedJob> {
@@ -140,7 +150,9 @@ impl Pump {
 
     /// Waits for a step in flight, or, if there is a free seat, for a job to arrive.
     fn await_steps(&mut self, rest: Duration, full: bool) -> bool {
-        let Some(runtime) = &self.runtime else { return false };
+        let Some(runtime) = &self.runtime else {
+            return false;
+        };
         let (tasks, arrivals, jobs) = (&mut self.tasks, &self.shared.arrivals, &self.shared.jobs);
         let done = runtime.block_on(async {
             let arrival = arrivals.notified();
@@ -159,10 +171,13 @@ impl Pump {
         let Some(done) = done else { return false };
         let (id, result) = match done {
             Ok((id, result)) => (id, result),
-            Err(error) => (error.id(), match error.try_into_panic() {
-                Ok(panic) => Err(panicked(panic.as_ref()).into()),
-                Err(_) => return true,
-            }),
+            Err(error) => (
+                error.id(),
+                match error.try_into_panic() {
+                    Ok(panic) => Err(panicked(panic.as_ref()).into()),
+                    Err(_) => return true,
+                },
+            ),
         };
         if let Some((seat, context)) = self.flying.remove(&id) {
             let seat = Arc::clone(&self.seats[seat].1);
@@ -191,13 +206,20 @@ impl Pump {
             self.give_back(&job, began);
             return;
         };
-        let Some(free) = self.seats.iter().position(|(_, seat)| seat.lock().is_none()) else {
+        let Some(free) = self
+            .seats
+            .iter()
+            .position(|(_, seat)| seat.lock().is_none())
+        else {
             tracing::error!(run = %job.row.run, "a job came without a free seat");
             self.give_back(&job, began);
             return;
         };
         if let Some(life) = self.shared.store.life() {
-            let running = Running { branch: job.row.id, token: job.row.token };
+            let running = Running {
+                branch: job.row.id,
+                token: job.row.token,
+            };
             life.begin(self.seats[free].0, running);
             self.idle_noted = false;
         }
@@ -233,7 +255,11 @@ impl Pump {
         let Some((step, handler)) = served.step(handover.node) else {
             unreachable!("a served workflow has a handler for each step")
         };
-        let attempt = if handover.activation == job.row.activation { job.row.attempt } else { 1 };
+        let attempt = if handover.activation == job.row.activation {
+            job.row.attempt
+        } else {
+            1
+        };
         let job = Arc::new(job);
         let cancellation = Cancellation::default();
         let timeout = step.timeout_ms.map(Duration::from_millis);
@@ -293,7 +319,10 @@ impl Pump {
     ) {
         let runtime = match &self.runtime {
             Some(runtime) => runtime,
-            None => match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            None => match tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+            {
                 Ok(runtime) => self.runtime.insert(runtime),
                 Err(error) => {
                     let text = format!("no runtime for asynchronous steps: {error}");
@@ -321,18 +350,30 @@ impl Pump {
 
     /// Hands the outcome over; does not wait for the disk.
     fn finish(&self, seat: &Seat, context: &Context, result: StepResult) {
-        let Some(in_flight) = seat.lock().take() else { return };
+        let Some(in_flight) = seat.lock().take() else {
+            return;
+        };
         let clock = self.shared.store.clock();
-        self.shared.store.meter().ended(clock.elapsed().saturating_sub(in_flight.started));
+        self.shared
+            .store
+            .meter()
+            .ended(clock.elapsed().saturating_sub(in_flight.started));
         if !in_flight.job.ticket.conclude() {
             return; // Its time was over, and somebody has said so already.
         }
-        self.submit(Change::Checkpoint(Box::new(outcome(in_flight, context, clock.now(), result))));
+        self.submit(Change::Checkpoint(Box::new(outcome(
+            in_flight,
+            context,
+            clock.now(),
+            result,
+        ))));
     }
 
     fn give_back(&self, job: &LockedJob, began: Duration) {
         if job.ticket.conclude() {
-            self.submit(Change::Checkpoint(Box::new(crate::attempt::give_back(&job.row))));
+            self.submit(Change::Checkpoint(Box::new(crate::attempt::give_back(
+                &job.row,
+            ))));
         }
         let took = self.shared.store.clock().elapsed().saturating_sub(began);
         self.shared.store.meter().ended(took);
@@ -353,7 +394,14 @@ pub(crate) fn outcome(
     ended_at: windlass_workflow_model::Timestamp,
     result: StepResult,
 ) -> windlass_store::Checkpoint {
-    let InFlight { job, served, handover, attempt, started_at, .. } = in_flight;
+    let InFlight {
+        job,
+        served,
+        handover,
+        attempt,
+        started_at,
+        ..
+    } = in_flight;
     let mut checkpoint = conclude(Outcome {
         served: &served,
         row: &job.row,
@@ -363,16 +411,33 @@ pub(crate) fn outcome(
         ended_at,
         result,
     });
-    if checkpoint.attempt.as_ref().is_some_and(|a| a.status == StepStatus::Succeeded) {
+    if checkpoint
+        .attempt
+        .as_ref()
+        .is_some_and(|a| a.status == StepStatus::Succeeded)
+    {
         checkpoint.schedules = context.take_schedules();
     }
     checkpoint
 }
 
 /// The checkpoint of a step that is taken from its thread because its time is over.
-pub(crate) fn overdue(in_flight: InFlight, now: windlass_workflow_model::Timestamp) -> windlass_store::Checkpoint {
-    let timeout = in_flight.deadline.unwrap_or_default().saturating_sub(in_flight.started);
-    let InFlight { job, served, handover, attempt, started_at, .. } = in_flight;
+pub(crate) fn overdue(
+    in_flight: InFlight,
+    now: windlass_workflow_model::Timestamp,
+) -> windlass_store::Checkpoint {
+    let timeout = in_flight
+        .deadline
+        .unwrap_or_default()
+        .saturating_sub(in_flight.started);
+    let InFlight {
+        job,
+        served,
+        handover,
+        attempt,
+        started_at,
+        ..
+    } = in_flight;
     conclude(Outcome {
         served: &served,
         row: &job.row,
@@ -383,4 +448,3 @@ pub(crate) fn overdue(in_flight: InFlight, now: windlass_workflow_model::Timesta
         result: Err(timed_out(timeout).into()),
     })
 }
-

@@ -50,7 +50,11 @@ impl Seats {
 
     /// All jobs in flight.
     pub fn in_flight(&self) -> Vec<InFlight> {
-        self.0.lock().iter().filter_map(|seat| seat.lock().clone()).collect()
+        self.0
+            .lock()
+            .iter()
+            .filter_map(|seat| seat.lock().clone())
+            .collect()
     }
 
     /// Tells all steps of a run to stop.

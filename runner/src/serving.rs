@@ -77,7 +77,11 @@ impl Served {
         if !missing.handlers.is_empty() || !missing.functions.is_empty() {
             return Err(missing);
         }
-        Ok(Self { definition, functions, handlers: by_node })
+        Ok(Self {
+            definition,
+            functions,
+            handlers: by_node,
+        })
     }
 
     /// The definition.
@@ -90,7 +94,10 @@ impl Served {
     }
 
     pub(crate) fn step(&self, node: NodeId) -> Option<(&StepSpec, &Handler)> {
-        match (&self.definition.node(node).kind, &self.handlers[node.0 as usize]) {
+        match (
+            &self.definition.node(node).kind,
+            &self.handlers[node.0 as usize],
+        ) {
             (NodeKind::Step(step), Some(handler)) => Some((step, handler)),
             _ => None,
         }
@@ -99,22 +106,39 @@ impl Served {
 
 fn functions_of(kind: &NodeKind) -> Vec<(&str, FunctionRole)> {
     match kind {
-        NodeKind::Step(step) => {
-            step.guard.iter().map(|name| (name.as_str(), FunctionRole::Guard)).collect()
-        }
-        NodeKind::Choice { arms, .. } => {
-            arms.iter().map(|arm| (arm.when.as_str(), FunctionRole::Predicate)).collect()
-        }
-        NodeKind::Split { branches: Branches::Computed { items, .. }, .. } => {
+        NodeKind::Step(step) => step
+            .guard
+            .iter()
+            .map(|name| (name.as_str(), FunctionRole::Guard))
+            .collect(),
+        NodeKind::Choice { arms, .. } => arms
+            .iter()
+            .map(|arm| (arm.when.as_str(), FunctionRole::Predicate))
+            .collect(),
+        NodeKind::Split {
+            branches: Branches::Computed { items, .. },
+            ..
+        } => {
             vec![(items, FunctionRole::Items)]
         }
-        NodeKind::Join { merge: Some(merge), .. } => vec![(merge, FunctionRole::Merge)],
-        NodeKind::Sleep { delay: Delay::Computed(name) } => vec![(name, FunctionRole::Delay)],
-        NodeKind::Await { reply: Some(reply), .. } => vec![(reply, FunctionRole::Reply)],
+        NodeKind::Join {
+            merge: Some(merge), ..
+        } => vec![(merge, FunctionRole::Merge)],
+        NodeKind::Sleep {
+            delay: Delay::Computed(name),
+        } => vec![(name, FunctionRole::Delay)],
+        NodeKind::Await {
+            reply: Some(reply), ..
+        } => vec![(reply, FunctionRole::Reply)],
         NodeKind::Compute { function } => vec![(function, FunctionRole::Compute)],
-        NodeKind::Split { branches: Branches::Static(_), .. }
+        NodeKind::Split {
+            branches: Branches::Static(_),
+            ..
+        }
         | NodeKind::Join { merge: None, .. }
-        | NodeKind::Sleep { delay: Delay::FixedMs(_) }
+        | NodeKind::Sleep {
+            delay: Delay::FixedMs(_),
+        }
         | NodeKind::Await { reply: None, .. }
         | NodeKind::Detach { .. } => Vec::new(),
     }
@@ -138,7 +162,11 @@ impl Serving {
     /// The workflow of that name that was served last, in any version.
     pub(crate) fn named(&self, name: &str) -> Option<(WorkflowKey, Arc<Served>)> {
         let all = self.0.read();
-        let named = all.iter().filter(|(_, served)| served.definition.name() == name);
-        named.max_by_key(|(key, _)| **key).map(|(key, served)| (*key, Arc::clone(served)))
+        let named = all
+            .iter()
+            .filter(|(_, served)| served.definition.name() == name);
+        named
+            .max_by_key(|(key, _)| **key)
+            .map(|(key, served)| (*key, Arc::clone(served)))
     }
 }

@@ -168,7 +168,11 @@ impl Dispatcher {
         let (key, run, ticket) = (job.row.key(), job.row.run, Arc::clone(&job.ticket));
         match self.jobs.try_send(job) {
             Ok(()) => {
-                while self.on_channel.front().is_some_and(|(_, _, ticket)| !ticket.is_queued()) {
+                while self
+                    .on_channel
+                    .front()
+                    .is_some_and(|(_, _, ticket)| !ticket.is_queued())
+                {
                     self.on_channel.pop_front();
                 }
                 self.on_channel.push_back((key, run, ticket));
@@ -206,7 +210,10 @@ impl Dispatcher {
             self.retained_at = now;
             let ended_before = self.store.clock().now().before(keep);
             let (reply, _) = oneshot::channel();
-            self.submit(Change::Retain { ended_before, reply });
+            self.submit(Change::Retain {
+                ended_before,
+                reply,
+            });
         }
         if now.saturating_sub(self.recovered_at) >= RECOVER_EVERY {
             self.recovered_at = now;
@@ -223,9 +230,10 @@ impl Dispatcher {
         }
         self.store.nudge();
         for job in (self.hooks.in_flight)() {
-            let taken = self.reader.branch(job.row.id).is_ok_and(|row| {
-                row.is_none_or(|row| row.key() != job.row.key())
-            });
+            let taken = self
+                .reader
+                .branch(job.row.id)
+                .is_ok_and(|row| row.is_none_or(|row| row.key() != job.row.key()));
             if taken && !job.ticket.is_over() {
                 // Cancelled or freed from outside: its outcome would be refused.
                 (self.hooks.cancelled)(job.row.run);
@@ -257,7 +265,8 @@ impl Dispatcher {
     }
 
     fn withdraw_run(&mut self, run: RunId) {
-        self.on_channel.retain(|(_, of, ticket)| *of != run || !ticket.withdraw());
+        self.on_channel
+            .retain(|(_, of, ticket)| *of != run || !ticket.withdraw());
         self.alone.retain(|job| {
             let stays = job.row.run != run || !job.ticket.withdraw();
             if !stays {

@@ -2,7 +2,10 @@
 
 use windlass_store::inspect::Inspector;
 use windlass_store::sync::oneshot;
-use windlass_store::{Change, DeadOwner, OwnerFiles, Proof, Reader, Recovered, StorageError, Store, StoreKind, WriteError};
+use windlass_store::{
+    Change, DeadOwner, OwnerFiles, Proof, Reader, Recovered, StorageError, Store, StoreKind,
+    WriteError,
+};
 use windlass_workflow_model::OwnerId;
 
 /// Looks at the files of other owners.
@@ -29,10 +32,19 @@ impl Recovery {
         ours: OwnerId,
         max_crashes: u32,
     ) -> Result<Option<Self>, StorageError> {
-        let StoreKind::Sqlite { owners, .. } = store.kind() else { return Ok(None) };
+        let StoreKind::Sqlite { owners, .. } = store.kind() else {
+            return Ok(None);
+        };
         let files = owners.clone();
         let (store, reader) = (store.clone(), store.reader()?);
-        Ok(Some(Self { store, reader, files, ours, max_crashes, pending: Vec::new() }))
+        Ok(Some(Self {
+            store,
+            reader,
+            files,
+            ours,
+            max_crashes,
+            pending: Vec::new(),
+        }))
     }
 
     /// Frees the jobs of all owners that are proven dead; `step` lets the writer work meanwhile.
@@ -67,7 +79,9 @@ impl Recovery {
             if owner.id == self.ours {
                 continue;
             }
-            let Proof::Dead(dead) = self.files.probe(&owner.file) else { continue };
+            let Proof::Dead(dead) = self.files.probe(&owner.file) else {
+                continue;
+            };
             let (reply, answer) = oneshot::channel();
             let change = Change::Recover {
                 owner: owner.id,
@@ -79,7 +93,10 @@ impl Recovery {
             if self.store.submit(change).is_err() {
                 break;
             }
-            tracing::warn!(pid = owner.pid, "an engine on this database has died: its jobs are freed");
+            tracing::warn!(
+                pid = owner.pid,
+                "an engine on this database has died: its jobs are freed"
+            );
             found.push((dead, answer));
         }
         Ok(found)
@@ -88,7 +105,9 @@ impl Recovery {
     /// Begins to free what dead owners left behind, without waiting for it.
     pub(crate) fn look_and_free(&mut self) {
         self.pending.retain_mut(|pending| {
-            let Some((dead, mut answer)) = pending.take() else { return false };
+            let Some((dead, mut answer)) = pending.take() else {
+                return false;
+            };
             match answer.try_recv() {
                 Ok(Ok(_)) => dead.remove(),
                 Err(oneshot::error::TryRecvError::Empty) => *pending = Some((dead, answer)),

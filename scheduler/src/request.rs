@@ -92,8 +92,19 @@ pub struct Event {
 
 impl Event {
     /// An event. `id` tells a repetition from a second event: the same id changes nothing.
-    pub fn new(run: RunId, name: impl Into<String>, id: impl Into<String>, payload: Payload) -> Self {
-        Self { run, name: name.into(), id: id.into(), payload, is_fault: false }
+    pub fn new(
+        run: RunId,
+        name: impl Into<String>,
+        id: impl Into<String>,
+        payload: Payload,
+    ) -> Self {
+        Self {
+            run,
+            name: name.into(),
+            id: id.into(),
+            payload,
+            is_fault: false,
+        }
     }
 
     /// The same, as a fault: the wait takes its fault path.

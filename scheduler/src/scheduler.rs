@@ -32,12 +32,16 @@ pub enum ScheduleError {
     #[error(transparent)]
     Refused(#[from] AdmitError<Vec<Request>>),
     /// On a Runner thread waiting for room would be waiting for oneself.
-    #[error("a step must not wait for room on its own runner: use Context::schedule, which is never refused")]
+    #[error(
+        "a step must not wait for room on its own runner: use Context::schedule, which is never refused"
+    )]
     OnRunner,
 }
 
 fn of(version: Option<&str>) -> String {
-    version.map(|version| format!(" version {version:?}")).unwrap_or_default()
+    version
+        .map(|version| format!(" version {version:?}"))
+        .unwrap_or_default()
 }
 
 /// Why the end of a run was not seen.
@@ -48,10 +52,14 @@ pub enum WaitError {
     #[error("the run has not ended within {0:?}; it goes on")]
     TimedOut(Duration),
     /// The engine was shut down before.
-    #[error("the engine was shut down before the run ended; it goes on when an engine opens the store")]
+    #[error(
+        "the engine was shut down before the run ended; it goes on when an engine opens the store"
+    )]
     Closed,
     /// On a Runner thread this would be waiting for oneself.
-    #[error("a step must not wait for a run on its own runner: split, or wait for an event instead")]
+    #[error(
+        "a step must not wait for a run on its own runner: split, or wait for an event instead"
+    )]
     OnRunner,
     /// The store cannot be read.
     #[error(transparent)]
@@ -85,7 +93,15 @@ impl Scheduler {
         on_runner: fn() -> bool,
     ) -> Result<Self, StorageError> {
         let inspector = Mutex::new(Inspector::of(&store)?);
-        Ok(Self { inner: Arc::new(Inner { store, catalog, waiters, inspector, on_runner }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                store,
+                catalog,
+                waiters,
+                inspector,
+                on_runner,
+            }),
+        })
     }
 
     /// Schedules a run; returns when it is durable.
@@ -109,28 +125,47 @@ impl Scheduler {
     ///
     /// # Errors
     /// [`ScheduleError`]; then none is stored, but for [`AdmitError::Unknown`].
-    pub async fn schedule_all(&self, requests: Vec<Request>) -> Result<Vec<RunHandle>, ScheduleError> {
+    pub async fn schedule_all(
+        &self,
+        requests: Vec<Request>,
+    ) -> Result<Vec<RunHandle>, ScheduleError> {
         if requests.is_empty() {
             return Ok(Vec::new());
         }
         if (self.inner.on_runner)() {
             return Err(ScheduleError::OnRunner);
         }
-        let runs = requests.iter().map(|request| self.admit(request)).collect::<Result<_, _>>()?;
+        let runs = requests
+            .iter()
+            .map(|request| self.admit(request))
+            .collect::<Result<_, _>>()?;
         let (reply, answer) = oneshot::channel();
         let patience = match self.inner.store.options().admission {
             Admission::Backpressure { timeout, .. } => timeout,
             Admission::Shed { .. } => Duration::ZERO,
         };
         let give_up_at = self.inner.store.clock().elapsed().saturating_add(patience);
-        let closed = |value| AdmitError::Storage { value, source: StorageError::Closed };
-        if self.inner.store.submit(Change::Admit { runs, give_up_at, reply }).is_err() {
+        let closed = |value| AdmitError::Storage {
+            value,
+            source: StorageError::Closed,
+        };
+        if self
+            .inner
+            .store
+            .submit(Change::Admit {
+                runs,
+                give_up_at,
+                reply,
+            })
+            .is_err()
+        {
             return Err(closed(requests).into());
         }
         match answer.await {
-            Ok(Ok(admitted)) => {
-                Ok(admitted.into_iter().map(|admitted| self.handle(admitted.run)).collect())
-            }
+            Ok(Ok(admitted)) => Ok(admitted
+                .into_iter()
+                .map(|admitted| self.handle(admitted.run))
+                .collect()),
             Ok(Err(error)) => Err(handed_back(error, requests).into()),
             Err(_) => Err(closed(requests).into()),
         }
@@ -171,7 +206,10 @@ impl Scheduler {
 
     /// A handle on a run, whoever scheduled it.
     pub fn handle(&self, run: RunId) -> RunHandle {
-        RunHandle { run, scheduler: self.clone() }
+        RunHandle {
+            run,
+            scheduler: self.clone(),
+        }
     }
 
     /// Sends an event to a run; returns when it is durable.
@@ -179,8 +217,22 @@ impl Scheduler {
     /// # Errors
     /// [`WriteError`]; then nothing is stored.
     pub async fn signal(&self, event: Event) -> Result<SignalOutcome, WriteError> {
-        let Event { run, name, id, payload, is_fault } = event;
-        self.ask(|reply| Change::Signal { run, event: name, id, payload, is_fault, reply }).await
+        let Event {
+            run,
+            name,
+            id,
+            payload,
+            is_fault,
+        } = event;
+        self.ask(|reply| Change::Signal {
+            run,
+            event: name,
+            id,
+            payload,
+            is_fault,
+            reply,
+        })
+        .await
     }
 
     /// Like [`signal`](Self::signal), on a thread that may block.
@@ -198,7 +250,8 @@ impl Scheduler {
     /// [`WriteError`]; then nothing changed.
     pub async fn cancel(&self, run: RunId, reason: &str) -> Result<bool, WriteError> {
         let reason = reason.to_owned();
-        self.ask(|reply| Change::Cancel { run, reason, reply }).await
+        self.ask(|reply| Change::Cancel { run, reason, reply })
+            .await
     }
 
     /// Like [`cancel`](Self::cancel), on a thread that may block.
@@ -231,26 +284,57 @@ impl Scheduler {
     ) -> Result<T, WriteError> {
         let (reply, answer) = oneshot::channel();
         let closed = || WriteError::Storage(StorageError::Closed);
-        self.inner.store.submit(change(reply)).map_err(|_| closed())?;
+        self.inner
+            .store
+            .submit(change(reply))
+            .map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
 }
 
 fn handed_back(error: AdmitError<Vec<Admit>>, value: Vec<Request>) -> AdmitError<Vec<Request>> {
     match error {
-        AdmitError::TimedOut { depth, max_pending, waited, .. } => {
-            AdmitError::TimedOut { value, depth, max_pending, waited }
-        }
-        AdmitError::Shed { depth, max_pending, retry_after, .. } => {
-            AdmitError::Shed { value, depth, max_pending, retry_after }
-        }
-        AdmitError::TooMany { asked, bound, .. } => AdmitError::TooMany { value, asked, bound },
-        AdmitError::TooLarge { what, bytes, max, .. } => {
-            AdmitError::TooLarge { value, what, bytes, max }
-        }
+        AdmitError::TimedOut {
+            depth,
+            max_pending,
+            waited,
+            ..
+        } => AdmitError::TimedOut {
+            value,
+            depth,
+            max_pending,
+            waited,
+        },
+        AdmitError::Shed {
+            depth,
+            max_pending,
+            retry_after,
+            ..
+        } => AdmitError::Shed {
+            value,
+            depth,
+            max_pending,
+            retry_after,
+        },
+        AdmitError::TooMany { asked, bound, .. } => AdmitError::TooMany {
+            value,
+            asked,
+            bound,
+        },
+        AdmitError::TooLarge {
+            what, bytes, max, ..
+        } => AdmitError::TooLarge {
+            value,
+            what,
+            bytes,
+            max,
+        },
         AdmitError::Unknown(unknown) => AdmitError::Unknown(unknown),
         AdmitError::Storage { source, .. } => AdmitError::Storage { value, source },
-        _ => AdmitError::Storage { value, source: StorageError::Closed },
+        _ => AdmitError::Storage {
+            value,
+            source: StorageError::Closed,
+        },
     }
 }
 
@@ -289,8 +373,11 @@ impl RunHandle {
     /// # Errors
     /// As there.
     pub fn wait_blocking(&self, timeout: Option<Duration>) -> Result<RunOutcome, WaitError> {
-        let Some(timeout) = timeout else { return block_on(self.wait()) };
+        let Some(timeout) = timeout else {
+            return block_on(self.wait());
+        };
         let waiting = self.wait();
-        windlass_store::sync::block_on_for(waiting, timeout).unwrap_or(Err(WaitError::TimedOut(timeout)))
+        windlass_store::sync::block_on_for(waiting, timeout)
+            .unwrap_or(Err(WaitError::TimedOut(timeout)))
     }
 }

@@ -52,12 +52,22 @@ pub(crate) struct JoinKey {
 impl JoinKey {
     /// Where the branches of one split meet.
     pub(crate) fn of_split(run: RunId, join: NodeId, scope: ActivationId) -> Self {
-        Self { run, node: i64::from(join.0), scope, round: 0 }
+        Self {
+            run,
+            node: i64::from(join.0),
+            scope,
+            round: 0,
+        }
     }
 
     /// Where the detached branches of a run are counted.
     pub(crate) fn of_detached(run: RunId) -> Self {
-        Self { run, node: -1, scope: ActivationId::ORIGIN, round: 0 }
+        Self {
+            run,
+            node: -1,
+            scope: ActivationId::ORIGIN,
+            round: 0,
+        }
     }
 }
 

@@ -10,9 +10,7 @@ use windlass_workflow_model::{Child, Next};
 
 use crate::error::{AdmitError, StorageError, WriteError};
 use crate::owner::Running;
-use crate::record::{
-    BranchRow, ChildRange, JobKey, LockedJob, OwnerRow, Priority, RunAttributes,
-};
+use crate::record::{BranchRow, ChildRange, JobKey, LockedJob, OwnerRow, Priority, RunAttributes};
 use crate::sync::{Arc, oneshot};
 
 /// Where the answer to a change goes.

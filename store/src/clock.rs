@@ -26,7 +26,9 @@ impl SystemClock {
     /// Counts [`elapsed`](Clock::elapsed) from now.
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn new() -> Self {
-        Self { origin: std::time::Instant::now() }
+        Self {
+            origin: std::time::Instant::now(),
+        }
     }
 }
 
@@ -59,7 +61,10 @@ pub struct ManualClock {
 impl ManualClock {
     /// Stands at `now`.
     pub fn at(now: Timestamp) -> Self {
-        Self { now_us: AtomicI64::new(now.0), elapsed_us: AtomicI64::new(0) }
+        Self {
+            now_us: AtomicI64::new(now.0),
+            elapsed_us: AtomicI64::new(0),
+        }
     }
 
     /// Moves both clocks on.

@@ -25,13 +25,21 @@ pub(crate) fn encode<T: Serialize>(record: &T) -> Vec<u8> {
 /// # Errors
 /// [`StorageError::Corrupt`] when the bytes are no record of this type in a known format.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StorageError> {
-    let corrupt = |why: String| StorageError::Corrupt { what: std::any::type_name::<T>().to_owned(), why };
+    let corrupt = |why: String| StorageError::Corrupt {
+        what: std::any::type_name::<T>().to_owned(),
+        why,
+    };
     let [BINCODE_2, FORMAT, body @ ..] = bytes else {
-        return Err(corrupt("it does not begin with a known codec and format".to_owned()));
+        return Err(corrupt(
+            "it does not begin with a known codec and format".to_owned(),
+        ));
     };
     match bincode::serde::decode_from_slice(body, config()) {
         Ok((record, read)) if read == body.len() => Ok(record),
-        Ok((_, read)) => Err(corrupt(format!("{} bytes are left over", body.len() - read))),
+        Ok((_, read)) => Err(corrupt(format!(
+            "{} bytes are left over",
+            body.len() - read
+        ))),
         Err(error) => Err(corrupt(error.to_string())),
     }
 }
@@ -51,13 +59,27 @@ mod tests {
 
     #[test]
     fn a_record_reads_back_and_a_damaged_one_is_a_typed_error() {
-        let record = Record { reason: Some("why".to_owned()), ..Record::default() };
+        let record = Record {
+            reason: Some("why".to_owned()),
+            ..Record::default()
+        };
         let bytes = encode(&record);
         assert_eq!(decode::<Record>(&bytes).unwrap(), record);
-        for damaged in [&bytes[..bytes.len() - 1], &bytes[1..], &[], &[BINCODE_2, 9, 0]] {
-            assert!(matches!(decode::<Record>(damaged), Err(StorageError::Corrupt { .. })));
+        for damaged in [
+            &bytes[..bytes.len() - 1],
+            &bytes[1..],
+            &[],
+            &[BINCODE_2, 9, 0],
+        ] {
+            assert!(matches!(
+                decode::<Record>(damaged),
+                Err(StorageError::Corrupt { .. })
+            ));
         }
         let longer = [bytes.as_slice(), &[0]].concat();
-        assert!(matches!(decode::<Record>(&longer), Err(StorageError::Corrupt { .. })));
+        assert!(matches!(
+            decode::<Record>(&longer),
+            Err(StorageError::Corrupt { .. })
+        ));
     }
 }

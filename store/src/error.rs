@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use windlass_workflow_model::{BranchId, FencingToken, RunId};
 
-
 /// Why the disk, or what stands on it, did not do what it should.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -34,7 +33,9 @@ pub enum StorageError {
         why: String,
     },
     /// The database was restored or replaced while this engine ran.
-    #[error("the database began a new epoch ({found}, ours is {ours}): it was restored from a backup; reopen it")]
+    #[error(
+        "the database began a new epoch ({found}, ours is {ours}): it was restored from a backup; reopen it"
+    )]
     Epoch {
         /// The epoch at opening.
         ours: i64,
@@ -141,7 +142,9 @@ pub struct Unknown(pub StorageError);
 #[non_exhaustive]
 pub enum AdmitError<T> {
     /// Backpressure: there was no room within the time.
-    #[error("no room within {waited:?}: {depth} runs wait for their first step (at most {max_pending}); slow down or add runners")]
+    #[error(
+        "no room within {waited:?}: {depth} runs wait for their first step (at most {max_pending}); slow down or add runners"
+    )]
     TimedOut {
         /// What was to be scheduled.
         value: T,
@@ -153,7 +156,9 @@ pub enum AdmitError<T> {
         waited: Duration,
     },
     /// Load shedding: there was no room.
-    #[error("refused: {depth} runs wait for their first step (at most {max_pending}); try again in about {retry_after:?}")]
+    #[error(
+        "refused: {depth} runs wait for their first step (at most {max_pending}); try again in about {retry_after:?}"
+    )]
     Shed {
         /// What was to be scheduled.
         value: T,
@@ -165,7 +170,9 @@ pub enum AdmitError<T> {
         retry_after: Duration,
     },
     /// More at once than can ever be admitted.
-    #[error("{asked} runs at once are more than the bound of {bound}: schedule them in smaller parts")]
+    #[error(
+        "{asked} runs at once are more than the bound of {bound}: schedule them in smaller parts"
+    )]
     TooMany {
         /// What was to be scheduled.
         value: T,
@@ -175,7 +182,9 @@ pub enum AdmitError<T> {
         bound: u64,
     },
     /// A payload, key or name beyond its bound.
-    #[error("{what} has {bytes} bytes, the limit is {max}: store large data elsewhere and schedule its address")]
+    #[error(
+        "{what} has {bytes} bytes, the limit is {max}: store large data elsewhere and schedule its address"
+    )]
     TooLarge {
         /// What was to be scheduled.
         value: T,
@@ -208,7 +217,9 @@ pub enum WriteError {
     #[error("there is no run {0}: it was never admitted here, or retention has removed it")]
     NoSuchRun(RunId),
     /// A newer lock exists; the outcome is void.
-    #[error("branch {branch} was locked again or withdrawn (our token {ours}): this outcome is dropped")]
+    #[error(
+        "branch {branch} was locked again or withdrawn (our token {ours}): this outcome is dropped"
+    )]
     Fenced {
         /// The branch we ran.
         branch: BranchId,
@@ -234,7 +245,9 @@ pub enum WriteError {
         max: u64,
     },
     /// The name and version is registered with another definition.
-    #[error("workflow {name:?} version {version:?} is registered with a different definition: give the changed one a new version")]
+    #[error(
+        "workflow {name:?} version {version:?} is registered with a different definition: give the changed one a new version"
+    )]
     WorkflowDiffers {
         /// Its name.
         name: String,
@@ -248,4 +261,3 @@ pub enum WriteError {
     #[error(transparent)]
     Unknown(#[from] Unknown),
 }
-

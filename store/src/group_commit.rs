@@ -7,6 +7,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use windlass_workflow_model::Payload;
+
 use crate::apply::{Answered, Apply, Effects, Ledger, Refused, Rules};
 use crate::backend::{Result, Tables};
 use crate::change::{Admit, Admitted, Answer, Change, Committed, Reply, Said};
@@ -46,7 +48,10 @@ trait Turning: Send + std::fmt::Debug {
 }
 
 impl Writer {
-    #[expect(clippy::too_many_arguments, reason = "called once, by the store that makes them all")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "called once, by the store that makes them all"
+    )]
     pub(crate) fn new(
         mut tables: impl Tables + 'static,
         changes: Receiver<Change>,
@@ -58,7 +63,10 @@ impl Writer {
         life: Arc<Mutex<Option<OwnerLife>>>,
     ) -> Result<Self> {
         let ledger = Ledger::new(tables.meta()?);
-        let rules = Rules { admission: options.admission, history: options.history };
+        let rules = Rules {
+            admission: options.admission,
+            history: options.history,
+        };
         Ok(Self(Box::new(Loop {
             tables,
             ledger,
@@ -117,7 +125,9 @@ struct Loop<T> {
 
 impl<T> std::fmt::Debug for Loop<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Loop").field("poison", &self.poison).finish_non_exhaustive()
+        f.debug_struct("Loop")
+            .field("poison", &self.poison)
+            .finish_non_exhaustive()
     }
 }
 
@@ -140,7 +150,11 @@ impl<T: Tables> Turning for Loop<T> {
             return Turn::Idle;
         }
         let ends = !open || changes.iter().any(|change| matches!(change, Change::Close));
-        let outcome = if changes.is_empty() && ends { Ok(None) } else { self.commit(&changes).map(Some) };
+        let outcome = if changes.is_empty() && ends {
+            Ok(None)
+        } else {
+            self.commit(&changes).map(Some)
+        };
         match outcome {
             Ok(batch) => {
                 if let Some(batch) = batch {
@@ -196,14 +210,25 @@ impl<T: Tables> Loop<T> {
     /// How long to wait for a first change: not beyond the next timer or a producer's patience.
     fn rest(&self, rest: Duration) -> Duration {
         let now = self.clock.elapsed();
-        let patience = self.waiting.iter().map(|w| w.give_up_at.saturating_sub(now)).min();
+        let patience = self
+            .waiting
+            .iter()
+            .map(|w| w.give_up_at.saturating_sub(now))
+            .min();
         let due = self.ledger.next_due.map(|due| due.since(self.clock.now()));
         let sweep = self.ledger.sweeping.then_some(Duration::ZERO);
-        [patience, due, sweep].into_iter().flatten().fold(rest, Duration::min)
+        [patience, due, sweep]
+            .into_iter()
+            .flatten()
+            .fold(rest, Duration::min)
     }
 
     fn is_due(&self) -> bool {
-        self.ledger.sweeping || self.ledger.next_due.is_some_and(|due| due <= self.clock.now())
+        self.ledger.sweeping
+            || self
+                .ledger
+                .next_due
+                .is_some_and(|due| due <= self.clock.now())
     }
 
     /// Producers whose patience is over get their verdict here and nowhere else, so it is never
@@ -224,11 +249,20 @@ impl<T: Tables> Loop<T> {
                 continue;
             }
             let waited = now.saturating_sub(waiting.since);
-            let error = AdmitError::TimedOut { value: waiting.runs, depth, max_pending, waited };
+            let error = AdmitError::TimedOut {
+                value: waiting.runs,
+                depth,
+                max_pending,
+                waited,
+            };
             answers.push(said(waiting.reply, Err(error)));
         }
         self.meter.set_producers_wait(!self.waiting.is_empty());
-        self.tell(Committed { answers, next_due: self.ledger.next_due, ..Committed::default() });
+        self.tell(Committed {
+            answers,
+            next_due: self.ledger.next_due,
+            ..Committed::default()
+        });
     }
 
     fn commit(&mut self, changes: &[Change]) -> Result<Batch> {
@@ -239,11 +273,16 @@ impl<T: Tables> Loop<T> {
             Ok((answered, admitted)) => {
                 self.meter.record_started(effects.recorded_starts);
                 self.meter.give_back(effects.unused_credits);
-                Ok(Batch { answered, admitted, effects })
+                Ok(Batch {
+                    answered,
+                    admitted,
+                    effects,
+                })
             }
             Err(error) => {
                 self.tables.rollback();
-                self.meter.give_back(effects.dispatch.len() as u64 + effects.unused_credits);
+                self.meter
+                    .give_back(effects.dispatch.len() as u64 + effects.unused_credits);
                 self.ledger = before;
                 self.reload = true;
                 if !effects.withdrawn.is_empty() {
@@ -254,12 +293,18 @@ impl<T: Tables> Loop<T> {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "the two halves of a batch, named where they land")]
+    #[expect(
+        clippy::type_complexity,
+        reason = "the two halves of a batch, named where they land"
+    )]
     fn try_commit(
         &mut self,
         changes: &[Change],
         effects: &mut Effects,
-    ) -> Result<(Vec<Option<Answered>>, Vec<std::result::Result<Vec<Admitted>, Refused>>)> {
+    ) -> Result<(
+        Vec<Option<Answered>>,
+        Vec<std::result::Result<Vec<Admitted>, Refused>>,
+    )> {
         let foreign = self.tables.begin()?;
         if foreign || self.reload {
             let meta = self.tables.meta()?;
@@ -286,7 +331,11 @@ impl<T: Tables> Loop<T> {
         // Outcomes first: they make room, and work in progress goes before new work.
         for change in changes {
             let is_admit = matches!(change, Change::Admit { .. });
-            answered.push(if is_admit { None } else { Some(apply.change(change)?) });
+            answered.push(if is_admit {
+                None
+            } else {
+                Some(apply.change(change)?)
+            });
         }
         for waiting in &self.waiting {
             let verdict = apply.admit(&waiting.runs)?;
@@ -297,7 +346,9 @@ impl<T: Tables> Loop<T> {
             admitted.push(verdict);
         }
         for (change, answer) in changes.iter().zip(&mut answered) {
-            let Change::Admit { .. } = change else { continue };
+            let Change::Admit { .. } = change else {
+                continue;
+            };
             if blocked && waits {
                 continue;
             }
@@ -317,7 +368,11 @@ impl<T: Tables> Loop<T> {
 
     /// Everything is durable: tell whoever asked, and hand the jobs over.
     fn publish(&mut self, changes: Vec<Change>, batch: Batch) {
-        let Batch { answered, admitted, effects } = batch;
+        let Batch {
+            answered,
+            admitted,
+            effects,
+        } = batch;
         let mut answers: Vec<Box<dyn Answer>> = Vec::new();
         for verdict in admitted {
             if let Some(waiting) = self.waiting.pop_front() {
@@ -327,9 +382,21 @@ impl<T: Tables> Loop<T> {
         }
         for (change, answered) in changes.into_iter().zip(answered) {
             match (change, answered) {
-                (Change::Admit { runs, give_up_at, reply }, None) => {
+                (
+                    Change::Admit {
+                        runs,
+                        give_up_at,
+                        reply,
+                    },
+                    None,
+                ) => {
                     let since = self.clock.elapsed();
-                    self.waiting.push_back(Waiting { runs, since, give_up_at, reply });
+                    self.waiting.push_back(Waiting {
+                        runs,
+                        since,
+                        give_up_at,
+                        reply,
+                    });
                 }
                 (Change::Admit { runs, reply, .. }, Some(Answered::Admit(verdict))) => {
                     let said_of = self.admission_answer(runs, verdict);
@@ -360,12 +427,24 @@ impl<T: Tables> Loop<T> {
         verdict.map_err(|refused| match refused {
             Refused::NoRoom { depth } | Refused::Shed { depth } => {
                 let retry_after = self.meter.next_start();
-                AdmitError::Shed { value, depth, max_pending, retry_after }
+                AdmitError::Shed {
+                    value,
+                    depth,
+                    max_pending,
+                    retry_after,
+                }
             }
-            Refused::TooMany { asked, bound } => AdmitError::TooMany { value, asked, bound },
-            Refused::TooLarge { what, bytes, max } => {
-                AdmitError::TooLarge { value, what, bytes, max }
-            }
+            Refused::TooMany { asked, bound } => AdmitError::TooMany {
+                value,
+                asked,
+                bound,
+            },
+            Refused::TooLarge { what, bytes, max } => AdmitError::TooLarge {
+                value,
+                what,
+                bytes,
+                max,
+            },
         })
     }
 
@@ -386,10 +465,17 @@ impl<T: Tables> Loop<T> {
         }
         for waiting in self.waiting.drain(..) {
             let source = error.clone();
-            let error = AdmitError::Storage { value: waiting.runs, source };
+            let error = AdmitError::Storage {
+                value: waiting.runs,
+                source,
+            };
             answers.push(said(waiting.reply, Err(error)));
         }
-        self.tell(Committed { answers, next_due: self.ledger.next_due, ..Committed::default() });
+        self.tell(Committed {
+            answers,
+            next_due: self.ledger.next_due,
+            ..Committed::default()
+        });
         crate::sync::pause(RETRY_AFTER);
     }
 
@@ -398,7 +484,10 @@ impl<T: Tables> Loop<T> {
         if let Some(life) = &*self.life.lock() {
             life.end(false);
         }
-        self.tell(Committed { closed: Some(error), ..Committed::default() });
+        self.tell(Committed {
+            closed: Some(error),
+            ..Committed::default()
+        });
     }
 
     fn refuse_all(&mut self, changes: Vec<Change>, error: &StorageError, open: bool) -> Turn {
@@ -406,21 +495,32 @@ impl<T: Tables> Loop<T> {
             return if open { Turn::Idle } else { Turn::Ended };
         }
         let unknown = matches!(error, StorageError::Poisoned { .. });
-        let mut answers: Vec<Box<dyn Answer>> =
-            changes.into_iter().filter_map(|change| refuse(change, error, unknown)).collect();
+        let mut answers: Vec<Box<dyn Answer>> = changes
+            .into_iter()
+            .filter_map(|change| refuse(change, error, unknown))
+            .collect();
         for waiting in self.waiting.drain(..) {
             let source = error.clone();
-            let error = AdmitError::Storage { value: waiting.runs, source };
+            let error = AdmitError::Storage {
+                value: waiting.runs,
+                source,
+            };
             answers.push(said(waiting.reply, Err(error)));
         }
-        self.tell(Committed { answers, ..Committed::default() });
+        self.tell(Committed {
+            answers,
+            ..Committed::default()
+        });
         Turn::Worked
     }
 
     fn end(&mut self) {
         self.close(StorageError::Closed);
         let last = self.refuse_all(Vec::new(), &StorageError::Closed, false);
-        debug_assert!(matches!(last, Turn::Ended | Turn::Worked), "all is answered");
+        debug_assert!(
+            matches!(last, Turn::Ended | Turn::Worked),
+            "all is answered"
+        );
     }
 
     fn tell(&self, committed: Committed) {
@@ -458,7 +558,7 @@ fn is_internal(change: &Change) -> bool {
 fn size(change: &Change) -> usize {
     match change {
         Change::Admit { runs, .. } => runs.iter().map(|run| run.input.len()).sum(),
-        Change::Checkpoint(checkpoint) => checkpoint.job.data.as_ref().map_or(0, |data| data.len()),
+        Change::Checkpoint(checkpoint) => checkpoint.job.data.as_ref().map_or(0, Payload::len),
         Change::Signal { payload, .. } => payload.len(),
         _ => 0,
     }
@@ -489,17 +589,26 @@ fn answer(change: Change, answered: Answered) -> Option<Box<dyn Answer>> {
 
 /// `unknown`: the change may have been written all the same.
 fn refuse(change: Change, error: &StorageError, unknown: bool) -> Option<Box<dyn Answer>> {
-    let why = || match unknown {
-        true => WriteError::Unknown(Unknown(error.clone())),
-        false => WriteError::Storage(error.clone()),
+    let why = || {
+        if unknown {
+            WriteError::Unknown(Unknown(error.clone()))
+        } else {
+            WriteError::Storage(error.clone())
+        }
     };
     Some(match change {
         Change::Admit { reply, .. } if unknown => {
             said(reply, Err(AdmitError::Unknown(Unknown(error.clone()))))
         }
-        Change::Admit { runs: value, reply, .. } => {
-            said(reply, Err(AdmitError::Storage { value, source: error.clone() }))
-        }
+        Change::Admit {
+            runs: value, reply, ..
+        } => said(
+            reply,
+            Err(AdmitError::Storage {
+                value,
+                source: error.clone(),
+            }),
+        ),
         Change::Checkpoint(checkpoint) => said(checkpoint.reply?, Err(why())),
         Change::Unlock(_) | Change::Tick | Change::Close => return None,
         Change::Register { reply, .. } => said(reply, Err(why())),

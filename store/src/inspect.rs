@@ -157,7 +157,10 @@ pub enum FindError {
 }
 
 fn list(runs: &[RunId]) -> String {
-    runs.iter().map(RunId::to_string).collect::<Vec<_>>().join(", ")
+    runs.iter()
+        .map(RunId::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Reads a store.
@@ -177,7 +180,10 @@ impl Inspector {
     /// [`OpenError`] if there is no database of ours at `path`.
     pub fn open(path: &Path) -> std::result::Result<Self, OpenError> {
         let (reader, owners) = open_reader(path)?;
-        Ok(Self { reader, owners: Some(owners) })
+        Ok(Self {
+            reader,
+            owners: Some(owners),
+        })
     }
 
     /// Reads an open store.
@@ -189,7 +195,10 @@ impl Inspector {
             StoreKind::Sqlite { owners, .. } => Some(owners.clone()),
             StoreKind::Memory => None,
         };
-        Ok(Self { reader: store.reader()?, owners })
+        Ok(Self {
+            reader: store.reader()?,
+            owners,
+        })
     }
 
     /// Runs, newest first, at most `limit`.
@@ -202,7 +211,9 @@ impl Inspector {
             RunFilter::Unfinished => self.reader.unfinished(limit)?,
         };
         let running = self.running()?;
-        rows.iter().map(|root| self.summary(root, &running)).collect()
+        rows.iter()
+            .map(|root| self.summary(root, &running))
+            .collect()
     }
 
     /// The run that `text` names: a whole id, a unique beginning of one, or `last`.
@@ -212,11 +223,21 @@ impl Inspector {
     pub fn find(&mut self, text: &str) -> std::result::Result<RunId, FindError> {
         if text == "last" {
             let newest = self.reader.runs(None, 1)?;
-            return newest.first().map(|root| root.run).ok_or(FindError::None(text.to_owned()));
+            return newest
+                .first()
+                .map(|root| root.run)
+                .ok_or(FindError::None(text.to_owned()));
         }
         if let Ok(run) = text.parse() {
-            let known = self.reader.run(run)?.is_some_and(|row| row.parent.is_none());
-            return if known { Ok(run) } else { Err(FindError::None(text.to_owned())) };
+            let known = self
+                .reader
+                .run(run)?
+                .is_some_and(|row| row.parent.is_none());
+            return if known {
+                Ok(run)
+            } else {
+                Err(FindError::None(text.to_owned()))
+            };
         }
         let wanted = text.to_ascii_lowercase();
         let mut found = Vec::new();
@@ -236,7 +257,10 @@ impl Inspector {
             [run] if !wanted.is_empty() => Ok(*run),
             _ => {
                 found.truncate(5);
-                Err(FindError::Ambiguous { text: text.to_owned(), runs: found })
+                Err(FindError::Ambiguous {
+                    text: text.to_owned(),
+                    runs: found,
+                })
             }
         }
     }
@@ -246,7 +270,11 @@ impl Inspector {
     /// # Errors
     /// See [`runs`](Self::runs).
     pub fn outcome(&mut self, run: RunId) -> Result<Option<RunOutcome>> {
-        Ok(self.reader.run(run)?.as_ref().and_then(crate::apply::outcome))
+        Ok(self
+            .reader
+            .run(run)?
+            .as_ref()
+            .and_then(crate::apply::outcome))
     }
 
     /// One run in full; `None` if there is no such run.
@@ -254,7 +282,9 @@ impl Inspector {
     /// # Errors
     /// See [`runs`](Self::runs).
     pub fn show(&mut self, run: RunId) -> Result<Option<RunDetail>> {
-        let Some(root) = self.root(run)? else { return Ok(None) };
+        let Some(root) = self.root(run)? else {
+            return Ok(None);
+        };
         let running = self.running()?;
         let definition = self.definition(&root)?;
         let summary = self.summary(&root, &running)?;
@@ -262,11 +292,30 @@ impl Inspector {
         let history = self.reader.history(run)?;
         let fault = root.record.fault.clone();
         let mut errors: Vec<_> = fault.into_iter().flat_map(|fault| fault.errors).collect();
-        errors.extend(self.reader.run_faults(run)?.into_iter().flat_map(|fault| fault.errors));
-        let steps = Steps { definition: &definition, summary: &summary, running: &running }
-            .views(&history, &live);
-        let note = root.record.attributes.and_then(|attributes| attributes.note);
-        Ok(Some(RunDetail { summary, data: root.data, errors, steps, definition, note }))
+        errors.extend(
+            self.reader
+                .run_faults(run)?
+                .into_iter()
+                .flat_map(|fault| fault.errors),
+        );
+        let steps = Steps {
+            definition: &definition,
+            summary: &summary,
+            running: &running,
+        }
+        .views(&history, &live);
+        let note = root
+            .record
+            .attributes
+            .and_then(|attributes| attributes.note);
+        Ok(Some(RunDetail {
+            summary,
+            data: root.data,
+            errors,
+            steps,
+            definition,
+            note,
+        }))
     }
 
     /// What exactly each live branch of a run waits for; `None` if there is no such run.
@@ -274,7 +323,9 @@ impl Inspector {
     /// # Errors
     /// See [`runs`](Self::runs).
     pub fn why(&mut self, run: RunId) -> Result<Option<Why>> {
-        let Some(root) = self.root(run)? else { return Ok(None) };
+        let Some(root) = self.root(run)? else {
+            return Ok(None);
+        };
         let running = self.running()?;
         let status = self.summary(&root, &running)?.status;
         let definition = self.definition(&root)?;
@@ -296,9 +347,17 @@ impl Inspector {
                 waits_for.missing = self.missing(&row)?;
             }
             if waits_for.kind == "handler" {
-                waits_for.missing = definition.handlers().into_iter().map(str::to_owned).collect();
+                waits_for.missing = definition
+                    .handlers()
+                    .into_iter()
+                    .map(str::to_owned)
+                    .collect();
             }
-            let name = row.record.membership.as_ref().map(|membership| membership.name.clone());
+            let name = row
+                .record
+                .membership
+                .as_ref()
+                .map(|membership| membership.name.clone());
             branches.push(BranchWait {
                 branch: name.unwrap_or_else(|| "main".to_owned()),
                 step: definition.node(row.position.node).name.clone(),
@@ -306,7 +365,11 @@ impl Inspector {
                 waits_for,
             });
         }
-        Ok(Some(Why { run, status, branches }))
+        Ok(Some(Why {
+            run,
+            status,
+            branches,
+        }))
     }
 
     /// What only unfinished work has, by table: all zero when every run has ended.
@@ -330,10 +393,12 @@ impl Inspector {
     }
 
     fn definition(&mut self, root: &BranchRow) -> Result<Arc<Definition>> {
-        self.reader.definition(root.workflow)?.ok_or_else(|| StorageError::Corrupt {
-            what: "workflow".to_owned(),
-            why: format!("run {} names one that is not stored", root.run),
-        })
+        self.reader
+            .definition(root.workflow)?
+            .ok_or_else(|| StorageError::Corrupt {
+                what: "workflow".to_owned(),
+                why: format!("run {} names one that is not stored", root.run),
+            })
     }
 
     /// The jobs that Runners are in now.
@@ -348,7 +413,9 @@ impl Inspector {
     }
 
     fn serving(&mut self, root: &BranchRow) -> Result<Serving> {
-        let Some(files) = self.owners.clone() else { return Ok(Serving::Yes) };
+        let Some(files) = self.owners.clone() else {
+            return Ok(Serving::Yes);
+        };
         let alive: HashSet<_> = self
             .reader
             .owners()?
@@ -361,7 +428,11 @@ impl Inspector {
         }
         let served_by = self.reader.served_by(root.workflow)?;
         let served = served_by.iter().any(|owner| alive.contains(owner));
-        Ok(if served { Serving::Yes } else { Serving::NoHandler })
+        Ok(if served {
+            Serving::Yes
+        } else {
+            Serving::NoHandler
+        })
     }
 
     fn summary(&mut self, root: &BranchRow, running: &RunningJobs) -> Result<RunSummary> {
@@ -426,8 +497,8 @@ impl Inspector {
         let mut next = 0;
         while next < rows.len() && rows.len() < BRANCHES_SHOWN_MAX {
             if let (State::Joining, Some(range)) = (rows[next].state, rows[next].record.children) {
-                let room = u32::try_from(BRANCHES_SHOWN_MAX - rows.len()).unwrap_or(u32::MAX);
-                rows.extend(self.reader.range(range, 0, room)?);
+                let left = u32::try_from(BRANCHES_SHOWN_MAX - rows.len()).unwrap_or(u32::MAX);
+                rows.extend(self.reader.range(range, 0, left)?);
             }
             next += 1;
         }
@@ -435,7 +506,9 @@ impl Inspector {
     }
 
     fn missing(&mut self, row: &BranchRow) -> Result<Vec<String>> {
-        let Some(range) = row.record.children else { return Ok(Vec::new()) };
+        let Some(range) = row.record.children else {
+            return Ok(Vec::new());
+        };
         let mut missing = Vec::new();
         let mut from = 0;
         while from < range.count && missing.len() < NAMES_SHOWN_MAX {
@@ -465,37 +538,56 @@ fn waits_for(
     running: &RunningJobs,
     serving: Serving,
 ) -> WaitsFor {
-    let kind = |kind| WaitsFor { kind, ..WaitsFor::default() };
+    let kind = |kind| WaitsFor {
+        kind,
+        ..WaitsFor::default()
+    };
     let node = definition.node(row.position.node);
     match row.state {
         State::Ready if row.owner == OwnerId(0) => match serving {
             Serving::Yes => kind("outbox"),
             Serving::NoHandler => kind("handler"),
-            Serving::NoEngine => {
-                WaitsFor { missing: vec!["a running engine".to_owned()], ..kind("runner") }
-            }
+            Serving::NoEngine => WaitsFor {
+                missing: vec!["a running engine".to_owned()],
+                ..kind("runner")
+            },
         },
         State::Ready if running.contains(&(row.id, row.token)) => kind("running"),
-        State::Ready if serving == Serving::NoEngine => {
-            WaitsFor { missing: vec!["its engine is gone".to_owned()], ..kind("lock") }
-        }
+        State::Ready if serving == Serving::NoEngine => WaitsFor {
+            missing: vec!["its engine is gone".to_owned()],
+            ..kind("lock")
+        },
         State::Ready => kind("channel"),
-        State::Held => {
-            WaitsFor { missing: vec!["a place under max_parallelism".to_owned()], ..kind("runner") }
-        }
-        State::Timer if row.attempt > 1 => WaitsFor { until: row.due, ..kind("retry") },
-        State::Timer => WaitsFor { until: row.due, ..kind("timer") },
+        State::Held => WaitsFor {
+            missing: vec!["a place under max_parallelism".to_owned()],
+            ..kind("runner")
+        },
+        State::Timer if row.attempt > 1 => WaitsFor {
+            until: row.due,
+            ..kind("retry")
+        },
+        State::Timer => WaitsFor {
+            until: row.due,
+            ..kind("timer")
+        },
         State::Event => {
             let event = match &node.kind {
                 NodeKind::Await { event, .. } => Some(event.clone()),
                 _ => None,
             };
-            WaitsFor { event, ..kind("event") }
+            WaitsFor {
+                event,
+                ..kind("event")
+            }
         }
-        State::Joining => WaitsFor { join: Some(node.name.clone()), ..kind("join") },
-        State::Ending => {
-            WaitsFor { missing: vec!["the rest of its branches".to_owned()], ..kind("join") }
-        }
+        State::Joining => WaitsFor {
+            join: Some(node.name.clone()),
+            ..kind("join")
+        },
+        State::Ending => WaitsFor {
+            missing: vec!["the rest of its branches".to_owned()],
+            ..kind("join")
+        },
         State::Parked => WaitsFor {
             missing: row.record.reason.clone().into_iter().collect(),
             ..kind("operator")
@@ -517,27 +609,35 @@ impl Steps<'_> {
         let mut seen: HashMap<(NodeId, ActivationId), usize> = HashMap::new();
         for row in history {
             let views = by_node.entry(row.node).or_default();
-            let view = self.from_history(row);
-            match seen.get(&(row.node, row.activation)) {
-                Some(index) => views[*index] = view,
-                None => {
-                    seen.insert((row.node, row.activation), views.len());
-                    views.push(view);
-                }
+            let view = self.ended_view(row);
+            if let Some(index) = seen.get(&(row.node, row.activation)) {
+                views[*index] = view;
+            } else {
+                seen.insert((row.node, row.activation), views.len());
+                views.push(view);
             }
         }
         for row in live {
             let node = row.position.node;
-            let Some(status) = self.live_status(row) else { continue };
+            let Some(status) = self.live_status(row) else {
+                continue;
+            };
             let views = by_node.entry(node).or_default();
-            let name = row.record.membership.as_ref().map(|membership| membership.name.as_str());
+            let name = row
+                .record
+                .membership
+                .as_ref()
+                .map(|membership| membership.name.as_str());
             let index = *seen.entry((node, row.activation)).or_insert_with(|| {
                 views.push(self.blank(node, name));
                 views.len() - 1
             });
             let view = &mut views[index];
             let begun = matches!(status, StepStatus::Running);
-            (view.status, view.attempt) = (status, row.attempt - u32::from(status == StepStatus::Pending));
+            (view.status, view.attempt) = (
+                status,
+                row.attempt - u32::from(status == StepStatus::Pending),
+            );
             (view.activation, view.ended_at) = (Some(row.activation), None);
             view.reason.clone_from(&row.record.reason);
             if !begun {
@@ -549,8 +649,10 @@ impl Steps<'_> {
             views.push(self.block_view(&block.name, &by_node));
         }
         for (id, node) in (0..).map(NodeId).zip(self.definition.nodes()) {
-            if matches!(node.kind, NodeKind::Step(_) | NodeKind::Sleep { .. } | NodeKind::Await { .. })
-                || by_node.contains_key(&id)
+            if matches!(
+                node.kind,
+                NodeKind::Step(_) | NodeKind::Sleep { .. } | NodeKind::Await { .. }
+            ) || by_node.contains_key(&id)
             {
                 let unreached = || vec![self.unreached(id)];
                 views.extend(by_node.remove(&id).unwrap_or_else(unreached));
@@ -578,8 +680,12 @@ impl Steps<'_> {
         }
     }
 
-    fn from_history(&self, row: &HistoryRow) -> StepView {
-        let error = row.detail.fault.as_ref().and_then(|fault| fault.errors.first().cloned());
+    fn ended_view(&self, row: &HistoryRow) -> StepView {
+        let error = row
+            .detail
+            .fault
+            .as_ref()
+            .and_then(|fault| fault.errors.first().cloned());
         StepView {
             activation: Some(row.activation),
             attempt: row.attempt,
@@ -602,7 +708,9 @@ impl Steps<'_> {
         );
         match row.state {
             _ if !waits => None,
-            State::Ready if self.running.contains(&(row.id, row.token)) => Some(StepStatus::Running),
+            State::Ready if self.running.contains(&(row.id, row.token)) => {
+                Some(StepStatus::Running)
+            }
             State::Ready | State::Held => Some(StepStatus::Pending),
             State::Timer | State::Event | State::Parked => Some(StepStatus::Waiting),
             State::Joining
@@ -617,9 +725,10 @@ impl Steps<'_> {
     fn unreached(&self, id: NodeId) -> StepView {
         let (status, reason) = match self.summary.status {
             RunStatus::Cancelled => (StepStatus::Cancelled, self.summary.reason.clone()),
-            RunStatus::Failed => {
-                (StepStatus::Skipped, Some(self.definition.unreached_reason().to_owned()))
-            }
+            RunStatus::Failed => (
+                StepStatus::Skipped,
+                Some(self.definition.unreached_reason().to_owned()),
+            ),
             RunStatus::Succeeded => (StepStatus::Skipped, Some("not-taken".to_owned())),
             RunStatus::Scheduled
             | RunStatus::Pending
@@ -627,7 +736,11 @@ impl Steps<'_> {
             | RunStatus::Waiting
             | RunStatus::Parked => (StepStatus::Pending, None),
         };
-        StepView { status, reason, ..self.blank(id, None) }
+        StepView {
+            status,
+            reason,
+            ..self.blank(id, None)
+        }
     }
 
     fn block_view(&self, name: &str, by_node: &HashMap<NodeId, Vec<StepView>>) -> StepView {
@@ -636,7 +749,9 @@ impl Steps<'_> {
             if node.place.parent.as_deref() == Some(name) {
                 match by_node.get(&id) {
                     Some(views) => members.extend(views.iter().cloned()),
-                    None if matches!(node.kind, NodeKind::Step(_)) => members.push(self.unreached(id)),
+                    None if matches!(node.kind, NodeKind::Step(_)) => {
+                        members.push(self.unreached(id))
+                    }
                     None => {}
                 }
             }
@@ -657,7 +772,11 @@ impl Steps<'_> {
         } else {
             StepStatus::Succeeded
         };
-        let block = self.definition.blocks().iter().find(|block| block.name == name);
+        let block = self
+            .definition
+            .blocks()
+            .iter()
+            .find(|block| block.name == name);
         let over = !matches!(status, StepStatus::Pending | StepStatus::Running);
         let ends = members.iter().filter_map(|member| member.ended_at);
         StepView {
@@ -669,7 +788,10 @@ impl Steps<'_> {
             activation: None,
             attempt: 0,
             status,
-            reason: members.first().filter(|_| status == StepStatus::Skipped).and_then(|m| m.reason.clone()),
+            reason: members
+                .first()
+                .filter(|_| status == StepStatus::Skipped)
+                .and_then(|m| m.reason.clone()),
             started_at: members.iter().filter_map(|member| member.started_at).min(),
             ended_at: ends.max().filter(|_| over),
             output: None,

@@ -33,8 +33,8 @@ pub mod sync;
 
 pub use backend::{Reader, RunFilter};
 pub use change::{
-    Admit, Admitted, AttemptRecord, Change, Checkpoint, Committed, Dispatch, Ended, Recovered, RunOutcome,
-    SignalOutcome, Then,
+    Admit, Admitted, AttemptRecord, Change, Checkpoint, Committed, Dispatch, Ended, Recovered,
+    Reply, RunOutcome, SignalOutcome, Then,
 };
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{AdmitError, OpenError, StorageError, Unknown, WriteError};
@@ -46,6 +46,4 @@ pub use record::{
     RunAttributes, State,
 };
 pub use sqlite::SQLITE_VERSION;
-pub use store::{
-    Admission, Durability, History, Options, Retention, ShedPolicy, Store, StoreKind,
-};
+pub use store::{Admission, Durability, History, Options, Retention, ShedPolicy, Store, StoreKind};

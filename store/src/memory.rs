@@ -37,8 +37,13 @@ pub(crate) struct Rows {
 
 impl Default for Rows {
     fn default() -> Self {
-        let meta =
-            Meta { next_id: 1, epoch: Epoch(1), unstarted: 0, shed: 0, retention_cursor: 0 };
+        let meta = Meta {
+            next_id: 1,
+            epoch: Epoch(1),
+            unstarted: 0,
+            shed: 0,
+            retention_cursor: 0,
+        };
         Self {
             meta,
             branches: BTreeMap::new(),
@@ -132,14 +137,19 @@ impl Tables for MemoryTables {
 
     fn update(&mut self, row: &BranchRow, guard: Guard) -> Result<bool> {
         let mut rows = self.rows.lock();
-        let Some(stored) = rows.branches.get(&row.id) else { return Ok(false) };
+        let Some(stored) = rows.branches.get(&row.id) else {
+            return Ok(false);
+        };
         if let Guard::Lock(key, flags) = guard
             && (stored.key() != key || stored.flags != flags)
         {
             return Ok(false);
         }
         let created_at = stored.created_at;
-        rows.put(BranchRow { created_at, ..row.clone() });
+        rows.put(BranchRow {
+            created_at,
+            ..row.clone()
+        });
         Ok(true)
     }
 
@@ -154,7 +164,12 @@ impl Tables for MemoryTables {
     fn ready(&mut self, workflow: WorkflowKey, limit: u32) -> Result<Vec<(Rank, BranchId)>> {
         let rows = self.rows.lock();
         let all = (workflow, Rank(0), BranchId(0))..=(workflow, Rank(u8::MAX), BranchId(i64::MAX));
-        Ok(rows.ready.range(all).take(limit as usize).map(|(_, rank, id)| (*rank, *id)).collect())
+        Ok(rows
+            .ready
+            .range(all)
+            .take(limit as usize)
+            .map(|(_, rank, id)| (*rank, *id))
+            .collect())
     }
 
     fn ready_oldest(&mut self, workflow: WorkflowKey, limit: u32) -> Result<Vec<BranchId>> {
@@ -163,7 +178,10 @@ impl Tables for MemoryTables {
             .flat_map(|rank| {
                 let rank = Rank(rank);
                 let all = (workflow, rank, BranchId(0))..=(workflow, rank, BranchId(i64::MAX));
-                rows.ready.range(all).take(limit as usize).map(|(_, _, id)| *id)
+                rows.ready
+                    .range(all)
+                    .take(limit as usize)
+                    .map(|(_, _, id)| *id)
             })
             .collect();
         oldest.sort_unstable();
@@ -173,11 +191,17 @@ impl Tables for MemoryTables {
 
     fn lock(&mut self, id: BranchId, owner: OwnerId) -> Result<Option<BranchRow>> {
         let mut rows = self.rows.lock();
-        let Some(row) = rows.branches.get(&id) else { return Ok(None) };
+        let Some(row) = rows.branches.get(&id) else {
+            return Ok(None);
+        };
         if row.state != State::Ready || row.owner != OwnerId(0) {
             return Ok(None);
         }
-        let row = BranchRow { owner, token: FencingToken(row.token.0 + 1), ..row.clone() };
+        let row = BranchRow {
+            owner,
+            token: FencingToken(row.token.0 + 1),
+            ..row.clone()
+        };
         rows.put(row.clone());
         Ok(Some(row))
     }
@@ -185,8 +209,14 @@ impl Tables for MemoryTables {
     fn locked_by(&mut self, owner: OwnerId, limit: u32) -> Result<Vec<BranchRow>> {
         let rows = self.rows.lock();
         let all = (owner, BranchId(0))..=(owner, BranchId(i64::MAX));
-        let ids = rows.locked.range(all).take(limit as usize).map(|(_, id)| id);
-        Ok(ids.filter_map(|id| rows.branches.get(id).cloned()).collect())
+        let ids = rows
+            .locked
+            .range(all)
+            .take(limit as usize)
+            .map(|(_, id)| id);
+        Ok(ids
+            .filter_map(|id| rows.branches.get(id).cloned())
+            .collect())
     }
 
     fn due(&mut self, now: Timestamp, limit: u32) -> Result<Vec<BranchId>> {
@@ -204,7 +234,14 @@ impl Tables for MemoryTables {
         let waits = |row: &&BranchRow| {
             row.flags & flags::UNSTARTED != 0 && matches!(row.state, State::Ready | State::Timer)
         };
-        Ok(rows.branches.range(from..).map(|(_, row)| row).filter(waits).take(limit as usize).cloned().collect())
+        Ok(rows
+            .branches
+            .range(from..)
+            .map(|(_, row)| row)
+            .filter(waits)
+            .take(limit as usize)
+            .cloned()
+            .collect())
     }
 
     fn runs_from(&mut self, from: i64, limit: u32) -> Result<Vec<(RunId, Option<Timestamp>)>> {
@@ -230,7 +267,12 @@ impl Tables for MemoryTables {
 
     fn delete_joins(&mut self, run: RunId) -> Result<()> {
         let mut rows = self.rows.lock();
-        let key = |run| JoinKey { run, node: i64::MIN, scope: ActivationId(0), round: i64::MIN };
+        let key = |run| JoinKey {
+            run,
+            node: i64::MIN,
+            scope: ActivationId(0),
+            round: i64::MIN,
+        };
         let mut later = rows.joins.split_off(&key(run));
         let mut rest = later.split_off(&key(RunId(run.0 + 1)));
         rows.joins.append(&mut rest);
@@ -254,17 +296,27 @@ impl Tables for MemoryTables {
     fn event(&mut self, run: RunId, name: &str, id: &str) -> Result<Option<EventRow>> {
         let rows = self.rows.lock();
         let events = rows.events.get(&run).into_iter().flatten();
-        Ok(events.cloned().find(|event| event.name == name && event.id == id))
+        Ok(events
+            .cloned()
+            .find(|event| event.name == name && event.id == id))
     }
 
     fn insert_event(&mut self, event: &EventRow) -> Result<()> {
-        self.rows.lock().events.entry(event.run).or_default().push(event.clone());
+        self.rows
+            .lock()
+            .events
+            .entry(event.run)
+            .or_default()
+            .push(event.clone());
         Ok(())
     }
 
     fn count_events(&mut self, run: RunId) -> Result<u32> {
         let rows = self.rows.lock();
-        Ok(rows.events.get(&run).map_or(0, |events| u32::try_from(events.len()).unwrap_or(u32::MAX)))
+        Ok(rows
+            .events
+            .get(&run)
+            .map_or(0, |events| u32::try_from(events.len()).unwrap_or(u32::MAX)))
     }
 
     fn next_event(&mut self, run: RunId, name: &str) -> Result<Option<EventRow>> {
@@ -283,7 +335,10 @@ impl Tables for MemoryTables {
     }
 
     fn subscribe(&mut self, run: RunId, name: &str, branch: BranchId) -> Result<()> {
-        self.rows.lock().subscriptions.insert((run, name.to_owned(), branch));
+        self.rows
+            .lock()
+            .subscriptions
+            .insert((run, name.to_owned(), branch));
         Ok(())
     }
 
@@ -291,11 +346,16 @@ impl Tables for MemoryTables {
         let rows = self.rows.lock();
         let from = (run, name.to_owned(), BranchId(0));
         let first = rows.subscriptions.range(from..).next();
-        Ok(first.filter(|(of, event, _)| *of == run && event == name).map(|(_, _, branch)| *branch))
+        Ok(first
+            .filter(|(of, event, _)| *of == run && event == name)
+            .map(|(_, _, branch)| *branch))
     }
 
     fn unsubscribe(&mut self, run: RunId, name: &str, branch: BranchId) -> Result<()> {
-        self.rows.lock().subscriptions.remove(&(run, name.to_owned(), branch));
+        self.rows
+            .lock()
+            .subscriptions
+            .remove(&(run, name.to_owned(), branch));
         Ok(())
     }
 
@@ -336,7 +396,9 @@ impl Tables for MemoryTables {
 
     fn first_held(&mut self, run: RunId) -> Result<Option<BranchId>> {
         let rows = self.rows.lock();
-        let mut of_run = rows.held.range((run, BranchId(0))..=(run, BranchId(i64::MAX)));
+        let mut of_run = rows
+            .held
+            .range((run, BranchId(0))..=(run, BranchId(i64::MAX)));
         Ok(of_run.next().map(|(_, branch)| *branch))
     }
 
@@ -360,15 +422,28 @@ impl Tables for MemoryTables {
     }
 
     fn first_sweep(&mut self) -> Result<Option<Sweep>> {
-        Ok(self.rows.lock().sweeps.first_key_value().map(|(_, sweep)| *sweep))
+        Ok(self
+            .rows
+            .lock()
+            .sweeps
+            .first_key_value()
+            .map(|(_, sweep)| *sweep))
     }
 
     fn has_sweep(&mut self, run: RunId) -> Result<bool> {
-        Ok(self.rows.lock().sweeps.values().any(|sweep| sweep.run == run))
+        Ok(self
+            .rows
+            .lock()
+            .sweeps
+            .values()
+            .any(|sweep| sweep.run == run))
     }
 
     fn add_run_fault(&mut self, run: RunId, seq: i64, fault: &Fault) -> Result<()> {
-        self.rows.lock().run_faults.insert((run, seq), fault.clone());
+        self.rows
+            .lock()
+            .run_faults
+            .insert((run, seq), fault.clone());
         Ok(())
     }
 
@@ -396,13 +471,20 @@ impl Tables for MemoryTables {
     }
 
     fn insert_history(&mut self, row: &HistoryRow) -> Result<()> {
-        self.rows.lock().history.entry(row.run).or_default().push(row.clone());
+        self.rows
+            .lock()
+            .history
+            .entry(row.run)
+            .or_default()
+            .push(row.clone());
         Ok(())
     }
 
     fn delete_history(&mut self, run: RunId, limit: u32) -> Result<u32> {
         let mut rows = self.rows.lock();
-        let Some(of_run) = rows.history.get_mut(&run) else { return Ok(0) };
+        let Some(of_run) = rows.history.get_mut(&run) else {
+            return Ok(0);
+        };
         let gone = of_run.len().min(limit as usize);
         of_run.drain(..gone);
         if of_run.is_empty() {
@@ -419,7 +501,10 @@ impl Tables for MemoryTables {
     }
 
     fn insert_workflow(&mut self, key: WorkflowKey, definition: &Definition) -> Result<()> {
-        self.rows.lock().workflows.insert(key, Arc::new(definition.clone()));
+        self.rows
+            .lock()
+            .workflows
+            .insert(key, Arc::new(definition.clone()));
         Ok(())
     }
 
@@ -440,7 +525,9 @@ impl Tables for MemoryTables {
 
 impl Rows {
     fn detached_of(&self, run: RunId) -> Vec<BranchId> {
-        let of_run = self.detached.range((run, BranchId(0))..=(run, BranchId(i64::MAX)));
+        let of_run = self
+            .detached
+            .range((run, BranchId(0))..=(run, BranchId(i64::MAX)));
         of_run.map(|(_, branch)| *branch).collect()
     }
 
@@ -471,7 +558,12 @@ impl Reader for MemoryReader {
         let rows = self.rows.lock();
         let first = range.first.0;
         let all = BranchId(first + i64::from(from))..BranchId(first + i64::from(range.count));
-        Ok(rows.branches.range(all).take(limit as usize).map(|(_, row)| row.clone()).collect())
+        Ok(rows
+            .branches
+            .range(all)
+            .take(limit as usize)
+            .map(|(_, row)| row.clone())
+            .collect())
     }
 
     fn detached(&mut self, run: RunId) -> Result<Vec<BranchId>> {
@@ -482,17 +574,34 @@ impl Reader for MemoryReader {
         let rows = self.rows.lock();
         let before = before.map_or(BranchId(i64::MAX), RunId::root);
         let roots = rows.branches.range(..before).rev().map(|(_, row)| row);
-        Ok(roots.filter(|row| row.parent.is_none()).take(limit as usize).cloned().collect())
+        Ok(roots
+            .filter(|row| row.parent.is_none())
+            .take(limit as usize)
+            .cloned()
+            .collect())
     }
 
     fn unfinished(&mut self, limit: u32) -> Result<Vec<BranchRow>> {
         let rows = self.rows.lock();
         let open = |row: &&BranchRow| row.parent.is_none() && row.ended_at.is_none();
-        Ok(rows.branches.values().rev().filter(open).take(limit as usize).cloned().collect())
+        Ok(rows
+            .branches
+            .values()
+            .rev()
+            .filter(open)
+            .take(limit as usize)
+            .cloned()
+            .collect())
     }
 
     fn history(&mut self, run: RunId) -> Result<Vec<HistoryRow>> {
-        let mut history = self.rows.lock().history.get(&run).cloned().unwrap_or_default();
+        let mut history = self
+            .rows
+            .lock()
+            .history
+            .get(&run)
+            .cloned()
+            .unwrap_or_default();
         history.sort_by_key(|row| (row.ended_at, row.branch, row.token, row.ordinal));
         Ok(history)
     }
@@ -500,7 +609,9 @@ impl Reader for MemoryReader {
     fn event(&mut self, run: RunId, seq: i64) -> Result<Option<(Payload, bool)>> {
         let rows = self.rows.lock();
         let mut events = rows.events.get(&run).into_iter().flatten();
-        Ok(events.find(|event| event.seq == seq).map(|e| (e.payload.clone(), e.is_fault)))
+        Ok(events
+            .find(|event| event.seq == seq)
+            .map(|e| (e.payload.clone(), e.is_fault)))
     }
 
     fn run_faults(&mut self, run: RunId) -> Result<Vec<Fault>> {
@@ -537,7 +648,10 @@ impl Reader for MemoryReader {
                 || row.due.is_some()
         };
         Ok(vec![
-            ("branches", rows.branches.values().filter(unfinished).count() as u64),
+            (
+                "branches",
+                rows.branches.values().filter(unfinished).count() as u64,
+            ),
             ("joins", rows.joins.len() as u64),
             ("detached", rows.detached.len() as u64),
             ("events", rows.events.len() as u64),
@@ -546,7 +660,10 @@ impl Reader for MemoryReader {
             ("held", rows.held.len() as u64),
             ("sweeps", rows.sweeps.len() as u64),
             ("run_faults", rows.run_faults.len() as u64),
-            ("unstarted", u64::try_from(rows.meta.unstarted).unwrap_or(u64::MAX)),
+            (
+                "unstarted",
+                u64::try_from(rows.meta.unstarted).unwrap_or(u64::MAX),
+            ),
         ])
     }
 }

@@ -62,20 +62,28 @@ impl Meter {
             0 => 0,
             service_ns => (horizon / service_ns).saturating_mul(seats),
         };
-        predicted.max(seats).min(self.capacity.load(Ordering::Relaxed).max(1))
+        predicted
+            .max(seats)
+            .min(self.capacity.load(Ordering::Relaxed).max(1))
     }
 
     /// Room for one more job on the channel; taken at once if there is.
     pub(crate) fn reserve(&self) -> bool {
         let target = self.target();
         let more = |now| (now < target).then_some(now + 1);
-        self.outstanding.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_ok()
+        self.outstanding
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, more)
+            .is_ok()
     }
 
     /// How many jobs to lock in one go: none until half the room is free, then all of it.
     pub(crate) fn refill(&self) -> u64 {
         let (target, outstanding) = (self.target(), self.outstanding.load(Ordering::SeqCst));
-        if outstanding > target / 2 { 0 } else { target - outstanding }
+        if outstanding > target / 2 {
+            0
+        } else {
+            target - outstanding
+        }
     }
 
     /// Takes a credit that [`refill`](Self::refill) has granted.
@@ -117,7 +125,11 @@ impl Meter {
         let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX).max(1);
         let mean = self.service_ns.load(Ordering::Relaxed);
         // A lost update between Runners costs one sample of an estimate.
-        let smoothed = if mean == 0 { took } else { mean - mean / 8 + took / 8 };
+        let smoothed = if mean == 0 {
+            took
+        } else {
+            mean - mean / 8 + took / 8
+        };
         self.service_ns.store(smoothed.max(1), Ordering::Relaxed);
     }
 
@@ -132,7 +144,9 @@ impl Meter {
 
     pub(crate) fn record_started(&self, runs: u64) {
         let less = |now: u64| Some(now.saturating_sub(runs));
-        let _ = self.started_unrecorded.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
+        let _ = self
+            .started_unrecorded
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
     }
 
     /// Whether a producer waits for the next start.
@@ -157,7 +171,8 @@ impl Meter {
     pub(crate) fn next_start(&self) -> Duration {
         let service_ns = self.service_ns.load(Ordering::Relaxed);
         let seats = self.seats.load(Ordering::Relaxed).max(1);
-        Duration::from_nanos(service_ns / seats).clamp(Duration::from_millis(1), Duration::from_secs(60))
+        Duration::from_nanos(service_ns / seats)
+            .clamp(Duration::from_millis(1), Duration::from_secs(60))
     }
 }
 
@@ -176,7 +191,9 @@ const CONCLUDED: u8 = 3;
 
 impl Ticket {
     fn change(&self, from: u8, to: u8) -> bool {
-        self.stage.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+        self.stage
+            .compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst)
+            .is_ok()
     }
 
     /// The Runner starts the job. `false`: it was withdrawn, drop it.
@@ -213,7 +230,9 @@ impl Ticket {
     /// How long it has been on the channel.
     pub fn waited(&self, elapsed: Duration) -> Duration {
         let now = u32::try_from(elapsed.as_millis() & u128::from(u32::MAX)).unwrap_or(0);
-        Duration::from_millis(u64::from(now.wrapping_sub(self.since_ms.load(Ordering::Relaxed))))
+        Duration::from_millis(u64::from(
+            now.wrapping_sub(self.since_ms.load(Ordering::Relaxed)),
+        ))
     }
 }
 

@@ -74,7 +74,9 @@ impl OwnerFiles {
     pub fn beside(database: &Path, nonce: &str) -> Self {
         let mut folder = database.as_os_str().to_owned();
         folder.push(".owners");
-        Self { folder: PathBuf::from(folder).join(nonce) }
+        Self {
+            folder: PathBuf::from(folder).join(nonce),
+        }
     }
 
     /// Makes and locks a file of our own.
@@ -83,13 +85,20 @@ impl OwnerFiles {
     /// When the folder or the file cannot be made.
     pub fn claim(&self) -> io::Result<OwnerLife> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.folder)?;
         loop {
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
             let name = format!("{}-{count}-{:08x}", std::process::id(), boot_id() >> 32);
             let path = self.folder.join(&name);
-            let made =
-                OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
+            let made = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&path);
             let file = match made {
                 // Left behind by a process of the same number: look whether it is dead.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
@@ -97,12 +106,15 @@ impl OwnerFiles {
             };
             flock(&file, FlockOperation::NonBlockingLockExclusive)?;
             // Between making and locking it somebody may have taken it for dead and removed it.
-            let same = fs::metadata(&path).is_ok_and(|named| {
-                file.metadata().is_ok_and(|ours| ours.ino() == named.ino())
-            });
+            let same = fs::metadata(&path)
+                .is_ok_and(|named| file.metadata().is_ok_and(|ours| ours.ino() == named.ino()));
             if same {
                 file.write_all_at(&MAGIC.to_le_bytes(), 0)?;
-                return Ok(OwnerLife(Arc::new(Life { file: Mutex::new(Some(file)), path, name })));
+                return Ok(OwnerLife(Arc::new(Life {
+                    file: Mutex::new(Some(file)),
+                    path,
+                    name,
+                })));
             }
         }
     }
@@ -124,7 +136,9 @@ impl OwnerFiles {
 
     /// The jobs that the Runners of the owner of file `name` are in, as it says itself.
     pub fn running(&self, name: &str) -> Vec<Running> {
-        File::open(self.folder.join(name)).map(|file| read_slots(&file)).unwrap_or_default()
+        File::open(self.folder.join(name))
+            .map(|file| read_slots(&file))
+            .unwrap_or_default()
     }
 
     /// Whether the owner of file `name` says that it waits to write.
@@ -138,7 +152,9 @@ impl OwnerFiles {
     /// The names of all files that are there.
     pub fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+        entries
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect()
     }
 }
 
@@ -164,9 +180,16 @@ impl OwnerLife {
     /// process, not the machine.
     pub fn begin(&self, slot: usize, job: Running) {
         let mut bytes = [0; SLOT];
-        let words = [job.branch.0.cast_unsigned(), job.token.0.cast_unsigned(), boot_id()];
+        let words = [
+            job.branch.0.cast_unsigned(),
+            job.token.0.cast_unsigned(),
+            boot_id(),
+        ];
         let check = checksum(&words);
-        for (place, word) in bytes.chunks_exact_mut(8).zip(words.into_iter().chain([check])) {
+        for (place, word) in bytes
+            .chunks_exact_mut(8)
+            .zip(words.into_iter().chain([check]))
+        {
             place.copy_from_slice(&word.to_le_bytes());
         }
         self.write(slot, &bytes);
@@ -201,7 +224,10 @@ impl OwnerLife {
 
 fn read_slots(file: &File) -> Vec<Running> {
     let length = file.metadata().map_or(0, |meta| meta.len());
-    let slots = usize::try_from(length).unwrap_or(0).div_ceil(SLOT).saturating_sub(1);
+    let slots = usize::try_from(length)
+        .unwrap_or(0)
+        .div_ceil(SLOT)
+        .saturating_sub(1);
     let word = |bytes: &[u8; SLOT], index: usize| {
         let mut word = [0; 8];
         word.copy_from_slice(&bytes[index * 8..index * 8 + 8]);
@@ -221,7 +247,9 @@ fn read_slots(file: &File) -> Vec<Running> {
 }
 
 fn checksum(words: &[u64; 3]) -> u64 {
-    words.iter().fold(MAGIC, |sum, word| (sum ^ word).wrapping_mul(0x0100_0000_01b3).rotate_left(23))
+    words.iter().fold(MAGIC, |sum, word| {
+        (sum ^ word).wrapping_mul(0x0100_0000_01b3).rotate_left(23)
+    })
 }
 
 /// Tells this boot of the machine from others: what ran before it does not run now.
@@ -244,15 +272,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let files = OwnerFiles::beside(&folder.path().join("w.db"), "n");
         let life = files.claim().unwrap();
-        let job = Running { branch: BranchId(7), token: FencingToken(3) };
+        let job = Running {
+            branch: BranchId(7),
+            token: FencingToken(3),
+        };
         life.begin(2, job);
         assert!(matches!(files.probe(life.name()), Proof::Alive));
         assert_eq!(files.running(life.name()), [job]);
         assert!(matches!(files.probe("nobody"), Proof::Unknown));
         life.end(false);
-        let Proof::Dead(dead) = files.probe(life.name()) else { panic!("its lock is free") };
+        let Proof::Dead(dead) = files.probe(life.name()) else {
+            panic!("its lock is free")
+        };
         assert_eq!(dead.running(), [job]);
-        assert!(matches!(files.probe(life.name()), Proof::Alive), "one recovers, the rest wait");
+        assert!(
+            matches!(files.probe(life.name()), Proof::Alive),
+            "one recovers, the rest wait"
+        );
         dead.remove();
         assert!(files.names().is_empty());
     }
@@ -262,9 +298,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let files = OwnerFiles::beside(&folder.path().join("w.db"), "n");
         let life = files.claim().unwrap();
-        life.begin(0, Running { branch: BranchId(1), token: FencingToken(1) });
+        life.begin(
+            0,
+            Running {
+                branch: BranchId(1),
+                token: FencingToken(1),
+            },
+        );
         life.idle(0);
-        life.begin(1, Running { branch: BranchId(2), token: FencingToken(1) });
+        life.begin(
+            1,
+            Running {
+                branch: BranchId(2),
+                token: FencingToken(1),
+            },
+        );
         let path = folder.path().join("w.db.owners/n").join(life.name());
         let file = OpenOptions::new().write(true).open(path).unwrap();
         file.write_all_at(&[9], (2 * SLOT) as u64).unwrap();

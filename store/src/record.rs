@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use windlass_workflow_model::{
-    ActivationId, BranchId, Epoch, Fault, FencingToken, NodeId, OwnerId, Payload,
-    Position, RunId, StepStatus, Timestamp, WorkflowKey,
+    ActivationId, BranchId, Epoch, Fault, FencingToken, NodeId, OwnerId, Payload, Position, RunId,
+    StepStatus, Timestamp, WorkflowKey,
 };
 
 use crate::meter::Ticket;
@@ -94,7 +94,7 @@ impl Default for Priority {
 /// The order of ready jobs, smallest first: by priority, and under it what continues a run before
 /// what begins one. Age (the branch id) decides the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Rank(pub(crate) u8);
+pub(crate) struct Rank(pub(crate) u8);
 
 impl Rank {
     pub(crate) fn new(priority: Priority, unstarted: bool) -> Self {
@@ -183,7 +183,11 @@ impl BranchRow {
 
     /// What is needed to write under its lock.
     pub fn key(&self) -> JobKey {
-        JobKey { branch: self.id, owner: self.owner, token: self.token }
+        JobKey {
+            branch: self.id,
+            owner: self.owner,
+            token: self.token,
+        }
     }
 }
 

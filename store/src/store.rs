@@ -78,7 +78,10 @@ impl Admission {
 
 impl Default for Admission {
     fn default() -> Self {
-        Self::Backpressure { max_pending: 1_000_000, timeout: Duration::from_secs(30) }
+        Self::Backpressure {
+            max_pending: 1_000_000,
+            timeout: Duration::from_secs(30),
+        }
     }
 }
 
@@ -153,9 +156,14 @@ impl Store {
             commits: 0,
         };
         let tables = SqliteTables::new(opened.connection, Box::new(yielding));
-        let kind = StoreKind::Sqlite { path: opened.path, owners };
-        Self::start(tables, kind, None, life, options, clock)
-            .map_err(|source| OpenError::Storage { path: path.to_owned(), source })
+        let kind = StoreKind::Sqlite {
+            path: opened.path,
+            owners,
+        };
+        Self::start(tables, kind, None, life, options, clock).map_err(|source| OpenError::Storage {
+            path: path.to_owned(),
+            source,
+        })
     }
 
     /// A store that is gone with the process.
@@ -192,8 +200,23 @@ impl Store {
             options,
             Arc::clone(&life),
         )?;
-        let inner = Inner { queue, nudged, meter, clock, options, kind, rows, life };
-        Ok((Self { inner: Arc::new(inner) }, writer, out))
+        let inner = Inner {
+            queue,
+            nudged,
+            meter,
+            clock,
+            options,
+            kind,
+            rows,
+            life,
+        };
+        Ok((
+            Self {
+                inner: Arc::new(inner),
+            },
+            writer,
+            out,
+        ))
     }
 
     /// Queues a change. Blocks while the queue is full: the writer is always on its way.
@@ -261,8 +284,10 @@ impl Store {
 /// [`OpenError`] if there is no usable database of ours at `path`.
 pub(crate) fn open_reader(path: &Path) -> Result<(Box<dyn Reader>, OwnerFiles), OpenError> {
     let (path, nonce) = sqlite::check(path)?;
-    let reader = SqliteReader::open(&path)
-        .map_err(|source| OpenError::Storage { path: path.clone(), source })?;
+    let reader = SqliteReader::open(&path).map_err(|source| OpenError::Storage {
+        path: path.clone(),
+        source,
+    })?;
     Ok((Box::new(reader), OwnerFiles::beside(&path, &nonce)))
 }
 

@@ -55,7 +55,9 @@ pub fn block_on_for<F: Future>(future: F, limit: Duration) -> Option<F::Output> 
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return Some(output);
         }
-        let left = limit.checked_sub(clock.elapsed()).filter(|left| !left.is_zero())?;
+        let left = limit
+            .checked_sub(clock.elapsed())
+            .filter(|left| !left.is_zero())?;
         std::thread::park_timeout(left);
     }
 }

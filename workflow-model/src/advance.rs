@@ -176,9 +176,9 @@ pub fn advance(
             data,
         }),
         (NodeKind::Join { split, merge, .. }, Inputs::Arrivals(arrivals)) => {
-            match merged(functions, merge.as_deref(), &data, arrivals) {
+            match merged(functions, merge.as_deref(), &data, &arrivals) {
                 Ok(merged) => walk.follow(node, activation, merged),
-                Err(fault) => walk.fail(*split, activation, data, fault),
+                Err(fault) => walk.fail(*split, activation, &data, fault),
             }
         }
         (NodeKind::Await { reply, .. }, Inputs::Event(event)) if !event.is_fault => {
@@ -188,7 +188,7 @@ pub fn advance(
             {
                 None => walk.follow(node, activation, data),
                 Some(Ok(replied)) => walk.follow(node, activation, replied),
-                Some(Err(fault)) => walk.fail(node, activation, data, fault),
+                Some(Err(fault)) => walk.fail(node, activation, &data, fault),
             }
         }
         (NodeKind::Await { event: name, .. }, Inputs::Event(event)) => {
@@ -197,7 +197,7 @@ pub fn advance(
                 codes::FAULT_REPLY,
                 format!("event {name:?} came as a fault: {text}"),
             );
-            walk.fail(node, activation, data, fault.permanent())
+            walk.fail(node, activation, &data, fault.permanent())
         }
         (NodeKind::Sleep { .. }, _) => walk.follow(node, activation, data),
         (kind, _) => {
@@ -208,7 +208,7 @@ pub fn advance(
             walk.fail(
                 node,
                 activation,
-                data,
+                &data,
                 Fault::new(codes::INTERNAL, text).permanent(),
             )
         }
@@ -219,7 +219,7 @@ pub fn advance(
 pub fn after_step(
     definition: &Definition,
     functions: &Functions,
-    step: Handover,
+    step: &Handover,
     result: Result<Payload, Fault>,
 ) -> Moves {
     let walk = Walk {
@@ -228,7 +228,7 @@ pub fn after_step(
     };
     let advance = match result {
         Ok(data) => walk.follow(step.node, step.activation, data),
-        Err(fault) => walk.fail(step.node, step.activation, step.data, fault),
+        Err(fault) => walk.fail(step.node, step.activation, &step.data, fault),
     };
     match advance {
         Advance::Moves(moves) => moves,
@@ -286,10 +286,10 @@ impl<'a> Walk<'a> {
         mut self,
         node: NodeId,
         activation: ActivationId,
-        data: Payload,
+        data: &Payload,
         fault: Fault,
     ) -> Advance {
-        match self.handle_fault(node, &data, fault) {
+        match self.handle_fault(node, data, fault) {
             Ok((to, data)) => self.enter(to, activation.derive(to, 0), data),
             Err(fault) => self.stop(Next::End {
                 result: Err(fault),
@@ -490,7 +490,7 @@ impl<'a> Walk<'a> {
         let NodeKind::Join { merge, .. } = &join.kind else {
             unreachable!("validation holds that a split ends in a join")
         };
-        match merged(self.functions, merge.as_deref(), &data, Vec::new()) {
+        match merged(self.functions, merge.as_deref(), &data, &[]) {
             Ok(merged) => Passed::To(join.next, merged),
             Err(fault) => Passed::Failed(fault, data),
         }
@@ -550,7 +550,7 @@ fn merged(
     functions: &Functions,
     merge: Option<&str>,
     before: &Payload,
-    arrivals: Vec<Arrival>,
+    arrivals: &[Arrival],
 ) -> Result<Payload, Fault> {
     let failed: Vec<_> = arrivals
         .iter()
@@ -561,7 +561,7 @@ fn merged(
     }
     match merge {
         None => Ok(before.clone()),
-        Some(name) => functions.merge(name, before, &arrivals),
+        Some(name) => functions.merge(name, before, arrivals),
     }
 }
 

@@ -98,7 +98,7 @@ fn mermaid(definition: &Definition, out: &mut String) -> std::fmt::Result {
         let name = text(&node.name);
         match &node.kind {
             NodeKind::Step(_) | NodeKind::Compute { .. } => {
-                writeln!(out, "  n{index}[\"{name}\"]")?
+                writeln!(out, "  n{index}[\"{name}\"]")?;
             }
             NodeKind::Choice { .. } => writeln!(out, "  n{index}{{\"{name}\"}}")?,
             NodeKind::Split { .. } | NodeKind::Join { .. } | NodeKind::Detach { .. } => {

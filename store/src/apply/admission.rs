@@ -4,14 +4,14 @@
 //! bound. Why work from inside never passes here: ADRs/0005-internal-work-is-never-shed.md.
 
 use windlass_workflow_model::{
-    ActivationId, BranchId, Epoch, FencingToken, OwnerId, Position, RunId, WorkflowKey,
+    ActivationId, BranchId, Epoch, FencingToken, OwnerId, Position, RunId, Timestamp, WorkflowKey,
 };
 
 use super::Apply;
 use crate::backend::{Guard, Result, RunLimit, Tables};
 use crate::change::{Admit, Admitted, Ended, RunOutcome};
 use crate::limits::{BULK_RUNS_MAX, KEY_BYTES_MAX, PAYLOAD_BYTES_MAX};
-use crate::record::{BranchRow, Rank, Record, State, flags};
+use crate::record::{BranchRow, Rank, Record, RunAttributes, State, flags};
 use crate::store::{Admission, ShedPolicy};
 
 /// Why the door stays shut. Nothing was written.
@@ -24,7 +24,11 @@ pub(crate) enum Refused {
     /// There can never be room for so many.
     TooMany { asked: u64, bound: u64 },
     /// Too many bytes.
-    TooLarge { what: &'static str, bytes: usize, max: usize },
+    TooLarge {
+        what: &'static str,
+        bytes: usize,
+        max: usize,
+    },
 }
 
 /// The reason of a run that load shedding dropped.
@@ -71,20 +75,29 @@ impl<T: Tables> Apply<'_, T> {
         {
             return Ok(Admitted { run, existed: true });
         }
-        self.begin_run(run, flags::UNSTARTED).map(|run| Admitted { run, existed: false })
+        self.begin_run(run, flags::UNSTARTED).map(|run| Admitted {
+            run,
+            existed: false,
+        })
     }
 
     /// Admitted runs from outside whose first job has not started.
     fn depth(&self) -> u64 {
         let stored = u64::try_from(self.ledger.meta.unstarted).unwrap_or(0);
-        let started = self.meter.started_unrecorded().saturating_sub(self.effects.recorded_starts);
+        let started = self
+            .meter
+            .started_unrecorded()
+            .saturating_sub(self.effects.recorded_starts);
         stored.saturating_sub(started)
     }
 
     fn judge(&mut self, new: u64) -> Result<Option<Refused>> {
         let max_pending = self.rules.admission.max_pending();
         if new > max_pending {
-            return Ok(Some(Refused::TooMany { asked: new, bound: max_pending }));
+            return Ok(Some(Refused::TooMany {
+                asked: new,
+                bound: max_pending,
+            }));
         }
         let mut depth = self.depth();
         if depth + new <= max_pending {
@@ -92,10 +105,14 @@ impl<T: Tables> Apply<'_, T> {
         }
         match self.rules.admission {
             Admission::Backpressure { .. } => Ok(Some(Refused::NoRoom { depth })),
-            Admission::Shed { policy: ShedPolicy::RejectNew, .. } => {
-                Ok(Some(Refused::Shed { depth }))
-            }
-            Admission::Shed { policy: ShedPolicy::DropOldest, .. } => {
+            Admission::Shed {
+                policy: ShedPolicy::RejectNew,
+                ..
+            } => Ok(Some(Refused::Shed { depth })),
+            Admission::Shed {
+                policy: ShedPolicy::DropOldest,
+                ..
+            } => {
                 // Look for enough to drop before dropping any: a refusal changes nothing.
                 let needed = depth + new - max_pending;
                 let victims = self.victims(usize::try_from(needed).unwrap_or(usize::MAX))?;
@@ -126,7 +143,8 @@ impl<T: Tables> Apply<'_, T> {
             for row in rows {
                 let free = row.owner == OwnerId(0);
                 let ours = self.ledger.droppable.get(&row.id);
-                if victims.len() < needed && (free || ours.is_some_and(|ticket| ticket.withdraw())) {
+                if victims.len() < needed && (free || ours.is_some_and(|ticket| ticket.withdraw()))
+                {
                     if !free {
                         self.effects.withdrawn.push(row.key());
                     }
@@ -159,7 +177,10 @@ impl<T: Tables> Apply<'_, T> {
         self.tables.update(&row, Guard::Read)?;
         self.ledger.meta.shed += 1;
         let outcome = RunOutcome::Cancelled(SHED.to_owned());
-        self.effects.ended.push(Ended { run: row.run, outcome });
+        self.effects.ended.push(Ended {
+            run: row.run,
+            outcome,
+        });
         Ok(())
     }
 
@@ -193,7 +214,8 @@ impl<T: Tables> Apply<'_, T> {
 }
 
 fn first_row(run: RunId, admit: &Admit, epoch: Epoch, flag: u8) -> BranchRow {
-    let attributes = (admit.attributes != Default::default()).then(|| admit.attributes.clone());
+    let attributes =
+        (admit.attributes != RunAttributes::default()).then(|| admit.attributes.clone());
     let workflow: WorkflowKey = admit.workflow;
     BranchRow {
         id: run.root(),
@@ -218,7 +240,7 @@ fn first_row(run: RunId, admit: &Admit, epoch: Epoch, flag: u8) -> BranchRow {
             max_parallelism: admit.max_parallelism,
             ..Record::default()
         },
-        created_at: Default::default(),
+        created_at: Timestamp::default(),
         started_at: None,
         ended_at: None,
     }
@@ -226,7 +248,10 @@ fn first_row(run: RunId, admit: &Admit, epoch: Epoch, flag: u8) -> BranchRow {
 
 fn unfit(runs: &[Admit]) -> Option<Refused> {
     if runs.len() > BULK_RUNS_MAX {
-        return Some(Refused::TooMany { asked: runs.len() as u64, bound: BULK_RUNS_MAX as u64 });
+        return Some(Refused::TooMany {
+            asked: runs.len() as u64,
+            bound: BULK_RUNS_MAX as u64,
+        });
     }
     runs.iter().find_map(|run| {
         let note = run.attributes.note.as_ref().map_or(0, String::len);

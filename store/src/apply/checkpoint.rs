@@ -24,17 +24,27 @@ impl<T: Tables> Apply<'_, T> {
         }
         let job = &checkpoint.job;
         let stored = self.tables.branch(job.id)?;
-        let holds = stored.as_ref().is_some_and(|stored| {
-            stored.key() == job.key() && stored.state == State::Ready
-        });
+        let holds = stored
+            .as_ref()
+            .is_some_and(|stored| stored.key() == job.key() && stored.state == State::Ready);
         if !holds || self.is_withdrawn(job)? {
             if job.is_unstarted() {
                 self.effects.recorded_starts += 1;
             }
-            return Ok(Err(WriteError::Fenced { branch: job.id, ours: job.token }));
+            return Ok(Err(WriteError::Fenced {
+                branch: job.id,
+                ours: job.token,
+            }));
         }
         let flags = stored.map_or(job.flags, |stored| stored.flags);
-        self.write_move(checkpoint, &BranchRow { flags, ..job.clone() }, false)?;
+        self.write_move(
+            checkpoint,
+            &BranchRow {
+                flags,
+                ..job.clone()
+            },
+            false,
+        )?;
         Ok(Ok(()))
     }
 
@@ -65,7 +75,11 @@ impl<T: Tables> Apply<'_, T> {
         guarded: bool,
     ) -> Result<bool> {
         let ended_at = self.now;
-        let guard = if guarded { Guard::Lock(job.key(), job.flags) } else { Guard::Read };
+        let guard = if guarded {
+            Guard::Lock(job.key(), job.flags)
+        } else {
+            Guard::Read
+        };
         if let Then::GiveBack = checkpoint.then {
             self.effects.recorded_starts += u64::from(job.is_unstarted());
             self.unlock(job.key())?;
@@ -83,47 +97,75 @@ impl<T: Tables> Apply<'_, T> {
         let mut event = None;
         let mut end = None;
         match &checkpoint.then {
-            Then::Move(Next::Run { position, activation, data }) => {
+            Then::Move(Next::Run {
+                position,
+                activation,
+                data,
+            }) => {
                 (row.position, row.activation) = (*position, *activation);
                 row.data = Some(data.clone());
                 self.make_ready(&mut row)?;
             }
-            Then::Move(Next::Sleep { node, activation, data, delay }) => {
+            Then::Move(Next::Sleep {
+                node,
+                activation,
+                data,
+                delay,
+            }) => {
                 (row.position, row.activation) = (Position::at(*node), *activation);
                 row.data = Some(data.clone());
                 row.state = State::Timer;
                 row.due = Some(ended_at.after(*delay));
             }
-            Then::Retry { node, activation, data, due, counts } => {
+            Then::Retry {
+                node,
+                activation,
+                data,
+                due,
+                counts,
+            } => {
                 (row.position, row.activation) = (Position::at(*node), *activation);
                 row.data = Some(data.clone());
                 row.state = State::Timer;
                 row.due = Some(*due);
                 row.attempt = job.attempt_of(*activation) + u32::from(*counts);
             }
-            Then::Move(Next::Await { node, activation, data, event: name }) => {
+            Then::Move(Next::Await {
+                node,
+                activation,
+                data,
+                event: name,
+            }) => {
                 (row.position, row.activation) = (Position::at(*node), *activation);
                 row.data = Some(data.clone());
-                match self.tables.next_event(row.run, name)? {
-                    Some(early) => {
-                        self.tables.consume_event(&early)?;
-                        row.record.event = Some(early.seq);
-                        self.make_ready(&mut row)?;
-                    }
-                    None => {
-                        row.state = State::Event;
-                        event = Some(name);
-                    }
+                if let Some(early) = self.tables.next_event(row.run, name)? {
+                    self.tables.consume_event(&early)?;
+                    row.record.event = Some(early.seq);
+                    self.make_ready(&mut row)?;
+                } else {
+                    row.state = State::Event;
+                    event = Some(name);
                 }
             }
-            Then::Move(Next::Split { join, activation, scope, data, children: list, .. }) => {
+            Then::Move(Next::Split {
+                join,
+                activation,
+                scope,
+                data,
+                children: list,
+                ..
+            }) => {
                 (row.position, row.activation) = (Position::at(*join), *activation);
                 row.data = Some(data.clone());
                 row.state = State::Joining;
                 row.flags |= flags::BRANCHED;
                 let first = BranchId(self.new_ids(list.len()));
                 let count = u32::try_from(list.len()).expect("bounded by SPLIT_BRANCHES_MAX");
-                row.record.children = Some(ChildRange { first, count, scope: *scope });
+                row.record.children = Some(ChildRange {
+                    first,
+                    count,
+                    scope: *scope,
+                });
                 children = Some(first);
             }
             Then::Move(Next::End { result, last }) => {
@@ -175,8 +217,16 @@ impl<T: Tables> Apply<'_, T> {
         if let Some(name) = event {
             self.tables.subscribe(row.run, name, row.id)?;
         }
-        if let (Some(first), Then::Move(Next::Split { join, scope, children, max_parallelism, .. })) =
-            (children, &checkpoint.then)
+        if let (
+            Some(first),
+            Then::Move(Next::Split {
+                join,
+                scope,
+                children,
+                max_parallelism,
+                ..
+            }),
+        ) = (children, &checkpoint.then)
         {
             let template = Membership {
                 scope: *scope,
@@ -218,8 +268,11 @@ impl<T: Tables> Apply<'_, T> {
         template: &Membership,
     ) -> Result<()> {
         for (id, child) in (first.0..).zip(children) {
-            let membership =
-                Membership { index: child.index, name: child.name.clone(), ..template.clone() };
+            let membership = Membership {
+                index: child.index,
+                name: child.name.clone(),
+                ..template.clone()
+            };
             let free = template.max_parallelism == 0 || child.index < template.max_parallelism;
             let mut row = child_row(parent, BranchId(id), child, membership, self.now);
             if free {
@@ -275,21 +328,32 @@ impl<T: Tables> Apply<'_, T> {
 
     /// A branch has come to its end: count it, and wake whoever waits for it.
     fn arrive(&mut self, row: &BranchRow) -> Result<()> {
-        let Some(membership) = &row.record.membership else { return Ok(()) };
-        let Some(join) = membership.join else { return self.arrive_detached(row) };
+        let Some(membership) = &row.record.membership else {
+            return Ok(());
+        };
+        let Some(join) = membership.join else {
+            return self.arrive_detached(row);
+        };
         let first = BranchId(row.id.0 - i64::from(membership.index));
         if membership.of > 1 {
             let key = JoinKey::of_split(row.run, join, membership.scope);
             let before = self.tables.join(key)?.unwrap_or_default().arrived;
-            let count = JoinCount { arrived: before + 1, expected: membership.of };
+            let count = JoinCount {
+                arrived: before + 1,
+                expected: membership.of,
+            };
             if count.arrived < count.expected {
                 self.tables.set_join(key, count)?;
                 return self.release_sibling(first, membership, count.arrived);
             }
             self.tables.delete_join(key)?;
         }
-        let Some(parent) = row.parent else { return Ok(()) };
-        let Some(mut parent) = self.tables.branch(parent)? else { return Ok(()) };
+        let Some(parent) = row.parent else {
+            return Ok(());
+        };
+        let Some(mut parent) = self.tables.branch(parent)? else {
+            return Ok(());
+        };
         if parent.state != State::Joining {
             return Ok(());
         }
@@ -336,7 +400,11 @@ impl<T: Tables> Apply<'_, T> {
             History::Failures => status == StepStatus::Failed,
             History::Off => false,
         };
-        let name = job.record.membership.as_ref().map(|membership| membership.name.clone());
+        let name = job
+            .record
+            .membership
+            .as_ref()
+            .map(|membership| membership.name.clone());
         let row = |ordinal: u32, node: NodeId, status: StepStatus| HistoryRow {
             run: job.run,
             branch: job.id,
@@ -352,11 +420,13 @@ impl<T: Tables> Apply<'_, T> {
             detail: HistoryDetail::default(),
         };
         let mut rows = Vec::new();
-        if let Some((node, activation)) =
-            checkpoint.passed.filter(|_| keeps(StepStatus::Succeeded))
+        if let Some((node, activation)) = checkpoint.passed.filter(|_| keeps(StepStatus::Succeeded))
         {
             let ordinal = u32::try_from(checkpoint.skipped.len()).unwrap_or(u32::MAX - 1) + 1;
-            rows.push(HistoryRow { activation, ..row(ordinal, node, StepStatus::Succeeded) });
+            rows.push(HistoryRow {
+                activation,
+                ..row(ordinal, node, StepStatus::Succeeded)
+            });
         }
         if let Some(attempt) = checkpoint.attempt.as_ref().filter(|a| keeps(a.status)) {
             rows.push(HistoryRow {
@@ -366,7 +436,10 @@ impl<T: Tables> Apply<'_, T> {
                 detail: HistoryDetail {
                     fault: attempt.fault.clone(),
                     reason: None,
-                    output: attempt.output.as_ref().map(|output| output.as_bytes().to_vec()),
+                    output: attempt
+                        .output
+                        .as_ref()
+                        .map(|output| output.as_bytes().to_vec()),
                 },
                 ..row(0, attempt.node, attempt.status)
             });
@@ -384,7 +457,8 @@ impl<T: Tables> Apply<'_, T> {
                 });
             }
         }
-        rows.iter().try_for_each(|row| self.tables.insert_history(row))
+        rows.iter()
+            .try_for_each(|row| self.tables.insert_history(row))
     }
 }
 
@@ -392,7 +466,11 @@ impl BranchRow {
     /// The number of the attempt that was made at `activation`: a Runner may have gone on from where
     /// the branch was locked to its next step, whose attempts begin anew.
     pub(super) fn attempt_of(&self, activation: windlass_workflow_model::ActivationId) -> u32 {
-        if activation == self.activation { self.attempt } else { 1 }
+        if activation == self.activation {
+            self.attempt
+        } else {
+            1
+        }
     }
 }
 
@@ -434,7 +512,10 @@ fn child_row(
         owner: OwnerId(0),
         token: FencingToken(0),
         data,
-        record: Record { membership: Some(membership), ..Record::default() },
+        record: Record {
+            membership: Some(membership),
+            ..Record::default()
+        },
         created_at: now,
         started_at: None,
         ended_at: None,

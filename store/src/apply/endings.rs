@@ -20,7 +20,10 @@ impl<T: Tables> Apply<'_, T> {
     /// The caller writes the row.
     pub(super) fn conclude(&mut self, row: &mut BranchRow) -> Result<()> {
         if row.flags & flags::BRANCHED != 0 {
-            let detached = self.tables.join(JoinKey::of_detached(row.run))?.unwrap_or_default();
+            let detached = self
+                .tables
+                .join(JoinKey::of_detached(row.run))?
+                .unwrap_or_default();
             if detached.arrived < detached.expected || self.tables.has_sweep(row.run)? {
                 row.state = State::Ending;
                 return Ok(());
@@ -49,7 +52,9 @@ impl<T: Tables> Apply<'_, T> {
     }
 
     pub(super) fn conclude_if_ending(&mut self, run: RunId) -> Result<()> {
-        let Some(mut root) = self.tables.branch(run.root())? else { return Ok(()) };
+        let Some(mut root) = self.tables.branch(run.root())? else {
+            return Ok(());
+        };
         if root.state != State::Ending {
             return Ok(());
         }
@@ -63,9 +68,12 @@ impl<T: Tables> Apply<'_, T> {
 
     /// Tells whoever waits that a run has ended.
     pub(super) fn announce(&mut self, root: &BranchRow) {
-        self.effects.ended.extend(
-            outcome(root).map(|outcome| Ended { run: root.run, outcome }),
-        );
+        self.effects
+            .ended
+            .extend(outcome(root).map(|outcome| Ended {
+                run: root.run,
+                outcome,
+            }));
     }
 
     /// Deletes branches that are not needed any more: some at once, the rest piece by piece.
@@ -74,7 +82,14 @@ impl<T: Tables> Apply<'_, T> {
         self.tables.delete(range.first, now)?;
         if now < range.count {
             let first = BranchId(range.first.0 + i64::from(now));
-            self.add_sweep(run, ChildRange { first, count: range.count - now, ..range })?;
+            self.add_sweep(
+                run,
+                ChildRange {
+                    first,
+                    count: range.count - now,
+                    ..range
+                },
+            )?;
         }
         Ok(())
     }
@@ -111,7 +126,11 @@ impl<T: Tables> Apply<'_, T> {
                 }
             } else {
                 let first = BranchId(sweep.range.first.0 + i64::from(piece));
-                let range = ChildRange { first, count: sweep.range.count - piece, ..sweep.range };
+                let range = ChildRange {
+                    first,
+                    count: sweep.range.count - piece,
+                    ..sweep.range
+                };
                 self.tables.set_sweep(&Sweep { range, ..sweep })?;
             }
         }
@@ -120,7 +139,10 @@ impl<T: Tables> Apply<'_, T> {
 
     /// Withdraws a run. `false`: it had ended.
     pub(super) fn cancel(&mut self, run: RunId, reason: &str) -> Verdict<bool> {
-        let Some(mut root) = self.tables.branch(run.root())?.filter(|row| row.parent.is_none())
+        let Some(mut root) = self
+            .tables
+            .branch(run.root())?
+            .filter(|row| row.parent.is_none())
         else {
             return Ok(Err(WriteError::NoSuchRun(run)));
         };
@@ -137,7 +159,14 @@ impl<T: Tables> Apply<'_, T> {
         }
         for id in self.tables.detached(run)? {
             let scope = root.activation;
-            self.add_sweep(run, ChildRange { first: id, count: 1, scope })?;
+            self.add_sweep(
+                run,
+                ChildRange {
+                    first: id,
+                    count: 1,
+                    scope,
+                },
+            )?;
             self.tables.remove_detached(run, id)?;
         }
         if root.flags & flags::BRANCHED != 0 {
@@ -158,7 +187,11 @@ impl<T: Tables> Apply<'_, T> {
 
     /// Lets a parked or failed run go on from where it stopped; says how many branches do.
     pub(super) fn retry(&mut self, run: RunId) -> Verdict<u32> {
-        let Some(root) = self.tables.branch(run.root())?.filter(|row| row.parent.is_none()) else {
+        let Some(root) = self
+            .tables
+            .branch(run.root())?
+            .filter(|row| row.parent.is_none())
+        else {
             return Ok(Err(WriteError::NoSuchRun(run)));
         };
         match root.state {
@@ -189,7 +222,11 @@ impl<T: Tables> Apply<'_, T> {
         let mut released = 0;
         let mut open: Vec<ChildRange> = Vec::new();
         for id in self.tables.detached(root.run)? {
-            open.push(ChildRange { first: id, count: 1, scope: root.activation });
+            open.push(ChildRange {
+                first: id,
+                count: 1,
+                scope: root.activation,
+            });
         }
         let mut next = Some(root);
         loop {
@@ -204,13 +241,19 @@ impl<T: Tables> Apply<'_, T> {
                     released += 1;
                 }
             }
-            let Some(range) = open.last_mut() else { return Ok(released) };
+            let Some(range) = open.last_mut() else {
+                return Ok(released);
+            };
             if range.count == 0 {
                 open.pop();
                 continue;
             }
             let id = range.first;
-            *range = ChildRange { first: BranchId(id.0 + 1), count: range.count - 1, ..*range };
+            *range = ChildRange {
+                first: BranchId(id.0 + 1),
+                count: range.count - 1,
+                ..*range
+            };
             next = self.tables.branch(id)?;
         }
     }
@@ -219,7 +262,8 @@ impl<T: Tables> Apply<'_, T> {
         root.ended_at = None;
         root.attempt = 1;
         if let Some(max) = root.record.max_parallelism {
-            self.tables.set_limit(root.run, RunLimit { max, active: 0 })?;
+            self.tables
+                .set_limit(root.run, RunLimit { max, active: 0 })?;
         }
         let fault = root.record.fault.take();
         let frontier = root.record.frontier.take();
@@ -245,7 +289,9 @@ impl<T: Tables> Apply<'_, T> {
     pub(super) fn retain(&mut self, ended_before: Timestamp) -> Result<(u32, bool)> {
         let mut gone = 0;
         let mut rows = 0;
-        let found = self.tables.runs_from(self.ledger.meta.retention_cursor, SWEEP_ROWS_MAX)?;
+        let found = self
+            .tables
+            .runs_from(self.ledger.meta.retention_cursor, SWEEP_ROWS_MAX)?;
         let last_reached = found.len() < SWEEP_ROWS_MAX as usize;
         let mut cursor = self.ledger.meta.retention_cursor;
         for (run, ended_at) in found {
@@ -257,7 +303,9 @@ impl<T: Tables> Apply<'_, T> {
                     return Ok((gone, false));
                 }
                 let root = self.tables.branch(run.root())?;
-                let key = root.and_then(|row| row.record.attributes).and_then(|a| a.dedupe_key);
+                let key = root
+                    .and_then(|row| row.record.attributes)
+                    .and_then(|a| a.dedupe_key);
                 if let Some(key) = key {
                     self.tables.delete_dedupe(&key)?;
                 }
@@ -274,16 +322,16 @@ impl<T: Tables> Apply<'_, T> {
 /// How a run has ended, by its first row.
 pub(crate) fn outcome(root: &BranchRow) -> Option<RunOutcome> {
     match root.state {
-        State::Succeeded => {
-            Some(RunOutcome::Succeeded(root.data.clone().unwrap_or_else(Payload::null)))
-        }
+        State::Succeeded => Some(RunOutcome::Succeeded(
+            root.data.clone().unwrap_or_else(Payload::null),
+        )),
         State::Failed => {
             let fault = root.record.fault.clone();
             Some(RunOutcome::Failed(fault.unwrap_or_else(|| Fault::join([]))))
         }
-        State::Cancelled => {
-            Some(RunOutcome::Cancelled(root.record.reason.clone().unwrap_or_default()))
-        }
+        State::Cancelled => Some(RunOutcome::Cancelled(
+            root.record.reason.clone().unwrap_or_default(),
+        )),
         State::Ready
         | State::Held
         | State::Timer

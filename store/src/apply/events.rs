@@ -19,7 +19,11 @@ impl<T: Tables> Apply<'_, T> {
         is_fault: bool,
     ) -> Verdict<SignalOutcome> {
         for (what, bytes, max) in [
-            ("bytes of the event's payload", payload.len(), PAYLOAD_BYTES_MAX),
+            (
+                "bytes of the event's payload",
+                payload.len(),
+                PAYLOAD_BYTES_MAX,
+            ),
             ("bytes of the event's name", name.len(), KEY_BYTES_MAX),
             ("bytes of the event's id", id.len(), KEY_BYTES_MAX),
         ] {
@@ -28,7 +32,10 @@ impl<T: Tables> Apply<'_, T> {
                 return Ok(Err(WriteError::Limit { what, count, max }));
             }
         }
-        let Some(mut root) = self.tables.branch(run.root())?.filter(|row| row.parent.is_none())
+        let Some(mut root) = self
+            .tables
+            .branch(run.root())?
+            .filter(|row| row.parent.is_none())
         else {
             return Ok(Err(WriteError::NoSuchRun(run)));
         };
@@ -41,7 +48,11 @@ impl<T: Tables> Apply<'_, T> {
         let count = self.tables.count_events(run)?;
         if count >= EVENTS_PER_RUN_MAX {
             let (count, max) = (u64::from(count) + 1, u64::from(EVENTS_PER_RUN_MAX));
-            return Ok(Err(WriteError::Limit { what: "events of one run", count, max }));
+            return Ok(Err(WriteError::Limit {
+                what: "events of one run",
+                count,
+                max,
+            }));
         }
         let subscriber = self.tables.subscriber(run, name)?;
         let event = EventRow {
@@ -58,7 +69,9 @@ impl<T: Tables> Apply<'_, T> {
             root.flags |= flags::EVENTS;
             self.tables.update(&root, Guard::Read)?;
         }
-        let Some(branch) = subscriber else { return Ok(Ok(SignalOutcome::Stored)) };
+        let Some(branch) = subscriber else {
+            return Ok(Ok(SignalOutcome::Stored));
+        };
         self.tables.unsubscribe(run, name, branch)?;
         let Some(mut row) = self.tables.branch(branch)? else {
             return Ok(Ok(SignalOutcome::Stored));

@@ -4,9 +4,7 @@
 //! not repeat what its siblings did. So the first row of the failed run keeps them as a record.
 
 use serde::{Deserialize, Serialize};
-use windlass_workflow_model::{
-    ActivationId, BranchId, FencingToken, OwnerId, Payload, Position,
-};
+use windlass_workflow_model::{ActivationId, BranchId, FencingToken, OwnerId, Payload, Position};
 
 use super::Apply;
 use crate::backend::{Guard, JoinCount, JoinKey, Result, Tables};
@@ -38,12 +36,20 @@ struct Stopped {
 
 impl<T: Tables> Apply<'_, T> {
     /// The frontier of the split that `job` stands at, or `None` if it is too large to keep.
-    pub(super) fn frontier(&mut self, job: &BranchRow, range: ChildRange) -> Result<Option<Vec<u8>>> {
+    pub(super) fn frontier(
+        &mut self,
+        job: &BranchRow,
+        range: ChildRange,
+    ) -> Result<Option<Vec<u8>>> {
         let mut bytes = 0;
         let mut branches = Vec::new();
         for id in (range.first.0..).take(range.count as usize) {
-            let Some(row) = self.tables.branch(BranchId(id))? else { continue };
-            let Some(membership) = row.record.membership else { continue };
+            let Some(row) = self.tables.branch(BranchId(id))? else {
+                continue;
+            };
+            let Some(membership) = row.record.membership else {
+                continue;
+            };
             let failed = row.record.fault.is_some();
             let (position, activation) = match row.record.retry_at {
                 Some((node, activation)) => (Position::before(node), activation),
@@ -56,7 +62,14 @@ impl<T: Tables> Apply<'_, T> {
                 return Ok(None);
             }
             let nested = row.record.frontier;
-            branches.push(Stopped { membership, position, activation, data, nested, failed });
+            branches.push(Stopped {
+                membership,
+                position,
+                activation,
+                data,
+                nested,
+                failed,
+            });
         }
         Ok(Some(codec::encode(&Frontier {
             join: Position::at(job.position.node),
@@ -76,15 +89,33 @@ impl<T: Tables> Apply<'_, T> {
         row.data = frontier.data.map(Payload::from_json);
         row.state = State::Joining;
         row.flags |= flags::BRANCHED;
-        row.record.children = Some(ChildRange { first, count: of, scope: frontier.scope });
+        row.record.children = Some(ChildRange {
+            first,
+            count: of,
+            scope: frontier.scope,
+        });
         self.tables.update(&row, Guard::Read)?;
-        let arrived = frontier.branches.iter().filter(|branch| !branch.failed).count();
-        if let (Some(join), true) =
-            (frontier.branches.first().and_then(|branch| branch.membership.join), arrived > 0)
-        {
+        let arrived = frontier
+            .branches
+            .iter()
+            .filter(|branch| !branch.failed)
+            .count();
+        if let (Some(join), true) = (
+            frontier
+                .branches
+                .first()
+                .and_then(|branch| branch.membership.join),
+            arrived > 0,
+        ) {
             let arrived = u32::try_from(arrived).unwrap_or(u32::MAX);
             let key = JoinKey::of_split(row.run, join, frontier.scope);
-            self.tables.set_join(key, JoinCount { arrived, expected: of })?;
+            self.tables.set_join(
+                key,
+                JoinCount {
+                    arrived,
+                    expected: of,
+                },
+            )?;
         }
         let mut going = 0;
         for (id, stopped) in (first.0..).zip(frontier.branches) {
@@ -104,7 +135,10 @@ impl<T: Tables> Apply<'_, T> {
             owner: OwnerId(0),
             token: FencingToken(0),
             data: stopped.data.map(Payload::from_json),
-            record: Record { membership: Some(stopped.membership), ..Record::default() },
+            record: Record {
+                membership: Some(stopped.membership),
+                ..Record::default()
+            },
             created_at: self.now,
             started_at: None,
             ..parent.clone()

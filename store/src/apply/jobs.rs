@@ -48,7 +48,10 @@ impl<T: Tables> Apply<'_, T> {
         let ticket = Arc::new(Ticket::default());
         let drops = matches!(
             self.rules.admission,
-            Admission::Shed { policy: ShedPolicy::DropOldest, .. }
+            Admission::Shed {
+                policy: ShedPolicy::DropOldest,
+                ..
+            }
         );
         if drops && row.is_unstarted() {
             self.ledger.droppable.insert(row.id, Arc::clone(&ticket));
@@ -74,16 +77,24 @@ impl<T: Tables> Apply<'_, T> {
 
     fn note_backlog(&mut self, row: &BranchRow) {
         if self.ledger.served.contains(&row.workflow) {
-            let best = self.ledger.backlog.map_or(row.rank, |waiting| waiting.min(row.rank));
+            let best = self
+                .ledger
+                .backlog
+                .map_or(row.rank, |waiting| waiting.min(row.rank));
             self.ledger.backlog = Some(best);
         }
     }
 
     /// Takes a slot of a run with a limit, or queues for one.
     fn take_slot(&mut self, row: &BranchRow) -> Result<bool> {
-        let Some(limit) = self.tables.limit(row.run)? else { return Ok(true) };
+        let Some(limit) = self.tables.limit(row.run)? else {
+            return Ok(true);
+        };
         if limit.active < limit.max && self.tables.first_held(row.run)?.is_none() {
-            let limit = RunLimit { active: limit.active + 1, ..limit };
+            let limit = RunLimit {
+                active: limit.active + 1,
+                ..limit
+            };
             self.tables.set_limit(row.run, limit)?;
             return Ok(true);
         }
@@ -97,7 +108,9 @@ impl<T: Tables> Apply<'_, T> {
         if row.flags & flags::LIMITED == 0 {
             return Ok(());
         }
-        let Some(mut limit) = self.tables.limit(row.run)? else { return Ok(()) };
+        let Some(mut limit) = self.tables.limit(row.run)? else {
+            return Ok(());
+        };
         limit.active = limit.active.saturating_sub(1);
         let mut released = Vec::new();
         while limit.active < limit.max
@@ -116,7 +129,9 @@ impl<T: Tables> Apply<'_, T> {
 
     /// Makes a held branch a job. `limited`: it still has to take a slot of its run.
     pub(super) fn release(&mut self, id: BranchId, limited: bool) -> Result<()> {
-        let Some(mut row) = self.tables.branch(id)? else { return Ok(()) };
+        let Some(mut row) = self.tables.branch(id)? else {
+            return Ok(());
+        };
         if row.state != State::Held {
             return Ok(());
         }
@@ -143,7 +158,9 @@ impl<T: Tables> Apply<'_, T> {
     fn data_of_parent(&mut self, row: &BranchRow) -> Result<Option<BranchRow>> {
         match row.parent {
             Some(parent) if row.data.is_none() => {
-                let Some(mut parent) = self.tables.branch(parent)? else { return Ok(None) };
+                let Some(mut parent) = self.tables.branch(parent)? else {
+                    return Ok(None);
+                };
                 if parent.data.is_none() {
                     parent.data = self.data_of_parent(&parent)?.and_then(|above| above.data);
                 }
@@ -167,9 +184,17 @@ impl<T: Tables> Apply<'_, T> {
         }
         ranked.sort_unstable();
         let all_seen = ranked.len() < room as usize;
-        let oldest = if all_seen { Vec::new() } else { self.oldest(room)? };
+        let oldest = if all_seen {
+            Vec::new()
+        } else {
+            self.oldest(room)?
+        };
         let picked = self.pick(&ranked, &oldest, room as usize);
-        self.ledger.backlog = if all_seen { None } else { ranked.last().map(|(rank, _)| *rank) };
+        self.ledger.backlog = if all_seen {
+            None
+        } else {
+            ranked.last().map(|(rank, _)| *rank)
+        };
         for id in picked {
             self.lock_one(id)?;
         }
@@ -198,7 +223,11 @@ impl<T: Tables> Apply<'_, T> {
         while picked.len() < room {
             self.ledger.picks += 1;
             let old = self.ledger.picks.is_multiple_of(OLDEST_EVERY);
-            let next = if old { by_age.next().or_else(|| by_rank.next()) } else { by_rank.next() };
+            let next = if old {
+                by_age.next().or_else(|| by_rank.next())
+            } else {
+                by_rank.next()
+            };
             match next {
                 Some(id) if seen.insert(id) => picked.push(id),
                 Some(_) => {}
@@ -209,7 +238,9 @@ impl<T: Tables> Apply<'_, T> {
     }
 
     fn lock_one(&mut self, id: BranchId) -> Result<()> {
-        let Some(row) = self.tables.lock(id, self.ledger.owner)? else { return Ok(()) };
+        let Some(row) = self.tables.lock(id, self.ledger.owner)? else {
+            return Ok(());
+        };
         self.meter.take_credit();
         if self.is_withdrawn(&row)? {
             // Its run is being cancelled: the clean-up will get to it.
@@ -232,7 +263,9 @@ impl<T: Tables> Apply<'_, T> {
 
     /// Puts a job that was not begun back into the outbox.
     pub(super) fn unlock(&mut self, key: JobKey) -> Result<()> {
-        let Some(mut row) = self.tables.branch(key.branch)? else { return Ok(()) };
+        let Some(mut row) = self.tables.branch(key.branch)? else {
+            return Ok(());
+        };
         if row.key() != key || row.state != State::Ready {
             return Ok(());
         }
@@ -250,7 +283,9 @@ impl<T: Tables> Apply<'_, T> {
             return Ok(());
         }
         for id in self.tables.due(self.now, TIMERS_FIRED_MAX)? {
-            let Some(mut row) = self.tables.branch(id)? else { continue };
+            let Some(mut row) = self.tables.branch(id)? else {
+                continue;
+            };
             self.make_ready(&mut row)?;
             self.tables.update(&row, Guard::Read)?;
             self.dispatch_loaded(&row)?;
@@ -262,7 +297,10 @@ impl<T: Tables> Apply<'_, T> {
     /// Notes a timer that was just written.
     pub(super) fn note_timer(&mut self, row: &BranchRow) {
         if let Some(due) = row.due {
-            let earliest = self.ledger.next_due.map_or(due, |earliest| earliest.min(due));
+            let earliest = self
+                .ledger
+                .next_due
+                .map_or(due, |earliest| earliest.min(due));
             self.ledger.next_due = Some(earliest);
         }
     }

@@ -136,18 +136,29 @@ impl<T: Tables> Apply<'_, T> {
                 }
                 Answered::Unit(Ok(()))
             }
-            Change::Register { definition, serve, .. } => {
-                Answered::Key(self.register(definition, *serve)?)
-            }
-            Change::Signal { run, event, id, payload, is_fault, .. } => {
-                Answered::Signal(self.signal(*run, event, id, payload, *is_fault)?)
-            }
+            Change::Register {
+                definition, serve, ..
+            } => Answered::Key(self.register(definition, *serve)?),
+            Change::Signal {
+                run,
+                event,
+                id,
+                payload,
+                is_fault,
+                ..
+            } => Answered::Signal(self.signal(*run, event, id, payload, *is_fault)?),
             Change::Cancel { run, reason, .. } => Answered::Flag(self.cancel(*run, reason)?),
             Change::Retry { run, .. } => Answered::Count(self.retry(*run)?),
             Change::RegisterOwner { owner, .. } => Answered::Owner(Ok(self.register_owner(owner)?)),
-            Change::Recover { owner, running, crashed, max_crashes, .. } => {
-                let charge = crashed.then_some(*max_crashes);
-                Answered::Recovered(Ok(self.recover(*owner, running, charge)?))
+            Change::Recover {
+                owner,
+                running,
+                crashed,
+                max_crashes,
+                ..
+            } => {
+                let blame = crashed.then_some(*max_crashes);
+                Answered::Recovered(Ok(self.recover(*owner, running, blame)?))
             }
             Change::Tick | Change::Close => Answered::Unit(Ok(())),
             Change::Retain { ended_before, .. } => {

@@ -2,9 +2,7 @@
 
 use std::collections::HashSet;
 
-use windlass_workflow_model::{
-    BranchId, Definition, FencingToken, OwnerId, WorkflowKey,
-};
+use windlass_workflow_model::{BranchId, Definition, FencingToken, OwnerId, WorkflowKey};
 
 use super::{Apply, Verdict};
 use crate::backend::{Guard, Result, Tables};
@@ -47,7 +45,10 @@ impl<T: Tables> Apply<'_, T> {
 
     pub(super) fn register_owner(&mut self, owner: &OwnerRow) -> Result<OwnerId> {
         let id = OwnerId(self.new_ids(1));
-        self.tables.insert_owner(&OwnerRow { id, ..owner.clone() })?;
+        self.tables.insert_owner(&OwnerRow {
+            id,
+            ..owner.clone()
+        })?;
         self.ledger.owner = id;
         Ok(id)
     }
@@ -63,7 +64,10 @@ impl<T: Tables> Apply<'_, T> {
         running: &[Running],
         charge: Option<u32>,
     ) -> Result<Recovered> {
-        let claimed: HashSet<_> = running.iter().map(|slot| (slot.branch, slot.token)).collect();
+        let claimed: HashSet<_> = running
+            .iter()
+            .map(|slot| (slot.branch, slot.token))
+            .collect();
         let mut rows = Vec::new();
         loop {
             let mut found = self.tables.locked_by(owner, FREED_AT_ONCE)?;
@@ -95,7 +99,8 @@ impl<T: Tables> Apply<'_, T> {
                     row.suspect += 1;
                 }
                 if row.crashes >= max_crashes {
-                    let text = format!("its engine crashed {} times while only it ran", row.crashes);
+                    let text =
+                        format!("its engine crashed {} times while only it ran", row.crashes);
                     row.record.reason = Some(text);
                     row.state = State::Parked;
                     self.clear_unstarted(&mut row);

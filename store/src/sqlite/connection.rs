@@ -36,11 +36,15 @@ pub(crate) fn open(path: &Path, durability: Durability) -> Result<Opened, OpenEr
         rusqlite::version()
     );
     create_private(path)?;
-    let path = path.canonicalize().map_err(|error| cannot_open(path, &error))?;
+    let path = path
+        .canonicalize()
+        .map_err(|error| cannot_open(path, &error))?;
     refuse_network_filesystem(&path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(&path, flags).map_err(|e| failed(&path, e))?;
-    connection.busy_timeout(std::time::Duration::from_secs(10)).map_err(|e| failed(&path, e))?;
+    connection
+        .busy_timeout(std::time::Duration::from_secs(10))
+        .map_err(|e| failed(&path, e))?;
     connection.set_prepared_statement_cache_capacity(128);
     refuse_foreign(&connection, &path)?;
     settle(&connection, &path, durability)?;
@@ -49,8 +53,14 @@ pub(crate) fn open(path: &Path, durability: Durability) -> Result<Opened, OpenEr
         .query_row("SELECT nonce FROM identity", [], |row| row.get(0))
         .map_err(|e| failed(&path, e))?;
     // From here on waiting for other writers is done by ourselves, which is fairer.
-    connection.busy_timeout(std::time::Duration::ZERO).map_err(|e| failed(&path, e))?;
-    Ok(Opened { connection, path, nonce })
+    connection
+        .busy_timeout(std::time::Duration::ZERO)
+        .map_err(|e| failed(&path, e))?;
+    Ok(Opened {
+        connection,
+        path,
+        nonce,
+    })
 }
 
 /// Looks whether there is a database of ours at `path` that this version can read; changes nothing.
@@ -58,11 +68,16 @@ pub(crate) fn open(path: &Path, durability: Durability) -> Result<Opened, OpenEr
 pub(crate) fn check(path: &Path) -> Result<(PathBuf, String), OpenError> {
     let path = path.canonicalize().map_err(|error| {
         let why = format!("{error}; give the database of a run with --db, or run something first");
-        OpenError::Open { path: path.to_owned(), why }
+        OpenError::Open {
+            path: path.to_owned(),
+            why,
+        }
     })?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(&path, flags).map_err(|e| failed(&path, e))?;
-    connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(|e| failed(&path, e))?;
+    connection
+        .busy_timeout(std::time::Duration::from_secs(5))
+        .map_err(|e| failed(&path, e))?;
     refuse_foreign(&connection, &path)?;
     let nonce = connection
         .query_row("SELECT nonce FROM identity", [], |row| row.get(0))
@@ -105,27 +120,40 @@ fn cannot_open(path: &Path, error: &std::io::Error) -> OpenError {
         ErrorKind::StorageFull => "the disk is full; make room",
         _ => "check the path",
     };
-    OpenError::Open { path: path.to_owned(), why: format!("{error}; {hint}") }
+    OpenError::Open {
+        path: path.to_owned(),
+        why: format!("{error}; {hint}"),
+    }
 }
 
 fn failed(path: &Path, error: rusqlite::Error) -> OpenError {
     use rusqlite::ErrorCode as Code;
     let path = path.to_owned();
     match error.sqlite_error_code() {
-        Some(Code::NotADatabase | Code::DatabaseCorrupt) => {
-            OpenError::NotADatabase { path, why: error.to_string() }
-        }
+        Some(Code::NotADatabase | Code::DatabaseCorrupt) => OpenError::NotADatabase {
+            path,
+            why: error.to_string(),
+        },
         Some(Code::ReadOnly | Code::CannotOpen | Code::PermissionDenied) => OpenError::Open {
             path,
             why: format!("{error}; the file and its folder must be writable by this user"),
         },
-        _ => OpenError::Storage { path, source: storage(error) },
+        _ => OpenError::Storage {
+            path,
+            source: storage(error),
+        },
     }
 }
 
 fn refuse_network_filesystem(path: &Path) -> Result<(), OpenError> {
-    let Ok(status) = rustix::fs::statfs(path) else { return Ok(()) };
-    #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "a magic number of 32 bits")]
+    let Ok(status) = rustix::fs::statfs(path) else {
+        return Ok(());
+    };
+    #[expect(
+        clippy::cast_sign_loss,
+        clippy::cast_possible_truncation,
+        reason = "a magic number of 32 bits"
+    )]
     let magic = status.f_type as u32;
     let kind = match magic {
         0x6969 => "NFS",
@@ -136,23 +164,35 @@ fn refuse_network_filesystem(path: &Path) -> Result<(), OpenError> {
         0x7461_636f => "OCFS2",
         _ => return Ok(()),
     };
-    Err(OpenError::NetworkFilesystem { path: path.to_owned(), kind: kind.to_owned() })
+    Err(OpenError::NetworkFilesystem {
+        path: path.to_owned(),
+        kind: kind.to_owned(),
+    })
 }
 
 fn refuse_foreign(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let pragma = |name: &str| -> Result<i64, OpenError> {
-        connection.pragma_query_value(None, name, |row| row.get(0)).map_err(|e| failed(path, e))
+        connection
+            .pragma_query_value(None, name, |row| row.get(0))
+            .map_err(|e| failed(path, e))
     };
     let (application, version) = (pragma("application_id")?, pragma("user_version")?);
     let tables: i64 = connection
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
         .map_err(|e| failed(path, e))?;
     if application != schema::APPLICATION_ID && (application != 0 || tables > 0) {
-        return Err(OpenError::Foreign { path: path.to_owned(), found: application });
+        return Err(OpenError::Foreign {
+            path: path.to_owned(),
+            found: application,
+        });
     }
     if version > schema::newest() {
         let (path, known) = (path.to_owned(), schema::newest());
-        return Err(OpenError::NewerSchema { path, found: version, known });
+        return Err(OpenError::NewerSchema {
+            path,
+            found: version,
+            known,
+        });
     }
     Ok(())
 }
@@ -165,7 +205,12 @@ fn settle(connection: &Connection, path: &Path, durability: Durability) -> Resul
         Durability::Normal => "1",
     };
     let wanted = [
-        ("journal_mode", "wal", "wal", "the filesystem must support shared memory files"),
+        (
+            "journal_mode",
+            "wal",
+            "wal",
+            "the filesystem must support shared memory files",
+        ),
         ("synchronous", synchronous, synchronous, "report this"),
         ("wal_autocheckpoint", "4096", "4096", "report this"),
         ("trusted_schema", "0", "0", "report this"),
@@ -184,15 +229,28 @@ fn settle(connection: &Connection, path: &Path, durability: Durability) -> Resul
             .map_err(|e| failed(path, e))?;
         if !found.eq_ignore_ascii_case(wanted) {
             let (path, wanted) = (path.to_owned(), wanted.to_owned());
-            return Err(OpenError::Setting { path, setting, found, wanted, hint });
+            return Err(OpenError::Setting {
+                path,
+                setting,
+                found,
+                wanted,
+                hint,
+            });
         }
     }
-    connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(|e| failed(path, e))
+    connection
+        .pragma_update(None, "cache_size", -CACHE_KIB)
+        .map_err(|e| failed(path, e))
 }
 
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
-    schema::migrations().to_latest(connection).map_err(|error| match error {
-        rusqlite_migration::Error::RusqliteError { err, .. } => failed(path, err),
-        other => OpenError::Open { path: path.to_owned(), why: other.to_string() },
-    })
+    schema::migrations()
+        .to_latest(connection)
+        .map_err(|error| match error {
+            rusqlite_migration::Error::RusqliteError { err, .. } => failed(path, err),
+            other => OpenError::Open {
+                path: path.to_owned(),
+                why: other.to_string(),
+            },
+        })
 }

@@ -28,9 +28,13 @@ impl SqliteReader {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(path, flags).map_err(storage)?;
         db.busy_timeout(BUSY).map_err(storage)?;
-        db.pragma_update(None, "query_only", true).map_err(storage)?;
+        db.pragma_update(None, "query_only", true)
+            .map_err(storage)?;
         db.set_prepared_statement_cache_capacity(32);
-        Ok(Self { db, definitions: HashMap::new() })
+        Ok(Self {
+            db,
+            definitions: HashMap::new(),
+        })
     }
 
     fn count(&self, sql: &str) -> Result<u64> {
@@ -50,13 +54,19 @@ impl Reader for SqliteReader {
             "SELECT {BRANCH_COLUMNS} FROM branches WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT ?3"
         );
         let first = range.first.0;
-        let params = params![first + i64::from(from), first + i64::from(range.count), limit];
+        let params = params![
+            first + i64::from(from),
+            first + i64::from(range.count),
+            limit
+        ];
         query(&self.db, &sql, params, rows::branch)
     }
 
     fn detached(&mut self, run: RunId) -> Result<Vec<BranchId>> {
         let sql = "SELECT branch FROM detached WHERE run = ?1 ORDER BY branch";
-        query(&self.db, sql, params![run.0], |row| Ok(BranchId(column(row, 0)?)))
+        query(&self.db, sql, params![run.0], |row| {
+            Ok(BranchId(column(row, 0)?))
+        })
     }
 
     fn runs(&mut self, before: Option<RunId>, limit: u32) -> Result<Vec<BranchRow>> {
@@ -87,13 +97,18 @@ impl Reader for SqliteReader {
     fn event(&mut self, run: RunId, seq: i64) -> Result<Option<(Payload, bool)>> {
         let sql = "SELECT payload, is_fault FROM events WHERE run = ?1 AND seq = ?2";
         first(&self.db, sql, params![run.0, seq], |row| {
-            Ok((Payload::from_json(column::<Vec<u8>>(row, 0)?), column(row, 1)?))
+            Ok((
+                Payload::from_json(column::<Vec<u8>>(row, 0)?),
+                column(row, 1)?,
+            ))
         })
     }
 
     fn run_faults(&mut self, run: RunId) -> Result<Vec<Fault>> {
         let sql = "SELECT fault FROM run_faults WHERE run = ?1 ORDER BY seq";
-        query(&self.db, sql, params![run.0], |row| codec::decode(&column::<Vec<u8>>(row, 0)?))
+        query(&self.db, sql, params![run.0], |row| {
+            codec::decode(&column::<Vec<u8>>(row, 0)?)
+        })
     }
 
     fn definition(&mut self, workflow: WorkflowKey) -> Result<Option<Arc<Definition>>> {
@@ -101,7 +116,9 @@ impl Reader for SqliteReader {
             return Ok(Some(Arc::clone(known)));
         }
         let sql = "SELECT definition FROM workflows WHERE id = ?1";
-        let json = first(&self.db, sql, params![workflow.0], |row| column::<Vec<u8>>(row, 0))?;
+        let json = first(&self.db, sql, params![workflow.0], |row| {
+            column::<Vec<u8>>(row, 0)
+        })?;
         let Some(json) = json else { return Ok(None) };
         let definition: Definition = serde_json::from_slice(&json)
             .map_err(|error| rows::corrupt("workflow", error.to_string()))?;
@@ -125,7 +142,9 @@ impl Reader for SqliteReader {
 
     fn served_by(&mut self, workflow: WorkflowKey) -> Result<Vec<OwnerId>> {
         let sql = "SELECT owner FROM serves WHERE workflow = ?1";
-        query(&self.db, sql, params![workflow.0], |row| Ok(OwnerId(column(row, 0)?)))
+        query(&self.db, sql, params![workflow.0], |row| {
+            Ok(OwnerId(column(row, 0)?))
+        })
     }
 
     fn data_version(&mut self) -> Result<i64> {
@@ -139,7 +158,9 @@ impl Reader for SqliteReader {
             Ok((column::<i64>(row, 0)?, column::<i64>(row, 1)?))
         })?;
         let positive = |number: i64| u64::try_from(number).unwrap_or(0);
-        Ok(counts.map_or((0, 0), |(unstarted, shed)| (positive(unstarted), positive(shed))))
+        Ok(counts.map_or((0, 0), |(unstarted, shed)| {
+            (positive(unstarted), positive(shed))
+        }))
     }
 
     fn leftovers(&mut self) -> Result<Vec<(&'static str, u64)>> {
@@ -150,7 +171,10 @@ impl Reader for SqliteReader {
             ("joins", self.count("SELECT count(*) FROM joins")?),
             ("detached", self.count("SELECT count(*) FROM detached")?),
             ("events", self.count("SELECT count(*) FROM events")?),
-            ("subscriptions", self.count("SELECT count(*) FROM subscriptions")?),
+            (
+                "subscriptions",
+                self.count("SELECT count(*) FROM subscriptions")?,
+            ),
             ("limits", self.count("SELECT count(*) FROM limits")?),
             ("held", self.count("SELECT count(*) FROM held")?),
             ("sweeps", self.count("SELECT count(*) FROM sweeps")?),

@@ -20,6 +20,7 @@ pub(super) const HISTORY_COLUMNS: &str = "run, branch, token, ordinal, node, act
      status, started_at, ended_at, branch_name, detail";
 
 /// What SQLite reports, as what it means for us.
+#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 pub(super) fn storage(error: rusqlite::Error) -> StorageError {
     use rusqlite::ErrorCode as Code;
     let why = error.to_string();
@@ -29,15 +30,19 @@ pub(super) fn storage(error: rusqlite::Error) -> StorageError {
             StorageError::ReadOnly { why }
         }
         Some(Code::SystemIoFailure) => StorageError::Poisoned { why },
-        Some(Code::DatabaseCorrupt | Code::NotADatabase) => {
-            StorageError::Corrupt { what: "database".to_owned(), why }
-        }
+        Some(Code::DatabaseCorrupt | Code::NotADatabase) => StorageError::Corrupt {
+            what: "database".to_owned(),
+            why,
+        },
         _ => StorageError::Sqlite { why },
     }
 }
 
 pub(super) fn corrupt(what: &str, why: impl Into<String>) -> StorageError {
-    StorageError::Corrupt { what: what.to_owned(), why: why.into() }
+    StorageError::Corrupt {
+        what: what.to_owned(),
+        why: why.into(),
+    }
 }
 
 pub(super) fn activation(id: ActivationId) -> i64 {
@@ -88,7 +93,9 @@ pub(super) fn branch(row: &Row<'_>) -> Result<BranchRow> {
 
 fn blob<'a>(row: &'a Row<'_>, index: usize) -> Result<Option<&'a [u8]>> {
     let value = row.get_ref(index).map_err(storage)?;
-    value.as_blob_or_null().map_err(|error| corrupt("column", error.to_string()))
+    value
+        .as_blob_or_null()
+        .map_err(|error| corrupt("column", error.to_string()))
 }
 
 pub(super) fn record_bytes(record: &Record) -> Option<Vec<u8>> {
@@ -109,7 +116,9 @@ pub(super) fn status_number(status: StepStatus) -> i64 {
 
 fn read_status(number: i64) -> Result<StepStatus> {
     use StepStatus::{Cancelled, Failed, Pending, Running, Skipped, Succeeded, Waiting};
-    let all = [Pending, Waiting, Running, Succeeded, Failed, Skipped, Cancelled];
+    let all = [
+        Pending, Waiting, Running, Succeeded, Failed, Skipped, Cancelled,
+    ];
     usize::try_from(number)
         .ok()
         .and_then(|index| all.get(index).copied())
@@ -131,7 +140,10 @@ pub(super) fn history(row: &Row<'_>) -> Result<HistoryRow> {
         activation: read_activation(number(5)?),
         attempt: small(6)?,
         status: read_status(number(7)?)?,
-        started_at: row.get::<_, Option<i64>>(8).map_err(storage)?.map(Timestamp),
+        started_at: row
+            .get::<_, Option<i64>>(8)
+            .map_err(storage)?
+            .map(Timestamp),
         ended_at: Timestamp(number(9)?),
         branch_name: row.get(10).map_err(storage)?,
         detail: detail.map_or(Ok(Default::default()), |bytes| codec::decode(&bytes))?,
@@ -144,7 +156,9 @@ pub(super) fn execute(
     sql: &str,
     params: &[&dyn ToSql],
 ) -> Result<usize> {
-    db.prepare_cached(sql).and_then(|mut statement| statement.execute(params)).map_err(storage)
+    db.prepare_cached(sql)
+        .and_then(|mut statement| statement.execute(params))
+        .map_err(storage)
 }
 
 /// All rows of one cached query.

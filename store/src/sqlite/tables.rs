@@ -8,12 +8,9 @@ use windlass_workflow_model::{
 };
 
 use super::rows::{
-    self, activation, column, execute, first, nullable, query, record_bytes,
-    storage,
+    self, activation, column, execute, first, nullable, query, record_bytes, storage,
 };
-use crate::backend::{
-    EventRow, Guard, JoinCount, JoinKey, Meta, Result, RunLimit, Sweep, Tables,
-};
+use crate::backend::{EventRow, Guard, JoinCount, JoinKey, Meta, Result, RunLimit, Sweep, Tables};
 use crate::codec;
 use crate::error::StorageError;
 use crate::limits::WAL_BYTES_MAX;
@@ -44,7 +41,12 @@ pub(crate) struct SqliteTables {
 
 impl SqliteTables {
     pub(crate) fn new(db: Connection, yielding: Box<dyn Yielding>) -> Self {
-        Self { db, yielding, data_version: -1, commits: 0 }
+        Self {
+            db,
+            yielding,
+            data_version: -1,
+            commits: 0,
+        }
     }
 
     /// Begins a write at once; while another process writes, asks again every half millisecond
@@ -52,7 +54,10 @@ impl SqliteTables {
     fn begin_immediate(&mut self) -> Result<()> {
         let mut waits = false;
         loop {
-            let begun = self.db.prepare_cached("BEGIN IMMEDIATE").and_then(|mut s| s.execute([]));
+            let begun = self
+                .db
+                .prepare_cached("BEGIN IMMEDIATE")
+                .and_then(|mut s| s.execute([]));
             match begun {
                 Ok(_) => {
                     if waits {
@@ -85,7 +90,10 @@ macro_rules! select_branch {
 }
 
 fn is_busy(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
 }
 
 fn number(row: &rusqlite::Row<'_>) -> Result<i64> {
@@ -115,7 +123,11 @@ impl Tables for SqliteTables {
 
     fn commit(&mut self) -> Result<()> {
         loop {
-            match self.db.prepare_cached("COMMIT").and_then(|mut s| s.execute([])) {
+            match self
+                .db
+                .prepare_cached("COMMIT")
+                .and_then(|mut s| s.execute([]))
+            {
                 Ok(_) => {
                     self.commits += 1;
                     return Ok(());
@@ -127,7 +139,9 @@ impl Tables for SqliteTables {
                     return Err(match storage(error) {
                         passing if passing.is_passing() => passing,
                         StorageError::Poisoned { why } => StorageError::Poisoned { why },
-                        other => StorageError::Poisoned { why: other.to_string() },
+                        other => StorageError::Poisoned {
+                            why: other.to_string(),
+                        },
                     });
                 }
             }
@@ -145,9 +159,11 @@ impl Tables for SqliteTables {
         if self.commits >= TIDY_EVERY {
             self.commits = 0;
             let frames = |mode: &str| -> rusqlite::Result<u64> {
-                self.db.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
-                    row.get::<_, i64>(1).map(|frames| u64::try_from(frames).unwrap_or(0))
-                })
+                self.db
+                    .query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
+                        row.get::<_, i64>(1)
+                            .map(|frames| u64::try_from(frames).unwrap_or(0))
+                    })
             };
             // A checkpoint that fails is tried again with the next one; nothing is lost by it.
             if frames("PASSIVE").is_ok_and(|frames| frames * 4096 >= WAL_BYTES_MAX) {
@@ -176,8 +192,18 @@ impl Tables for SqliteTables {
     fn set_meta(&mut self, meta: &Meta) -> Result<()> {
         let sql = "UPDATE meta SET next_id = ?1, epoch = ?2, unstarted = ?3, shed = ?4, \
                    retention_cursor = ?5 WHERE id = 1";
-        let Meta { next_id, epoch, unstarted, shed, retention_cursor } = meta;
-        execute(&self.db, sql, params![next_id, epoch.0, unstarted, shed, retention_cursor])?;
+        let Meta {
+            next_id,
+            epoch,
+            unstarted,
+            shed,
+            retention_cursor,
+        } = meta;
+        execute(
+            &self.db,
+            sql,
+            params![next_id, epoch.0, unstarted, shed, retention_cursor],
+        )?;
         Ok(())
     }
 
@@ -241,18 +267,47 @@ impl Tables for SqliteTables {
                 &self.db,
                 base,
                 params![
-                    row.id.0, position, activation, state, row.rank.0, row.flags, row.owner.0,
-                    row.token.0, row.attempt, row.crashes, row.suspect, due, data, record,
-                    started_at, ended_at
+                    row.id.0,
+                    position,
+                    activation,
+                    state,
+                    row.rank.0,
+                    row.flags,
+                    row.owner.0,
+                    row.token.0,
+                    row.attempt,
+                    row.crashes,
+                    row.suspect,
+                    due,
+                    data,
+                    record,
+                    started_at,
+                    ended_at
                 ],
             )?,
             Guard::Lock(key, flags) => execute(
                 &self.db,
                 GUARDED,
                 params![
-                    row.id.0, position, activation, state, row.rank.0, row.flags, row.owner.0,
-                    row.token.0, row.attempt, row.crashes, row.suspect, due, data, record,
-                    started_at, ended_at, key.token.0, key.owner.0, flags
+                    row.id.0,
+                    position,
+                    activation,
+                    state,
+                    row.rank.0,
+                    row.flags,
+                    row.owner.0,
+                    row.token.0,
+                    row.attempt,
+                    row.crashes,
+                    row.suspect,
+                    due,
+                    data,
+                    record,
+                    started_at,
+                    ended_at,
+                    key.token.0,
+                    key.owner.0,
+                    flags
                 ],
             )?,
         };
@@ -278,7 +333,12 @@ impl Tables for SqliteTables {
                    AND workflow = ?1 AND rank = ?2 ORDER BY id LIMIT ?3";
         let mut oldest = Vec::new();
         for rank in 0..20 {
-            oldest.extend(query(&self.db, sql, params![workflow.0, rank, limit], number)?);
+            oldest.extend(query(
+                &self.db,
+                sql,
+                params![workflow.0, rank, limit],
+                number,
+            )?);
         }
         oldest.sort_unstable();
         oldest.truncate(limit as usize);
@@ -301,7 +361,9 @@ impl Tables for SqliteTables {
     fn due(&mut self, now: Timestamp, limit: u32) -> Result<Vec<BranchId>> {
         let sql = "SELECT id FROM branches INDEXED BY timers WHERE due IS NOT NULL AND due <= ?1 \
                    ORDER BY due, id LIMIT ?2";
-        query(&self.db, sql, params![now.0, limit], |row| Ok(BranchId(column(row, 0)?)))
+        query(&self.db, sql, params![now.0, limit], |row| {
+            Ok(BranchId(column(row, 0)?))
+        })
     }
 
     fn next_due(&mut self) -> Result<Option<Timestamp>> {
@@ -311,7 +373,9 @@ impl Tables for SqliteTables {
     }
 
     fn unstarted(&mut self, from: BranchId, limit: u32) -> Result<Vec<BranchRow>> {
-        let sql = select_branch!("WHERE id >= ?1 AND flags & 1 <> 0 AND state IN (0, 2) ORDER BY id LIMIT ?2");
+        let sql = select_branch!(
+            "WHERE id >= ?1 AND flags & 1 <> 0 AND state IN (0, 2) ORDER BY id LIMIT ?2"
+        );
         query(&self.db, sql, params![from.0, limit], rows::branch)
     }
 
@@ -319,16 +383,27 @@ impl Tables for SqliteTables {
         let sql = "SELECT id, ended_at FROM branches WHERE id >= ?1 AND parent IS NULL \
                    ORDER BY id LIMIT ?2";
         query(&self.db, sql, params![from, limit], |row| {
-            Ok((RunId(column(row, 0)?), column::<Option<i64>>(row, 1)?.map(Timestamp)))
+            Ok((
+                RunId(column(row, 0)?),
+                column::<Option<i64>>(row, 1)?.map(Timestamp),
+            ))
         })
     }
 
     fn join(&mut self, key: JoinKey) -> Result<Option<JoinCount>> {
         let sql = "SELECT arrived, expected FROM joins \
                    WHERE run = ?1 AND node = ?2 AND scope = ?3 AND round = ?4";
-        first(&self.db, sql, params![key.run.0, key.node, activation(key.scope), key.round], |row| {
-            Ok(JoinCount { arrived: column(row, 0)?, expected: column(row, 1)? })
-        })
+        first(
+            &self.db,
+            sql,
+            params![key.run.0, key.node, activation(key.scope), key.round],
+            |row| {
+                Ok(JoinCount {
+                    arrived: column(row, 0)?,
+                    expected: column(row, 1)?,
+                })
+            },
+        )
     }
 
     fn set_join(&mut self, key: JoinKey, count: JoinCount) -> Result<()> {
@@ -336,14 +411,25 @@ impl Tables for SqliteTables {
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET arrived = ?5, \
                    expected = ?6";
         let scope = activation(key.scope);
-        let params = params![key.run.0, key.node, scope, key.round, count.arrived, count.expected];
+        let params = params![
+            key.run.0,
+            key.node,
+            scope,
+            key.round,
+            count.arrived,
+            count.expected
+        ];
         execute(&self.db, sql, params)?;
         Ok(())
     }
 
     fn delete_join(&mut self, key: JoinKey) -> Result<()> {
         let sql = "DELETE FROM joins WHERE run = ?1 AND node = ?2 AND scope = ?3 AND round = ?4";
-        execute(&self.db, sql, params![key.run.0, key.node, activation(key.scope), key.round])?;
+        execute(
+            &self.db,
+            sql,
+            params![key.run.0, key.node, activation(key.scope), key.round],
+        )?;
         Ok(())
     }
 
@@ -366,7 +452,9 @@ impl Tables for SqliteTables {
 
     fn detached(&mut self, run: RunId) -> Result<Vec<BranchId>> {
         let sql = "SELECT branch FROM detached WHERE run = ?1 ORDER BY branch";
-        query(&self.db, sql, params![run.0], |row| Ok(BranchId(column(row, 0)?)))
+        query(&self.db, sql, params![run.0], |row| {
+            Ok(BranchId(column(row, 0)?))
+        })
     }
 
     fn event(&mut self, run: RunId, name: &str, id: &str) -> Result<Option<EventRow>> {
@@ -378,9 +466,21 @@ impl Tables for SqliteTables {
     fn insert_event(&mut self, event: &EventRow) -> Result<()> {
         let sql = "INSERT INTO events (run, name, event, seq, payload, is_fault, consumed) \
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-        let EventRow { run, name, id, seq, payload, is_fault, consumed } = event;
+        let EventRow {
+            run,
+            name,
+            id,
+            seq,
+            payload,
+            is_fault,
+            consumed,
+        } = event;
         let payload = payload.as_bytes();
-        execute(&self.db, sql, params![run.0, name, id, seq, payload, is_fault, consumed])?;
+        execute(
+            &self.db,
+            sql,
+            params![run.0, name, id, seq, payload, is_fault, consumed],
+        )?;
         Ok(())
     }
 
@@ -410,7 +510,9 @@ impl Tables for SqliteTables {
     fn subscriber(&mut self, run: RunId, name: &str) -> Result<Option<BranchId>> {
         let sql = "SELECT branch FROM subscriptions WHERE run = ?1 AND name = ?2 \
                    ORDER BY branch LIMIT 1";
-        first(&self.db, sql, params![run.0, name], |row| Ok(BranchId(column(row, 0)?)))
+        first(&self.db, sql, params![run.0, name], |row| {
+            Ok(BranchId(column(row, 0)?))
+        })
     }
 
     fn unsubscribe(&mut self, run: RunId, name: &str, branch: BranchId) -> Result<()> {
@@ -420,15 +522,26 @@ impl Tables for SqliteTables {
     }
 
     fn delete_events(&mut self, run: RunId) -> Result<()> {
-        execute(&self.db, "DELETE FROM events WHERE run = ?1", params![run.0])?;
-        execute(&self.db, "DELETE FROM subscriptions WHERE run = ?1", params![run.0])?;
+        execute(
+            &self.db,
+            "DELETE FROM events WHERE run = ?1",
+            params![run.0],
+        )?;
+        execute(
+            &self.db,
+            "DELETE FROM subscriptions WHERE run = ?1",
+            params![run.0],
+        )?;
         Ok(())
     }
 
     fn limit(&mut self, run: RunId) -> Result<Option<RunLimit>> {
         let sql = "SELECT max, active FROM limits WHERE run = ?1";
         first(&self.db, sql, params![run.0], |row| {
-            Ok(RunLimit { max: column(row, 0)?, active: column(row, 1)? })
+            Ok(RunLimit {
+                max: column(row, 0)?,
+                active: column(row, 1)?,
+            })
         })
     }
 
@@ -440,7 +553,11 @@ impl Tables for SqliteTables {
     }
 
     fn delete_limit(&mut self, run: RunId) -> Result<()> {
-        execute(&self.db, "DELETE FROM limits WHERE run = ?1", params![run.0])?;
+        execute(
+            &self.db,
+            "DELETE FROM limits WHERE run = ?1",
+            params![run.0],
+        )?;
         execute(&self.db, "DELETE FROM held WHERE run = ?1", params![run.0])?;
         Ok(())
     }
@@ -453,7 +570,9 @@ impl Tables for SqliteTables {
 
     fn first_held(&mut self, run: RunId) -> Result<Option<BranchId>> {
         let sql = "SELECT branch FROM held WHERE run = ?1 ORDER BY branch LIMIT 1";
-        first(&self.db, sql, params![run.0], |row| Ok(BranchId(column(row, 0)?)))
+        first(&self.db, sql, params![run.0], |row| {
+            Ok(BranchId(column(row, 0)?))
+        })
     }
 
     fn unhold(&mut self, run: RunId, branch: BranchId) -> Result<()> {
@@ -464,14 +583,26 @@ impl Tables for SqliteTables {
 
     fn add_sweep(&mut self, sweep: &Sweep) -> Result<()> {
         let sql = "INSERT INTO sweeps (id, run, first, count, scope) VALUES (?1, ?2, ?3, ?4, ?5)";
-        let ChildRange { first, count, scope } = sweep.range;
-        execute(&self.db, sql, params![sweep.id, sweep.run.0, first.0, count, activation(scope)])?;
+        let ChildRange {
+            first,
+            count,
+            scope,
+        } = sweep.range;
+        execute(
+            &self.db,
+            sql,
+            params![sweep.id, sweep.run.0, first.0, count, activation(scope)],
+        )?;
         Ok(())
     }
 
     fn set_sweep(&mut self, sweep: &Sweep) -> Result<()> {
         let sql = "UPDATE sweeps SET first = ?2, count = ?3 WHERE id = ?1";
-        execute(&self.db, sql, params![sweep.id, sweep.range.first.0, sweep.range.count])?;
+        execute(
+            &self.db,
+            sql,
+            params![sweep.id, sweep.range.first.0, sweep.range.count],
+        )?;
         Ok(())
     }
 
@@ -488,7 +619,11 @@ impl Tables for SqliteTables {
                 count: column(row, 3)?,
                 scope: rows::read_activation(column(row, 4)?),
             };
-            Ok(Sweep { id: column(row, 0)?, run: RunId(column(row, 1)?), range })
+            Ok(Sweep {
+                id: column(row, 0)?,
+                run: RunId(column(row, 1)?),
+                range,
+            })
         })
     }
 
@@ -505,21 +640,33 @@ impl Tables for SqliteTables {
 
     fn run_faults(&mut self, run: RunId) -> Result<Vec<Fault>> {
         let sql = "SELECT fault FROM run_faults WHERE run = ?1 ORDER BY seq";
-        query(&self.db, sql, params![run.0], |row| codec::decode(&column::<Vec<u8>>(row, 0)?))
+        query(&self.db, sql, params![run.0], |row| {
+            codec::decode(&column::<Vec<u8>>(row, 0)?)
+        })
     }
 
     fn delete_run_faults(&mut self, run: RunId) -> Result<()> {
-        execute(&self.db, "DELETE FROM run_faults WHERE run = ?1", params![run.0])?;
+        execute(
+            &self.db,
+            "DELETE FROM run_faults WHERE run = ?1",
+            params![run.0],
+        )?;
         Ok(())
     }
 
     fn dedupe(&mut self, key: &str) -> Result<Option<RunId>> {
         let sql = "SELECT run FROM dedupe WHERE key = ?1";
-        first(&self.db, sql, params![key], |row| Ok(RunId(column(row, 0)?)))
+        first(&self.db, sql, params![key], |row| {
+            Ok(RunId(column(row, 0)?))
+        })
     }
 
     fn set_dedupe(&mut self, key: &str, run: RunId) -> Result<()> {
-        execute(&self.db, "INSERT INTO dedupe (key, run) VALUES (?1, ?2)", params![key, run.0])?;
+        execute(
+            &self.db,
+            "INSERT INTO dedupe (key, run) VALUES (?1, ?2)",
+            params![key, run.0],
+        )?;
         Ok(())
     }
 
@@ -532,8 +679,7 @@ impl Tables for SqliteTables {
         let sql = "INSERT INTO history (run, branch, token, ordinal, node, activation, attempt, \
                    status, started_at, ended_at, branch_name, detail) \
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-        let detail =
-            (row.detail != HistoryDetail::default()).then(|| codec::encode(&row.detail));
+        let detail = (row.detail != HistoryDetail::default()).then(|| codec::encode(&row.detail));
         execute(
             &self.db,
             sql,
@@ -566,7 +712,10 @@ impl Tables for SqliteTables {
     fn workflow(&mut self, name: &str, version: &str) -> Result<Option<(WorkflowKey, u64)>> {
         let sql = "SELECT id, fingerprint FROM workflows WHERE name = ?1 AND version = ?2";
         first(&self.db, sql, params![name, version], |row| {
-            Ok((WorkflowKey(column(row, 0)?), column::<i64>(row, 1)?.cast_unsigned()))
+            Ok((
+                WorkflowKey(column(row, 0)?),
+                column::<i64>(row, 1)?.cast_unsigned(),
+            ))
         })
     }
 
@@ -577,21 +726,39 @@ impl Tables for SqliteTables {
                    VALUES (?1, ?2, ?3, ?4, ?5)";
         let fingerprint = definition.fingerprint().cast_signed();
         let (name, version) = (definition.name(), definition.version());
-        execute(&self.db, sql, params![key.0, name, version, fingerprint, json])?;
+        execute(
+            &self.db,
+            sql,
+            params![key.0, name, version, fingerprint, json],
+        )?;
         Ok(())
     }
 
     fn insert_owner(&mut self, owner: &OwnerRow) -> Result<()> {
         let sql = "INSERT INTO owners (id, started_at, pid, host, file) \
                    VALUES (?1, ?2, ?3, ?4, ?5)";
-        let OwnerRow { id, started_at, pid, host, file } = owner;
+        let OwnerRow {
+            id,
+            started_at,
+            pid,
+            host,
+            file,
+        } = owner;
         execute(&self.db, sql, params![id.0, started_at.0, pid, host, file])?;
         Ok(())
     }
 
     fn delete_owner(&mut self, owner: OwnerId) -> Result<()> {
-        execute(&self.db, "DELETE FROM owners WHERE id = ?1", params![owner.0])?;
-        execute(&self.db, "DELETE FROM serves WHERE owner = ?1", params![owner.0])?;
+        execute(
+            &self.db,
+            "DELETE FROM owners WHERE id = ?1",
+            params![owner.0],
+        )?;
+        execute(
+            &self.db,
+            "DELETE FROM serves WHERE owner = ?1",
+            params![owner.0],
+        )?;
         Ok(())
     }
 

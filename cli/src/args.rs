@@ -1,0 +1,305 @@
+//! The words of the command line.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::allowed::{Allowed, Kind};
+use crate::config::Layer;
+
+/// Runs workflow files durably: every step that is done stays done, whatever crashes.
+#[derive(Debug, Parser)]
+#[command(name = "windlass", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The database file [default: windlass.db in the current folder]
+    #[arg(long, value_name = "PATH", global = true)]
+    pub(crate) db: Option<PathBuf>,
+    /// The configuration file [default: windlass.toml in the current folder, if it is there]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Log lines on stderr: error, warn, info, debug, trace, or filters such as windlass=debug
+    #[arg(long, value_name = "LEVEL", global = true)]
+    pub(crate) log: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the workflows of a file to their end
+    Run(RunArgs),
+    /// Finish runs that were interrupted
+    Resume(ResumeArgs),
+    /// List runs, newest first
+    Runs(RunsArgs),
+    /// Show a run: its steps, errors, outputs and graph
+    Show(OneRun),
+    /// Say what exactly each live branch of a run waits for
+    Why(OneRun),
+    /// Check a workflow file: all problems, or its graph
+    Check(CheckArgs),
+    /// Withdraw a run
+    Cancel(CancelArgs),
+    /// Send an event to a run
+    Signal(SignalArgs),
+    /// Let a parked or failed run go on from the step it stopped at
+    Retry(RetryArgs),
+    /// Print the effective settings and where each comes from
+    Config(EngineArgs),
+    /// Measure jobs per second on this machine
+    Bench(BenchArgs),
+}
+
+/// How the engine works; each flag wins over the configuration file.
+#[derive(Debug, Default, Args)]
+pub(crate) struct EngineArgs {
+    /// Runner threads [default: one per processor]
+    #[arg(long, value_name = "N")]
+    pub(crate) runners: Option<u32>,
+    /// Steps that wait at once on one Runner [default: 5]
+    #[arg(long, value_name = "N")]
+    pub(crate) in_flight: Option<u32>,
+    /// Jobs between Scheduler and Runners [default: 1024]
+    #[arg(long, value_name = "N")]
+    pub(crate) capacity: Option<u32>,
+    /// What a power loss may cost: nothing (full) or the newest work (normal) [default: full]
+    #[arg(long, value_name = "full|normal")]
+    pub(crate) durability: Option<String>,
+}
+
+/// What does the work of steps.
+#[derive(Debug, Default, Args)]
+pub(crate) struct HandlerArgs {
+    /// TOML file with handlers: step type → program or simulation
+    #[arg(long, value_name = "FILE")]
+    pub(crate) handlers: Option<PathBuf>,
+    /// Kinds of step that may run: shell
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub(crate) allow: Option<Vec<Kind>>,
+}
+
+impl HandlerArgs {
+    /// The kinds that flags allow, if they say anything.
+    pub(crate) fn allowed(&self) -> Option<Allowed> {
+        let kinds = self.allow.as_ref()?;
+        Some(Allowed(kinds.iter().copied().collect()))
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The workflow file
+    pub(crate) file: PathBuf,
+    /// Run only the workflow of this name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) document: Option<String>,
+    /// The data the run begins with: a JSON object, or @FILE with one
+    #[arg(long, value_name = "JSON|@FILE")]
+    pub(crate) input: Option<String>,
+    /// A value for a parameter that the workflow declares
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) param: Vec<Parameter>,
+    #[command(flatten)]
+    pub(crate) handlers: HandlerArgs,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+}
+
+/// `NAME=VALUE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Parameter {
+    /// Before the first `=`.
+    pub(crate) name: String,
+    /// After it.
+    pub(crate) value: String,
+}
+
+impl FromStr for Parameter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok(Self {
+                name: name.to_owned(),
+                value: value.to_owned(),
+            }),
+            _ => Err("write NAME=VALUE".to_owned()),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    /// Runs: unique prefixes of their ids, or last [default: every unfinished run that the command line began]
+    pub(crate) runs: Vec<String>,
+    #[command(flatten)]
+    pub(crate) handlers: HandlerArgs,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunsArgs {
+    /// Only runs of this workflow
+    #[arg(long, value_name = "NAME")]
+    pub(crate) workflow: Option<String>,
+    /// Only runs with this status
+    #[arg(long, value_name = "STATUS")]
+    pub(crate) status: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(crate) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OneRun {
+    /// A unique prefix of the run's id, or last
+    pub(crate) run: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The workflow file
+    pub(crate) file: PathBuf,
+    /// Check only the workflow of this name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) document: Option<String>,
+    /// How the graph is printed
+    #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
+    pub(crate) format: CheckFormat,
+    #[command(flatten)]
+    pub(crate) handlers: HandlerArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckFormat {
+    /// Lines for people
+    Text,
+    /// A Mermaid flowchart
+    Mermaid,
+    /// A Graphviz digraph
+    Dot,
+    /// As --json
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CancelArgs {
+    /// A unique prefix of the run's id, or last
+    pub(crate) run: String,
+    /// Why, stored with the run
+    #[arg(long, default_value = "cancelled from the command line")]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SignalArgs {
+    /// A unique prefix of the run's id, or last
+    pub(crate) run: String,
+    /// The event's name
+    pub(crate) event: String,
+    /// What comes with it, as JSON
+    #[arg(default_value = "null")]
+    pub(crate) payload: String,
+    /// Tells a repetition from a second event [default: a new one each time]
+    #[arg(long)]
+    pub(crate) id: Option<String>,
+    /// Report a fault instead of a reply
+    #[arg(long)]
+    pub(crate) fault: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RetryArgs {
+    /// A unique prefix of the run's id, or last
+    pub(crate) run: String,
+    /// Only mark the run; another engine, or windlass resume, goes on with it
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    #[command(flatten)]
+    pub(crate) handlers: HandlerArgs,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// Jobs per measurement
+    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub(crate) jobs: u64,
+    /// Runner threads
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) runners: u32,
+    /// Measurements; the median counts
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) repeat: u32,
+    /// Folder for the databases, which decides the disk that is measured [default: the current folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) db_dir: Option<PathBuf>,
+}
+
+impl Global {
+    /// The flags as settings.
+    pub(crate) fn layers(&self) -> Vec<Layer> {
+        let db = self
+            .db
+            .as_ref()
+            .map(|path| Layer::flag("--db", "database", path));
+        let log = self
+            .log
+            .as_ref()
+            .map(|log| Layer::flag("--log", "log", log));
+        [db, log].into_iter().flatten().collect()
+    }
+}
+
+impl EngineArgs {
+    /// The flags as settings.
+    pub(crate) fn layers(&self) -> Vec<Layer> {
+        let numbers = [
+            ("--runners", "runners", self.runners),
+            ("--in-flight", "in_flight", self.in_flight),
+            ("--capacity", "capacity", self.capacity),
+        ];
+        let numbers = numbers
+            .into_iter()
+            .filter_map(|(flag, key, number)| Some(Layer::flag(flag, key, number?)));
+        let durability = self.durability.as_ref();
+        numbers
+            .chain(durability.map(|word| Layer::flag("--durability", "durability", word)))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_words_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_stand_before_or_after_the_command() {
+        for words in [
+            ["windlass", "--db", "x", "runs", "--json"],
+            ["windlass", "runs", "--json", "--db", "x"],
+        ] {
+            let cli = Cli::try_parse_from(words).unwrap();
+            assert_eq!((cli.global.db, cli.global.json), (Some("x".into()), true));
+        }
+    }
+}

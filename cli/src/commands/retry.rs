@@ -1,0 +1,43 @@
+//! `windlass retry RUN`: a parked or failed run goes on from the step it stopped at.
+
+use serde_json::json;
+
+use super::settings;
+use crate::args::{Global, RetryArgs};
+use crate::engine::{self, SHUTDOWN};
+use crate::failure::{Exit, Failure};
+use crate::note::Note;
+use crate::resumption::Resumption;
+use crate::session::Session;
+use crate::stdout::{print, print_json, say};
+
+pub(super) fn retry(global: &Global, args: &RetryArgs) -> Result<Exit, Failure> {
+    let (config, _) = settings(global, args.engine.layers())?;
+    let mut inspector = engine::inspect(&config.database)?;
+    let run = engine::find(&mut inspector, &args.run)?;
+    let before = engine::show(&mut inspector, run)?;
+    let ours = Note::parse(before.note.as_deref()).is_some();
+    let session = Session::open(&config)?;
+    let go_on = |session: &Session| {
+        let retried = session.engine().scheduler().retry_blocking(run);
+        retried.map_err(|error| Failure::refused_by(&error))
+    };
+    if args.no_wait || !ours {
+        let branches = go_on(&session)?;
+        session.engine().shutdown(SHUTDOWN);
+        if global.json {
+            print_json(&json!({ "run": run.to_string(), "branches": branches }))?;
+        } else {
+            print(&format!(
+                "run {run}: {branches} branches go on as soon as an engine has its workflow\n"
+            ))?;
+        }
+        return Ok(Exit::Succeeded);
+    }
+    let resumption = Resumption::prepare_retry(&before, &args.handlers, &config)?;
+    let branches = go_on(&session)?;
+    say(format!(
+        "run {run} goes on from where it stopped ({branches} branches)"
+    ));
+    resumption.finish(session, global, &config)
+}

@@ -1,0 +1,175 @@
+//! `windlass run FILE`: the workflows of a file, one after another, to their ends.
+
+use serde_json::Value as Json;
+use windlass::{Definition, Engine, Inspector, Request, RunFilter, RunId};
+use windlass_dialects::{Imported, ImportedWorkflow};
+
+use super::settings;
+use crate::args::{Global, RunArgs};
+use crate::clock::unique_text;
+use crate::config::Config;
+use crate::failure::{Exit, Failure};
+use crate::follow::{Followed, follow};
+use crate::handlers_file::HandlerEntries;
+use crate::input;
+use crate::note::Note;
+use crate::progress::Progress;
+use crate::report::report;
+use crate::session::Session;
+use crate::stdout::say;
+use crate::steps::{Policies, Serving, obstacles, settle};
+use crate::suggestion::listed;
+use crate::workflow_file::{self, Reading, say_diagnostics};
+
+/// Unfinished runs that are counted before it says "or more".
+const COUNTED_MAX: u32 = 1_000;
+
+pub(super) fn run(global: &Global, args: &RunArgs) -> Result<Exit, Failure> {
+    let (config, _) = settings(global, args.engine.layers())?;
+    let note = Note::of_here(&args.handlers, &config)?;
+    let entries = note.entries()?;
+    let reading = Reading {
+        document: args.document.as_deref(),
+        max_concurrent_steps: config.max_concurrent_steps,
+        types: Some(entries.types()),
+    };
+    let imported = workflow_file::read(&args.file, reading)?;
+    say_diagnostics(&imported);
+    let input = judge(args, &imported, &note, &entries)?;
+
+    let session = Session::open(&config)?;
+    let mut inspector = session.inspector()?;
+    let mut progress = Progress::start();
+    say_older(&mut inspector, &config, &progress)?;
+    let serving = Serving {
+        entries,
+        programs: session.programs()?,
+        folder: note.folder.clone(),
+    };
+    let begin = Beginning {
+        session: &session,
+        serving: &serving,
+        note: &note,
+        input: &input,
+        invocation: unique_text(),
+    };
+    let mut followed: Vec<Followed> = Vec::new();
+    let mut workflows = imported.workflows.into_iter();
+    while followed
+        .iter()
+        .all(|before| before.exit() == Exit::Succeeded)
+        && let Some(workflow) = workflows.next()
+    {
+        let name = workflow.definition.name().to_owned();
+        let run = begin.begin(workflow)?;
+        progress.say(&format!("run {run} of workflow {name} begins"));
+        followed.append(&mut follow(
+            &mut inspector,
+            &[run],
+            session.interrupt(),
+            &mut progress,
+        )?);
+    }
+    let followed = session.close(followed, &mut inspector, &mut progress)?;
+    drop(progress);
+    let exit = report(global, &config, &followed)?;
+    say_not_run(workflows.map(|workflow| workflow.definition));
+    Ok(exit)
+}
+
+/// The run's input, or everything that speaks against running the file.
+fn judge(
+    args: &RunArgs,
+    imported: &Imported,
+    note: &Note,
+    entries: &HandlerEntries,
+) -> Result<Json, Failure> {
+    let definitions: Vec<_> = imported
+        .workflows
+        .iter()
+        .map(|found| &found.definition)
+        .collect();
+    let mut problems = obstacles(&definitions, entries, &note.allow, &note.folder);
+    problems.extend(input::undeclared(&args.param));
+    let input = input::read(args.input.as_deref()).unwrap_or_else(|failure| {
+        problems.extend(failure.problems);
+        Json::Null
+    });
+    if !imported.ok() {
+        let file = args.file.display();
+        problems.push(format!(
+            "{file} cannot be run as it is: nothing was run; correct the errors above"
+        ));
+    }
+    if problems.is_empty() {
+        Ok(input)
+    } else {
+        Err(Failure::all(problems))
+    }
+}
+
+/// Everything that runs of one invocation begin with.
+struct Beginning<'b> {
+    session: &'b Session,
+    serving: &'b Serving,
+    note: &'b Note,
+    input: &'b Json,
+    invocation: String,
+}
+
+impl Beginning<'_> {
+    /// Makes the run durable; it begins at once.
+    fn begin(&self, workflow: ImportedWorkflow) -> Result<RunId, Failure> {
+        let policies = Policies {
+            entries: &self.serving.entries,
+            step_timeout: self.note.step_timeout(),
+        };
+        let definition = settle(&workflow.definition, policies, &self.invocation)
+            .map_err(|error| Failure::broken_off(&error))?;
+        self.session
+            .serve(definition.clone(), workflow.functions, self.serving)?;
+        schedule(self.session.engine(), &definition, self.input, self.note)
+    }
+}
+
+fn schedule(
+    engine: &Engine,
+    definition: &Definition,
+    input: &Json,
+    note: &Note,
+) -> Result<RunId, Failure> {
+    let request =
+        Request::new(definition.name(), Some(definition.version()), input).note(note.to_text()?);
+    let handle = engine.scheduler().schedule_blocking(request);
+    Ok(handle.map_err(|error| Failure::refused_by(&error))?.id())
+}
+
+fn say_older(
+    inspector: &mut Inspector,
+    config: &Config,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let older = inspector
+        .runs(RunFilter::Unfinished, COUNTED_MAX)
+        .map_err(|error| Failure::broken_off(&error))?
+        .len();
+    let db = config.database.display();
+    match older {
+        0 => {}
+        1 => progress.say(&format!("1 older unfinished run in {db} is left alone; windlass resume --db {db} finishes it")),
+        _ => progress.say(&format!("{older} older unfinished runs in {db} are left alone; windlass resume --db {db} finishes them")),
+    }
+    Ok(())
+}
+
+fn say_not_run(definitions: impl Iterator<Item = Definition>) {
+    let names: Vec<_> = definitions
+        .map(|definition| definition.name().to_owned())
+        .collect();
+    if !names.is_empty() {
+        let names = listed(names.iter().map(String::as_str));
+        say(format!(
+            "not run, because the workflow before did not succeed: {names}; run one with --document NAME"
+        ));
+    }
+}

@@ -1,0 +1,21 @@
+//! `windlass show RUN`: one run in full.
+
+use super::reading;
+use crate::args::{Global, OneRun};
+use crate::engine;
+use crate::failure::{Exit, Failure};
+use crate::json::ShowJson;
+use crate::stdout::{print, print_json};
+use crate::text;
+
+pub(super) fn show(global: &Global, args: &OneRun) -> Result<Exit, Failure> {
+    let mut inspector = reading(global)?;
+    let run = engine::find(&mut inspector, &args.run)?;
+    let detail = engine::show(&mut inspector, run)?;
+    if global.json {
+        print_json(&ShowJson::from(&detail))?;
+    } else {
+        print(&text::show(&detail))?;
+    }
+    Ok(Exit::Succeeded)
+}

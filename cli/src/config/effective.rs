@@ -1,0 +1,60 @@
+//! The effective settings as people see them: value by value, with where each came from.
+
+use figment::Figment;
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+
+use super::{Config, keys, layer};
+use crate::handlers_file::{Action, HandlerEntries};
+
+/// Every setting with its source.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Effective {
+    /// In the order of the documentation, handlers last.
+    #[serde(rename = "config")]
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// One setting.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Entry {
+    /// Dotted path.
+    pub(crate) key: String,
+    /// As it would stand in the file.
+    pub(crate) value: Json,
+    /// `default`, a file and line, a variable or a flag.
+    pub(crate) from: String,
+}
+
+impl Effective {
+    pub(super) fn of(figment: &Figment, config: &Config) -> Self {
+        let mut entries: Vec<_> = keys::KEYS
+            .iter()
+            .map(|key| Entry {
+                key: (*key).to_owned(),
+                value: figment.extract_inner(key).unwrap_or(Json::Null),
+                from: layer::source_of(figment, key),
+            })
+            .collect();
+        if let Some(file) = &config.file {
+            entries.extend(handlers(&config.handlers, &file.display().to_string()));
+        }
+        Self { entries }
+    }
+}
+
+/// A line per handler.
+fn handlers(entries: &HandlerEntries, from: &str) -> impl Iterator<Item = Entry> {
+    entries.0.iter().map(move |(kind, entry)| Entry {
+        key: format!("handlers.{kind}"),
+        value: match &entry.action {
+            Action::Program(command) => json!({ "command": command }),
+            Action::Simulation(simulation) => {
+                let takes = crate::time_text::DurationText(simulation.takes);
+                json!({ "simulate": takes })
+            }
+            Action::Shell => json!({}),
+        },
+        from: from.to_owned(),
+    })
+}

@@ -1,0 +1,96 @@
+//! Settings from `windlass.toml`.
+
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::keys;
+use super::layer::Layer;
+use crate::failure::Failure;
+use crate::handlers_file::HandlerEntries;
+use crate::toml_text::TomlText;
+
+/// What a file says.
+pub(super) struct File {
+    pub(super) layers: Vec<Layer>,
+    pub(super) handlers: HandlerEntries,
+    pub(super) problems: Vec<String>,
+}
+
+/// Reads the file and finds every key that nobody knows.
+pub(super) fn read(path: &Path) -> Result<File, Failure> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::refused(format!(
+            "configuration file {name} cannot be read ({error}); correct --config or the file"
+        ))
+    })?;
+    let (mut toml, table) = TomlText::parse(&name, &text);
+    let mut walk = Walk {
+        name: &name,
+        toml: &mut toml,
+        layers: Vec::new(),
+        handlers: HandlerEntries::default(),
+    };
+    walk.table("", &table);
+    let (layers, handlers) = (walk.layers, walk.handlers);
+    Ok(File {
+        layers,
+        handlers,
+        problems: toml.problems,
+    })
+}
+
+struct Walk<'w, 't> {
+    name: &'w str,
+    toml: &'w mut TomlText<'t>,
+    layers: Vec<Layer>,
+    handlers: HandlerEntries,
+}
+
+impl<'t> Walk<'_, 't> {
+    fn table(&mut self, prefix: &str, table: &DeTable<'t>) {
+        for (key, value) in table {
+            let path = format!("{prefix}{}", key.get_ref());
+            if path == "handlers" {
+                self.handlers = HandlerEntries::from_toml(self.toml, value);
+            } else if keys::KEYS.contains(&path.as_str()) {
+                self.layer(&path, &key.span(), value);
+            } else {
+                self.inner(&path, &key.span(), value);
+            }
+        }
+    }
+
+    fn layer(&mut self, path: &str, at: &std::ops::Range<usize>, value: &Spanned<DeValue<'t>>) {
+        let line = self.toml.line(at);
+        let json = self.toml.json(value);
+        self.layers
+            .push(Layer::new(format!("{}:{line}", self.name), path, json));
+    }
+
+    /// A table on the way to known keys, or a key that is unknown.
+    fn inner(&mut self, path: &str, at: &std::ops::Range<usize>, value: &Spanned<DeValue<'t>>) {
+        let prefix = format!("{path}.");
+        let leads_on = keys::KEYS.iter().any(|key| key.starts_with(&prefix));
+        match value.get_ref().as_table() {
+            Some(table) if leads_on => self.table(&prefix, table),
+            _ => {
+                let known = known_beside(path);
+                self.toml
+                    .unknown_key(at, path, known.iter().map(String::as_str));
+            }
+        }
+    }
+}
+
+/// The keys and tables that could stand where `path` stands, whole.
+fn known_beside(path: &str) -> Vec<String> {
+    let depth = path.matches('.').count();
+    let cut = |key: &&str| key.split('.').take(depth + 1).collect::<Vec<_>>().join(".");
+    let mut known: Vec<_> = keys::KEYS.iter().map(cut).collect();
+    known.push("handlers".to_owned());
+    known.dedup();
+    known
+}

@@ -1,0 +1,101 @@
+//! Watching runs until nothing more happens to them here.
+
+use std::time::Duration;
+
+use windlass::{Inspector, RunDetail, RunId, RunStatus};
+
+use crate::clock::{Stopwatch, pause};
+use crate::engine;
+use crate::failure::{Exit, Failure};
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
+
+/// Between two looks: short at first so that a short run ends at once.
+const LOOK_FIRST: Duration = Duration::from_millis(10);
+const LOOK_LATER: Duration = Duration::from_millis(150);
+
+/// Why nothing more happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The run has ended.
+    Ended,
+    /// It waits for an operator, and no branch can go on without one.
+    Parked,
+    /// Somebody asked this process to stop.
+    Interrupted,
+}
+
+/// A run that is followed no more.
+#[derive(Debug)]
+pub(crate) struct Followed {
+    /// How it was at the last look.
+    pub(crate) detail: RunDetail,
+    /// Why it is followed no more.
+    pub(crate) ending: Ending,
+}
+
+impl Followed {
+    /// The exit code that stands for it.
+    pub(crate) fn exit(&self) -> Exit {
+        match (self.ending, self.detail.summary.status) {
+            (Ending::Interrupted, _) => Exit::Interrupted,
+            (Ending::Parked, _) => Exit::Parked,
+            (Ending::Ended, RunStatus::Succeeded) => Exit::Succeeded,
+            (Ending::Ended, _) => Exit::Failed,
+        }
+    }
+}
+
+/// Follows all runs at once until each has ended or is parked, or somebody asks to stop. In the
+/// order given.
+pub(crate) fn follow(
+    inspector: &mut Inspector,
+    runs: &[RunId],
+    interrupt: &Interrupt,
+    progress: &mut Progress,
+) -> Result<Vec<Followed>, Failure> {
+    let mut over: Vec<Option<Followed>> = runs.iter().map(|_| None).collect();
+    let mut look_again = LOOK_FIRST;
+    loop {
+        let watch = Stopwatch::start();
+        let interrupted = interrupt.is_asked();
+        for (run, slot) in runs
+            .iter()
+            .zip(&mut over)
+            .filter(|(_, slot)| slot.is_none())
+        {
+            let detail = engine::show(inspector, *run)?;
+            progress.look(&detail);
+            let ending = ending(inspector, &detail)?;
+            let ending = ending.or(interrupted.then_some(Ending::Interrupted));
+            *slot = ending.map(|ending| Followed { detail, ending });
+        }
+        if over.iter().all(Option::is_some) {
+            return Ok(over.into_iter().flatten().collect());
+        }
+        // A run with very many steps is looked at less often.
+        pause(look_again.max(watch.elapsed() * 5));
+        look_again = (look_again * 2).min(LOOK_LATER);
+    }
+}
+
+/// `None` while the run goes on.
+fn ending(inspector: &mut Inspector, detail: &RunDetail) -> Result<Option<Ending>, Failure> {
+    let summary = &detail.summary;
+    if summary.status.is_end() {
+        return Ok(Some(Ending::Ended));
+    }
+    if summary.status != RunStatus::Parked {
+        return Ok(None);
+    }
+    let why = inspector
+        .why(summary.run)
+        .map_err(|error| Failure::broken_off(&error))?;
+    let stands_still = |kind: &str| matches!(kind, "operator" | "join" | "event" | "approval");
+    let still = why.is_none_or(|why| {
+        why.branches
+            .iter()
+            .all(|branch| stands_still(branch.waits_for.kind))
+    });
+    Ok(still.then_some(Ending::Parked))
+}

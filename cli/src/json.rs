@@ -1,0 +1,355 @@
+//! The shapes that `--json` prints. Fields are only ever added.
+
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
+use windlass::{
+    Definition, ErrorEntry, Graph, Payload, RunDetail, RunSummary, StepStatus, StepView, Timestamp,
+    Why,
+};
+use windlass_dialects::{Diagnostic, Imported, run_outputs};
+
+use crate::time_text::rfc3339;
+
+fn text(at: Option<Timestamp>) -> Option<String> {
+    at.map(|at| rfc3339(at.0))
+}
+
+fn value(payload: &Payload) -> Json {
+    payload.decode().unwrap_or(Json::Null)
+}
+
+/// One run.
+#[derive(Debug, Serialize)]
+pub(crate) struct RunJson {
+    pub(crate) run: String,
+    pub(crate) workflow: String,
+    pub(crate) version: String,
+    pub(crate) status: &'static str,
+    pub(crate) reason: Option<String>,
+    pub(crate) created_at: String,
+    pub(crate) started_at: Option<String>,
+    pub(crate) ended_at: Option<String>,
+}
+
+impl From<&RunSummary> for RunJson {
+    fn from(run: &RunSummary) -> Self {
+        Self {
+            run: run.run.to_string(),
+            workflow: run.workflow.clone(),
+            version: run.version.clone(),
+            status: run.status.as_str(),
+            reason: run.reason.clone(),
+            created_at: rfc3339(run.created_at.0),
+            started_at: text(run.started_at),
+            ended_at: text(run.ended_at),
+        }
+    }
+}
+
+/// `runs`.
+#[derive(Debug, Serialize)]
+pub(crate) struct RunsJson {
+    pub(crate) runs: Vec<RunJson>,
+}
+
+/// A run that was followed to its end.
+#[derive(Debug, Serialize)]
+pub(crate) struct FinishedJson {
+    #[serde(flatten)]
+    pub(crate) run: RunJson,
+    pub(crate) outputs: Json,
+    pub(crate) errors: Vec<ErrorEntry>,
+}
+
+impl From<&RunDetail> for FinishedJson {
+    fn from(detail: &RunDetail) -> Self {
+        Self {
+            run: RunJson::from(&detail.summary),
+            outputs: outputs(detail),
+            errors: detail.errors.clone(),
+        }
+    }
+}
+
+/// `run`, `resume` and `retry`.
+#[derive(Debug, Serialize)]
+pub(crate) struct FinishedRunsJson {
+    pub(crate) runs: Vec<FinishedJson>,
+}
+
+/// `show`.
+#[derive(Debug, Serialize)]
+pub(crate) struct ShowJson {
+    pub(crate) run: RunJson,
+    pub(crate) outputs: Json,
+    pub(crate) errors: Vec<ErrorEntry>,
+    pub(crate) steps: Vec<StepJson>,
+    pub(crate) graph: Graph,
+}
+
+impl From<&RunDetail> for ShowJson {
+    fn from(detail: &RunDetail) -> Self {
+        Self {
+            run: RunJson::from(&detail.summary),
+            outputs: outputs(detail),
+            errors: detail.errors.clone(),
+            steps: detail.steps.iter().map(StepJson::from).collect(),
+            graph: Graph::of(&detail.definition),
+        }
+    }
+}
+
+/// One step of a run.
+#[derive(Debug, Serialize)]
+pub(crate) struct StepJson {
+    step: String,
+    kind: String,
+    parent: Option<String>,
+    branch: Option<String>,
+    join_policy: Option<String>,
+    /// Empty while the step has not been reached.
+    activation: String,
+    attempt: u32,
+    status: &'static str,
+    reason: Option<String>,
+    started_at: Option<String>,
+    ended_at: Option<String>,
+    output: Option<Json>,
+    error: Option<ErrorEntry>,
+}
+
+impl From<&StepView> for StepJson {
+    fn from(step: &StepView) -> Self {
+        Self {
+            step: step.step.clone(),
+            kind: step.kind.clone(),
+            parent: step.parent.clone(),
+            branch: step.branch.clone(),
+            join_policy: step.join_policy.clone(),
+            activation: step.activation.map(|id| id.to_string()).unwrap_or_default(),
+            attempt: step.attempt,
+            status: step.status.as_str(),
+            reason: step.reason.clone(),
+            started_at: text(step.started_at),
+            ended_at: text(step.ended_at),
+            output: step.output.as_ref().map(value),
+            error: step.error.clone(),
+        }
+    }
+}
+
+/// What a run gave: the outputs of its steps by name if it was imported, else its data.
+///
+/// The steps of a failed run that did succeed count too.
+pub(crate) fn outputs(detail: &RunDetail) -> Json {
+    if detail.definition.source().is_none() {
+        return detail
+            .data
+            .as_ref()
+            .map_or_else(|| Json::Object(Map::new()), value);
+    }
+    let data = detail.data.as_ref().map(run_outputs);
+    let mut outputs = match data {
+        Some(Json::Object(outputs)) => outputs,
+        _ => Map::new(),
+    };
+    for step in detail
+        .steps
+        .iter()
+        .filter(|step| step.status == StepStatus::Succeeded)
+    {
+        if let Some(output) = &step.output {
+            outputs
+                .entry(step.step.clone())
+                .or_insert_with(|| value(output));
+        }
+    }
+    Json::Object(outputs)
+}
+
+/// `why`.
+#[derive(Debug, Serialize)]
+pub(crate) struct WhyJson {
+    run: String,
+    status: &'static str,
+    branches: Vec<BranchJson>,
+}
+
+#[derive(Debug, Serialize)]
+struct BranchJson {
+    branch: String,
+    step: String,
+    activation: String,
+    waits_for: WaitJson,
+}
+
+#[derive(Debug, Serialize)]
+struct WaitJson {
+    kind: String,
+    owner: Option<String>,
+    until: Option<String>,
+    event: Option<String>,
+    join: Option<String>,
+    missing: Vec<String>,
+}
+
+impl From<&Why> for WhyJson {
+    fn from(why: &Why) -> Self {
+        let branches = why.branches.iter().map(|branch| BranchJson {
+            branch: branch.branch.clone(),
+            step: branch.step.clone(),
+            activation: branch.activation.to_string(),
+            waits_for: WaitJson {
+                kind: branch.waits_for.kind.to_string(),
+                owner: branch.waits_for.owner.clone(),
+                until: text(branch.waits_for.until),
+                event: branch.waits_for.event.clone(),
+                join: branch.waits_for.join.clone(),
+                missing: branch.waits_for.missing.clone(),
+            },
+        });
+        Self {
+            run: why.run.to_string(),
+            status: why.status.as_str(),
+            branches: branches.collect(),
+        }
+    }
+}
+
+/// `check`.
+#[derive(Debug, Serialize)]
+pub(crate) struct CheckJson<'i> {
+    file: &'i str,
+    dialect: &'static str,
+    ok: bool,
+    handlers_needed: &'i [String],
+    workflows: Vec<WorkflowJson<'i>>,
+    diagnostics: &'i [Diagnostic],
+}
+
+#[derive(Debug, Serialize)]
+struct WorkflowJson<'i> {
+    name: &'i str,
+    graph: Graph,
+}
+
+impl<'i> CheckJson<'i> {
+    /// `file` as the caller named it.
+    pub(crate) fn of(file: &'i str, imported: &'i Imported) -> Self {
+        let workflow = |definition: &'i Definition| WorkflowJson {
+            name: definition.name(),
+            graph: Graph::of(definition),
+        };
+        Self {
+            file,
+            dialect: imported.dialect.as_str(),
+            ok: imported.ok(),
+            handlers_needed: &imported.handlers_needed,
+            workflows: imported
+                .workflows
+                .iter()
+                .map(|found| workflow(&found.definition))
+                .collect(),
+            diagnostics: &imported.diagnostics,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::sync::Arc;
+    use windlass::{ActivationId, Draft, RunId, RunStatus, StepSpec};
+
+    fn detail() -> RunDetail {
+        let mut draft = Draft::new("w", "1");
+        let a = draft.step("a", StepSpec::new("t"));
+        draft.start_at(a);
+        let view = |status, output| StepView {
+            step: "a".to_owned(),
+            kind: "t".to_owned(),
+            parent: None,
+            branch: None,
+            join_policy: None,
+            activation: Some(ActivationId(7)),
+            attempt: 1,
+            status,
+            reason: None,
+            started_at: Some(Timestamp(0)),
+            ended_at: None,
+            output,
+            error: None,
+        };
+        let output = Payload::encode(&json!({"x": 1})).unwrap();
+        RunDetail {
+            summary: RunSummary {
+                run: RunId(1),
+                workflow: "w".to_owned(),
+                version: "1".to_owned(),
+                status: RunStatus::Running,
+                reason: None,
+                created_at: Timestamp(0),
+                started_at: None,
+                ended_at: None,
+            },
+            data: Some(Payload::encode(&json!({"k": true})).unwrap()),
+            errors: Vec::new(),
+            steps: vec![view(StepStatus::Succeeded, Some(output))],
+            definition: Arc::new(draft.finish().unwrap()),
+            note: None,
+        }
+    }
+
+    fn keys(value: &Json) -> Vec<&str> {
+        value
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect()
+    }
+
+    #[test]
+    fn a_run_and_its_steps_have_all_their_fields() {
+        let show = serde_json::to_value(ShowJson::from(&detail())).unwrap();
+        assert_eq!(keys(&show), ["run", "outputs", "errors", "steps", "graph"]);
+        let run = [
+            "run",
+            "workflow",
+            "version",
+            "status",
+            "reason",
+            "created_at",
+            "started_at",
+            "ended_at",
+        ];
+        assert_eq!(keys(&show["run"]), run);
+        let step = [
+            "step",
+            "kind",
+            "parent",
+            "branch",
+            "join_policy",
+            "activation",
+            "attempt",
+            "status",
+            "reason",
+            "started_at",
+            "ended_at",
+            "output",
+            "error",
+        ];
+        assert_eq!(keys(&show["steps"][0]), step);
+        assert_eq!(show["steps"][0]["started_at"], "1970-01-01T00:00:00Z");
+        assert_eq!(show["steps"][0]["activation"], "0000000000000007");
+        let finished = serde_json::to_value(FinishedJson::from(&detail())).unwrap();
+        assert_eq!(keys(&finished)[..8], run);
+        assert_eq!(keys(&finished)[8..], ["outputs", "errors"]);
+    }
+
+    #[test]
+    fn a_run_of_a_program_gives_its_data() {
+        assert_eq!(outputs(&detail()), json!({"k": true}));
+    }
+}

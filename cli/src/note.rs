@@ -1,0 +1,119 @@
+//! What the command line stores with a run so that it can be resumed as it was begun.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::allowed::Allowed;
+use crate::args::HandlerArgs;
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::handlers_file::HandlerEntries;
+use crate::time_text::DurationText;
+
+/// Marks notes of ours among those of programs that embed the engine.
+const FROM: &str = "windlass run";
+
+/// How a run was begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Note {
+    from: String,
+    /// Where its programs run.
+    pub(crate) folder: PathBuf,
+    /// The handlers file, whole path.
+    pub(crate) handlers: Option<PathBuf>,
+    /// The configuration file whose handlers count too, whole path.
+    pub(crate) config: Option<PathBuf>,
+    /// The kinds of step that may run.
+    pub(crate) allow: Allowed,
+    /// Limit for a step that has none of its own.
+    pub(crate) step_timeout: Option<DurationText>,
+}
+
+impl Note {
+    /// The settings of a run that begins here and now.
+    pub(crate) fn of_here(args: &HandlerArgs, config: &Config) -> Result<Self, Failure> {
+        let folder = std::env::current_dir().map_err(|error| {
+            Failure::refused(format!(
+                "the current folder cannot be found ({error}); change to another one"
+            ))
+        })?;
+        let whole = |path: &Path| folder.join(path);
+        Ok(Self {
+            from: FROM.to_owned(),
+            handlers: args.handlers.as_deref().map(whole),
+            config: config.file.as_deref().map(whole),
+            allow: args.allowed().unwrap_or_else(|| config.allow.clone()),
+            step_timeout: config.step_timeout.map(DurationText),
+            folder,
+        })
+    }
+
+    /// Reads a note; `None` if it is not one of ours.
+    pub(crate) fn parse(text: Option<&str>) -> Option<Self> {
+        let note: Self = serde_json::from_str(text?).ok()?;
+        (note.from == FROM).then_some(note)
+    }
+
+    /// The text to be stored.
+    pub(crate) fn to_text(&self) -> Result<String, Failure> {
+        serde_json::to_string(self).map_err(|error| Failure::broken_off(&error))
+    }
+
+    /// The same, with what flags say instead.
+    pub(crate) fn overridden(mut self, args: &HandlerArgs) -> Result<Self, Failure> {
+        if let Some(handlers) = &args.handlers {
+            self.handlers =
+                Some(std::path::absolute(handlers).map_err(|error| Failure::refused_by(&error))?);
+        }
+        if let Some(allow) = args.allowed() {
+            self.allow = allow;
+        }
+        Ok(self)
+    }
+
+    /// The limit for a step that has none of its own.
+    pub(crate) fn step_timeout(&self) -> Option<Duration> {
+        self.step_timeout.map(|limit| limit.0)
+    }
+
+    /// The handlers of both files; those of the handlers file win.
+    pub(crate) fn entries(&self) -> Result<HandlerEntries, Failure> {
+        let mut entries = match &self.config {
+            Some(config) => crate::config::handlers_in(config)?,
+            None => HandlerEntries::default(),
+        };
+        if let Some(handlers) = &self.handlers {
+            entries.overlay(HandlerEntries::read(handlers)?);
+        }
+        Ok(entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_notes_are_read_back() {
+        let note = Note {
+            from: FROM.to_owned(),
+            folder: "/w".into(),
+            handlers: Some("/w/h.toml".into()),
+            config: None,
+            allow: "shell".parse().unwrap(),
+            step_timeout: Some("30m".parse().unwrap()),
+        };
+        let text = note.to_text().unwrap();
+        assert_eq!(Note::parse(Some(&text)), Some(note));
+        for other in [
+            None,
+            Some("hello"),
+            Some("{}"),
+            Some(text.replace("run", "x").as_str()),
+        ] {
+            assert_eq!(Note::parse(other), None, "{other:?}");
+        }
+    }
+}

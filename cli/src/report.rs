@@ -1,0 +1,83 @@
+//! What `run`, `resume` and `retry` print at their end.
+
+use windlass::RunStatus;
+
+use crate::args::Global;
+use crate::config::Config;
+use crate::failure::{Exit, Failure};
+use crate::follow::{Ending, Followed};
+use crate::json::{FinishedJson, FinishedRunsJson, outputs};
+use crate::stdout::{print_json, say};
+use crate::text;
+
+/// Prints outputs or JSON, says what is to be said about runs that did not succeed, and gives the
+/// exit code of the worst.
+pub(crate) fn report(
+    global: &Global,
+    config: &Config,
+    followed: &[Followed],
+) -> Result<Exit, Failure> {
+    for run in followed {
+        say_ending(config, run);
+    }
+    if global.json {
+        print_json(&FinishedRunsJson {
+            runs: followed
+                .iter()
+                .map(|run| FinishedJson::from(&run.detail))
+                .collect(),
+        })?;
+    } else {
+        for run in followed
+            .iter()
+            .filter(|run| run.ending != Ending::Interrupted)
+        {
+            print_json(&outputs(&run.detail))?;
+        }
+    }
+    let exits = followed.iter().map(Followed::exit);
+    Ok(exits
+        .max_by_key(|exit| severity(*exit))
+        .unwrap_or(Exit::Succeeded))
+}
+
+/// Later is worse.
+fn severity(exit: Exit) -> u8 {
+    match exit {
+        Exit::Succeeded => 0,
+        Exit::Parked => 1,
+        Exit::Failed => 2,
+        Exit::Refused => 3,
+        Exit::Interrupted => 4,
+    }
+}
+
+fn say_ending(config: &Config, followed: &Followed) {
+    let summary = &followed.detail.summary;
+    let (run, db) = (summary.run, config.database.display());
+    match (followed.ending, summary.status) {
+        (Ending::Interrupted, _) => {
+            say(format!(
+                "run {run} is interrupted; go on with: windlass resume {run} --db {db}"
+            ));
+        }
+        (Ending::Parked, _) => {
+            let reason = summary.reason.as_deref().unwrap_or("no reason is stored");
+            say(format!(
+                "run {run} is parked and waits for an operator ({reason}); see windlass why {run} --db {db}, then: windlass retry {run} --db {db}"
+            ));
+        }
+        (Ending::Ended, RunStatus::Failed) => {
+            let errors = text::errors(&followed.detail.errors);
+            say(format!(
+                "run {run} failed; after a correction: windlass retry {run} --db {db}\n{errors}"
+            )
+            .trim_end());
+        }
+        (Ending::Ended, RunStatus::Cancelled) => {
+            let reason = summary.reason.as_deref().unwrap_or("no reason is stored");
+            say(format!("run {run} was cancelled ({reason})"));
+        }
+        (Ending::Ended, _) => say(format!("run {run} succeeded")),
+    }
+}

@@ -1,0 +1,185 @@
+//! Going on with runs that an earlier process began.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use windlass::{Definition, Functions, Inspector, RunDetail, RunId};
+use windlass_dialects::{Dialect, ImportOptions, import};
+
+use crate::args::{Global, HandlerArgs};
+use crate::config::Config;
+use crate::failure::{Exit, Failure};
+use crate::follow::follow;
+use crate::handlers_file::HandlerEntries;
+use crate::note::Note;
+use crate::progress::Progress;
+use crate::report::report;
+use crate::session::Session;
+use crate::steps::{Serving, missing_handlers, obstacles};
+
+/// Runs with everything that is needed to go on with them.
+#[derive(Debug)]
+pub(crate) struct Resumption {
+    runs: Vec<RunId>,
+    /// One per workflow and version.
+    workflows: Vec<Served>,
+}
+
+#[derive(Debug)]
+struct Served {
+    definition: Arc<Definition>,
+    functions: Functions,
+    note: Note,
+    entries: HandlerEntries,
+}
+
+impl Resumption {
+    /// Gathers what is stored with the runs; flags win over it.
+    ///
+    /// # Errors
+    /// A refusal with every reason why a step of one of them could not work.
+    pub(crate) fn prepare(
+        details: &[RunDetail],
+        args: &HandlerArgs,
+        config: &Config,
+    ) -> Result<Self, Failure> {
+        let mut known = HashSet::new();
+        let (mut workflows, mut problems) = (Vec::new(), Vec::new());
+        for detail in details
+            .iter()
+            .filter(|detail| !detail.summary.status.is_end())
+        {
+            let summary = &detail.summary;
+            if known.insert((summary.workflow.clone(), summary.version.clone())) {
+                match Served::prepare(detail, args, config) {
+                    Ok(served) => workflows.push(served),
+                    Err(failure) => {
+                        let name = |problem| format!("run {}: {problem}", summary.run);
+                        problems.extend(failure.problems.into_iter().map(name));
+                    }
+                }
+            }
+        }
+        if !problems.is_empty() {
+            return Err(Failure::all(problems));
+        }
+        let runs = details.iter().map(|detail| detail.summary.run).collect();
+        Ok(Self { runs, workflows })
+    }
+
+    /// The same for a single run, also if it has failed.
+    pub(crate) fn prepare_retry(
+        detail: &RunDetail,
+        args: &HandlerArgs,
+        config: &Config,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            runs: vec![detail.summary.run],
+            workflows: vec![Served::prepare(detail, args, config)?],
+        })
+    }
+
+    /// Serves the workflows, follows the runs to their ends and reports.
+    pub(crate) fn finish(
+        self,
+        session: Session,
+        global: &Global,
+        config: &Config,
+    ) -> Result<Exit, Failure> {
+        let mut inspector = session.inspector()?;
+        let mut progress = Progress::start();
+        let programs = session.programs()?;
+        for served in self.workflows {
+            let serving = Serving {
+                entries: served.entries,
+                programs: programs.clone(),
+                folder: served.note.folder,
+            };
+            session.serve(
+                Arc::unwrap_or_clone(served.definition),
+                served.functions,
+                &serving,
+            )?;
+        }
+        let followed = follow(
+            &mut inspector,
+            &self.runs,
+            session.interrupt(),
+            &mut progress,
+        )?;
+        let followed = session.close(followed, &mut inspector, &mut progress)?;
+        drop(progress);
+        report(global, config, &followed)
+    }
+}
+
+impl Served {
+    fn prepare(detail: &RunDetail, args: &HandlerArgs, config: &Config) -> Result<Self, Failure> {
+        let note = match Note::parse(detail.note.as_deref()) {
+            Some(note) => note.overridden(args)?,
+            None => Note::of_here(args, config)?,
+        };
+        let functions = functions(&detail.definition)?;
+        let entries = note.entries()?;
+        let definitions = [&*detail.definition];
+        let mut problems = missing_handlers(&definitions, &entries);
+        problems.extend(obstacles(&definitions, &entries, &note.allow, &note.folder));
+        if !problems.is_empty() {
+            return Err(Failure::all(problems));
+        }
+        Ok(Self {
+            definition: Arc::clone(&detail.definition),
+            functions,
+            note,
+            entries,
+        })
+    }
+}
+
+/// The functions of a stored workflow, imported again from its stored text.
+fn functions(definition: &Definition) -> Result<Functions, Failure> {
+    let Some(source) = definition.source() else {
+        return Err(Failure::refused(
+            "its workflow was not imported from a file, so only the program that defines it can go on with it; start that program",
+        ));
+    };
+    let dialect: Dialect = source
+        .dialect
+        .parse()
+        .map_err(|error| Failure::refused_by(&error))?;
+    let mut options = ImportOptions::new(source.file.clone());
+    options.dialect = Some(dialect);
+    options.document = Some(definition.name().to_owned());
+    let imported = import(&source.text, &options);
+    let mut workflows = imported.workflows.into_iter();
+    let found = workflows.find(|workflow| workflow.definition.name() == definition.name());
+    found.map(|workflow| workflow.functions).ok_or_else(|| {
+        Failure::refused("its stored workflow file can no longer be read by this version; use the version that began it")
+    })
+}
+
+/// The runs that words on the command line name, in full.
+pub(crate) fn named(
+    inspector: &mut Inspector,
+    words: &[String],
+) -> Result<Vec<RunDetail>, Failure> {
+    let mut details: Vec<RunDetail> = Vec::new();
+    let mut problems = Vec::new();
+    for word in words {
+        let found = crate::engine::find(inspector, word)
+            .and_then(|run| crate::engine::show(inspector, run));
+        match found {
+            Ok(detail)
+                if details
+                    .iter()
+                    .any(|known| known.summary.run == detail.summary.run) => {}
+            Ok(detail) => details.push(detail),
+            Err(failure) => problems.extend(failure.problems),
+        }
+    }
+    if problems.is_empty() {
+        Ok(details)
+    } else {
+        Err(Failure::all(problems))
+    }
+}

@@ -1,0 +1,30 @@
+//! Results go to stdout, everything else to stderr.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// Prints text as it is. Nobody reading is no error: `windlass runs | head` ends well.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::broken_off(&error)),
+        _ => Ok(()),
+    }
+}
+
+/// Prints a value as indented JSON, ending with a newline.
+pub(crate) fn print_json<T: Serialize + ?Sized>(value: &T) -> Result<(), Failure> {
+    let mut text =
+        serde_json::to_string_pretty(value).map_err(|error| Failure::broken_off(&error))?;
+    text.push('\n');
+    print(&text)
+}
+
+/// Says something beside the result.
+pub(crate) fn say(text: impl std::fmt::Display) {
+    // Without a stderr there is nobody to tell.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}

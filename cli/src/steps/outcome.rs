@@ -1,0 +1,182 @@
+//! What a program's end means for its step.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value as Json, json};
+use windlass::StepError;
+
+use crate::program::{End, OUTPUT_BYTES_MAX, ProgramError, Report};
+
+/// The exit code by which a program asks to be tried again later (`EX_TEMPFAIL` of sysexits).
+const TRY_LATER: i32 = 75;
+
+/// How a program's output is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OutputForm {
+    /// One JSON object, or nothing.
+    Json,
+    /// A JSON object gives its entries, any other text becomes the output `stdout`.
+    Text,
+}
+
+/// Why a step did not succeed, before it becomes the engine's word for it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Setback {
+    /// An attempt failed.
+    Failed {
+        code: &'static str,
+        message: String,
+        permanent: bool,
+    },
+    /// The program asked for time.
+    Later(String),
+}
+
+impl Setback {
+    pub(super) fn into_error(self, backoff: Duration) -> StepError {
+        match self {
+            Self::Failed {
+                code,
+                message,
+                permanent,
+            } => {
+                let error = StepError::new(code, message);
+                if permanent { error.permanent() } else { error }
+            }
+            Self::Later(message) => StepError::new("try-later", message).retry_after(backoff),
+        }
+    }
+}
+
+/// The outputs of a program that succeeded, or why it did not.
+pub(super) fn judge(
+    result: Result<Report, ProgramError>,
+    form: OutputForm,
+) -> Result<Map<String, Json>, Setback> {
+    let failed = |code, message| Setback::Failed {
+        code,
+        message,
+        permanent: false,
+    };
+    let report = result.map_err(|error| match error {
+        ProgramError::Stopped => failed("stopped", error.to_string()),
+        ProgramError::NoGuard(_) | ProgramError::GuardLost(_) => {
+            failed("handler-lost", error.to_string())
+        }
+    })?;
+    let said = last_lines(&report.errors);
+    match &report.end {
+        End::Exited(0) => outputs(&report.output, form),
+        End::Exited(TRY_LATER) => Err(Setback::Later(format!(
+            "the program asks to be tried again later (exit code {TRY_LATER}){said}"
+        ))),
+        End::Exited(code) => Err(failed("handler-failed", format!("exit code {code}{said}"))),
+        End::Killed(signal) => Err(failed(
+            "handler-killed",
+            format!("the program was killed by signal {signal}{said}"),
+        )),
+        End::NotStarted(why) => Err(failed("handler-not-started", why.clone())),
+        End::OutputTooLarge => Err(Setback::Failed {
+            code: "output-too-large",
+            message: format!(
+                "the program wrote more than {OUTPUT_BYTES_MAX} bytes to stdout and was ended; keep large results elsewhere and print their address"
+            ),
+            permanent: true,
+        }),
+    }
+}
+
+fn outputs(bytes: &[u8], form: OutputForm) -> Result<Map<String, Json>, Setback> {
+    let text = bytes.trim_ascii();
+    if text.is_empty() {
+        return Ok(Map::new());
+    }
+    let why = match serde_json::from_slice(text) {
+        Ok(Json::Object(outputs)) => return Ok(outputs),
+        Ok(_) => "it is JSON but no object, and outputs need names".to_owned(),
+        Err(error) => format!("it is no JSON ({error})"),
+    };
+    match form {
+        OutputForm::Text => {
+            let text = String::from_utf8_lossy(text).into_owned();
+            Ok(Map::from_iter([("stdout".to_owned(), json!(text))]))
+        }
+        OutputForm::Json => Err(Setback::Failed {
+            code: "output-invalid",
+            message: format!(
+                "the output of the program cannot be used: {why}; print one JSON object to stdout, or nothing, and everything else to stderr; it begins with {:?}",
+                start_of(text)
+            ),
+            permanent: false,
+        }),
+    }
+}
+
+fn start_of(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).chars().take(60).collect()
+}
+
+/// The end of the error output, ready to be appended to a message.
+fn last_lines(errors: &[u8]) -> String {
+    const LINES: usize = 5;
+    let text = String::from_utf8_lossy(errors);
+    let lines: Vec<_> = text
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty())
+        .collect();
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!(
+        ": {}",
+        lines[lines.len().saturating_sub(LINES)..].join(" | ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(end: End, output: &str, errors: &str) -> Result<Report, ProgramError> {
+        Ok(Report {
+            end,
+            output: output.into(),
+            errors: errors.into(),
+        })
+    }
+
+    #[test]
+    fn outputs_are_an_object_or_nothing() {
+        let check = |output: &str, form, expected: Result<Json, &str>| match (
+            judge(report(End::Exited(0), output, ""), form),
+            expected,
+        ) {
+            (Ok(found), Ok(expected)) => assert_eq!(Json::Object(found), expected),
+            (Err(Setback::Failed { message, .. }), Err(word)) => {
+                assert!(message.contains(word), "{message}");
+            }
+            (found, expected) => panic!("{output}: {found:?} is not {expected:?}"),
+        };
+        check("", OutputForm::Json, Ok(json!({})));
+        check(" {\"a\": 1}\n", OutputForm::Json, Ok(json!({"a": 1})));
+        check("[1]", OutputForm::Json, Err("no object"));
+        check("hello\n", OutputForm::Json, Err("no JSON"));
+        check("hello\n", OutputForm::Text, Ok(json!({"stdout": "hello"})));
+        check("{\"a\": 1}", OutputForm::Text, Ok(json!({"a": 1})));
+    }
+
+    #[test]
+    fn every_other_end_says_what_happened() {
+        let check = |end, word: &str| {
+            let found = judge(report(end, "{}", "one\n\ntwo\n"), OutputForm::Json);
+            let text = format!("{:?}", found.unwrap_err());
+            assert!(text.contains(word), "{text}");
+        };
+        check(End::Exited(2), "exit code 2: one | two");
+        check(End::Exited(75), "Later");
+        check(End::Killed(9), "signal 9: one | two");
+        check(End::NotStarted("no such file".into()), "no such file");
+        check(End::OutputTooLarge, "permanent: true");
+    }
+}

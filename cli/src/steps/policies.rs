@@ -1,0 +1,102 @@
+//! Attempts, pauses and limits of an imported workflow's steps, and the version that goes with them.
+//!
+//! A version names one definition for ever, so a workflow whose policies come from the handlers
+//! file must carry them in its version. It also carries the invocation: each `windlass run` serves
+//! its own runs and leaves those of earlier ones alone.
+
+use std::time::Duration;
+
+use serde_json::Value as Json;
+use windlass::{Definition, NodeKind, RetryPolicy, StepSpec};
+
+use crate::handlers_file::HandlerEntries;
+
+/// Where the policies come from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policies<'p> {
+    /// Per step type.
+    pub(crate) entries: &'p HandlerEntries,
+    /// Limit for a step that has none of its own and none of its type.
+    pub(crate) step_timeout: Option<Duration>,
+}
+
+impl Policies<'_> {
+    fn of(&self, step: &StepSpec) -> (RetryPolicy, Option<u64>) {
+        let entry = self.entries.serving(&step.handler).unwrap_or_default();
+        let default_ms = || {
+            let limit = entry.timeout.or(self.step_timeout)?;
+            Some(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX))
+        };
+        let timeout_ms = step.timeout_ms.or_else(default_ms);
+        (RetryPolicy::new(entry.attempts, entry.backoff), timeout_ms)
+    }
+}
+
+/// The definition with the policies of its steps, under the version `VERSION-INVOCATION`.
+///
+/// # Errors
+/// The definition has no JSON form.
+pub(crate) fn settle(
+    definition: &Definition,
+    policies: Policies<'_>,
+    invocation: &str,
+) -> Result<Definition, serde_json::Error> {
+    let mut json = serde_json::to_value(definition)?;
+    json["version"] = Json::from(format!("{}-{invocation}", definition.version()));
+    for (index, node) in definition.nodes().iter().enumerate() {
+        if let NodeKind::Step(step) = &node.kind {
+            let (retry, timeout_ms) = policies.of(step);
+            let spec = &mut json["nodes"][index]["kind"]["step"];
+            spec["retry"] = serde_json::to_value(retry)?;
+            spec["timeout_ms"] = Json::from(timeout_ms);
+        }
+    }
+    serde_json::from_value(json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handlers_file::HandlerEntry;
+    use windlass::Draft;
+
+    #[test]
+    fn the_limit_of_a_step_wins_over_its_types_and_that_over_the_default() {
+        let mut draft = Draft::new("w", "1");
+        let spec = |handler: &str, timeout_ms| StepSpec {
+            timeout_ms,
+            ..StepSpec::new(handler)
+        };
+        let steps = [
+            draft.step("own", spec("tf", Some(7))),
+            draft.step("type", spec("tf", None)),
+            draft.step("default", spec("shell", None)),
+        ];
+        draft.connect(steps[0], steps[1]);
+        draft.connect(steps[1], steps[2]);
+        draft.start_at(steps[0]);
+        let definition = draft.finish().unwrap();
+        let mut entries = HandlerEntries::default();
+        let entry = HandlerEntry {
+            timeout: Some(Duration::from_millis(80)),
+            attempts: 4,
+            ..HandlerEntry::default()
+        };
+        entries.0.insert("tf".to_owned(), entry);
+        let policies = Policies {
+            entries: &entries,
+            step_timeout: Some(Duration::from_secs(9)),
+        };
+        let settled = settle(&definition, policies, "abc").unwrap();
+        let found: Vec<_> = settled
+            .nodes()
+            .iter()
+            .filter_map(|node| match &node.kind {
+                NodeKind::Step(step) => Some((step.retry.attempts, step.timeout_ms)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(found, [(4, Some(7)), (4, Some(80)), (1, Some(9_000))]);
+        assert_eq!(settled.version(), "1-abc");
+    }
+}

@@ -1,0 +1,136 @@
+//! Whether every step of a workflow can work here, asked before anything runs.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use windlass::{Definition, NodeKind};
+
+use super::shell::ShellStep;
+use crate::allowed::{Allowed, Kind};
+use crate::handlers_file::{Action, HandlerEntries, SHELL};
+
+/// A line per step type of these workflows that nothing serves.
+pub(crate) fn missing_handlers(
+    definitions: &[&Definition],
+    entries: &HandlerEntries,
+) -> Vec<String> {
+    let kinds: BTreeSet<_> = definitions
+        .iter()
+        .flat_map(|definition| definition.handlers())
+        .collect();
+    let missing = kinds
+        .into_iter()
+        .filter(|kind| entries.serving(kind).is_none());
+    missing
+        .map(|kind| format!("no handler for type {kind:?}, so its steps could not work; add [handlers.{kind}] to the handlers file, or [handlers.\"*\"] for every type"))
+        .collect()
+}
+
+/// Every other reason why steps of these workflows could not work, one line each.
+pub(crate) fn obstacles(
+    definitions: &[&Definition],
+    entries: &HandlerEntries,
+    allowed: &Allowed,
+    folder: &Path,
+) -> Vec<String> {
+    let steps = definitions.iter().flat_map(|definition| {
+        definition
+            .nodes()
+            .iter()
+            .filter_map(|node| match &node.kind {
+                NodeKind::Step(step) => Some((definition.name(), node.name.as_str(), step)),
+                _ => None,
+            })
+    });
+    let mut obstacles = Vec::new();
+    let mut shells: Vec<&str> = Vec::new();
+    let mut programs: Vec<(String, String)> = Vec::new();
+    for (workflow, name, step) in steps {
+        match entries.serving(&step.handler).map(|entry| entry.action) {
+            None | Some(Action::Simulation(_)) => {}
+            Some(Action::Program(command)) => {
+                programs.push((
+                    step.handler.clone(),
+                    command.first().cloned().unwrap_or_default(),
+                ));
+            }
+            Some(Action::Shell) => {
+                if step.handler == SHELL && !allowed.has(Kind::Shell) {
+                    shells.push(name);
+                }
+                if let Err(why) = ShellStep::read(&step.config) {
+                    obstacles.push(format!("workflow {workflow:?} step {name:?}: {why}"));
+                }
+            }
+        }
+    }
+    if !shells.is_empty() {
+        obstacles.push(format!(
+            "kind \"shell\" is not allowed, but steps run commands of the workflow file ({}); if you trust them, pass --allow shell",
+            shells.join(", ")
+        ));
+    }
+    programs.sort_unstable();
+    programs.dedup();
+    for (kind, program) in programs {
+        if program.contains('/') && !folder.join(&program).exists() {
+            let folder = folder.display();
+            obstacles.push(format!(
+                "handlers.{kind}: program {program:?} is not in {folder}; its steps could not work; correct the path or change the folder"
+            ));
+        }
+    }
+    obstacles
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handlers_file::HandlerEntry;
+    use serde_json::json;
+    use windlass::{Draft, StepSpec};
+
+    #[test]
+    fn all_obstacles_are_found_at_once() {
+        let mut draft = Draft::new("w", "1");
+        let spec = |handler: &str, config| StepSpec {
+            config,
+            ..StepSpec::new(handler)
+        };
+        let steps = [
+            draft.step("a", spec("shell", json!({"config": {"command": "ls"}}))),
+            draft.step("b", spec("shell", json!({"config": {}}))),
+            draft.step("c", spec("helm", json!({}))),
+            draft.step("d", spec("tf", json!({}))),
+        ];
+        for pair in steps.windows(2) {
+            draft.connect(pair[0], pair[1]);
+        }
+        draft.start_at(steps[0]);
+        let definition = draft.finish().unwrap();
+        let mut entries = HandlerEntries::default();
+        let entry = HandlerEntry {
+            action: Action::Program(vec!["./tf.sh".to_owned()]),
+            ..HandlerEntry::default()
+        };
+        entries.0.insert("tf".to_owned(), entry);
+        let found = obstacles(
+            &[&definition],
+            &entries,
+            &Allowed::default(),
+            Path::new("/nowhere"),
+        );
+        for word in ["config.command", "(a, b)", "./tf.sh"] {
+            assert!(
+                found.iter().any(|obstacle| obstacle.contains(word)),
+                "{word} in {found:#?}"
+            );
+        }
+        assert_eq!(found.len(), 3);
+        let missing = missing_handlers(&[&definition], &entries);
+        assert!(
+            missing.len() == 1 && missing[0].contains("\"helm\""),
+            "{missing:?}"
+        );
+    }
+}

@@ -1,0 +1,240 @@
+//! Runs, steps and graphs as lines for people.
+
+use windlass::{Definition, ErrorEntry, Graph, RunDetail, RunId, RunSummary, StepView, Why};
+
+use crate::json::outputs;
+use crate::time_text::{elapsed, rfc3339, rfc3339_seconds};
+
+/// Digits of a run id that are shown where lines must be short; usually enough to name it.
+const SHORT_DIGITS: usize = 8;
+
+/// A run's id, shortened.
+pub(crate) fn short(run: RunId) -> String {
+    run.to_string().chars().take(SHORT_DIGITS).collect()
+}
+
+/// Lines whose columns line up; each ends with a newline.
+pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        let widest = cells.map(|cell| cell.chars().count()).max().unwrap_or(0);
+        widest.max(head.get(column).map_or(0, |title| title.chars().count()))
+    };
+    let widths: Vec<_> = (0..head.len()).map(width).collect();
+    let head: Vec<_> = head.iter().map(|title| title.to_uppercase()).collect();
+    let mut text = String::new();
+    for row in std::iter::once(&head).chain(rows) {
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"));
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Runs as a table.
+pub(crate) fn runs(runs: &[RunSummary]) -> String {
+    let rows: Vec<_> = runs
+        .iter()
+        .map(|run| {
+            let took = match (run.started_at, run.ended_at) {
+                (Some(start), Some(end)) => elapsed(end.since(start)),
+                _ => String::new(),
+            };
+            vec![
+                run.run.to_string(),
+                run.status.to_string(),
+                rfc3339_seconds(run.created_at.0),
+                took,
+                run.workflow.clone(),
+                run.reason.clone().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    table(
+        &["run", "status", "created", "took", "workflow", "reason"],
+        &rows,
+    )
+}
+
+/// A run in full.
+pub(crate) fn show(detail: &RunDetail) -> String {
+    let run = &detail.summary;
+    let mut text = format!(
+        "run       {}\nworkflow  {} (version {})\nstatus    {}",
+        run.run, run.workflow, run.version, run.status
+    );
+    if let Some(reason) = &run.reason {
+        text.push_str(&format!(" ({reason})"));
+    }
+    let times = [
+        ("created", Some(run.created_at)),
+        ("started", run.started_at),
+        ("ended", run.ended_at),
+    ];
+    for (name, at) in times {
+        text.push_str(&format!(
+            "\n{name:<8}  {}",
+            at.map_or_else(|| "-".to_owned(), |at| rfc3339(at.0))
+        ));
+    }
+    text.push_str("\n\n");
+    text.push_str(&steps(&detail.steps));
+    if !detail.errors.is_empty() {
+        text.push_str("\nerrors\n");
+        text.push_str(&errors(&detail.errors));
+    }
+    text.push_str(&format!("\noutputs\n  {}\n", outputs(detail)));
+    text.push_str("\ngraph\n");
+    text.push_str(&graph(&detail.definition));
+    text
+}
+
+fn steps(steps: &[StepView]) -> String {
+    let rows: Vec<_> = steps
+        .iter()
+        .map(|step| {
+            let took = match (step.started_at, step.ended_at) {
+                (Some(start), Some(end)) => elapsed(end.since(start)),
+                _ => String::new(),
+            };
+            let error = step.error.as_ref().map(|error| error.message.clone());
+            vec![
+                step.step.clone(),
+                step.kind.clone(),
+                step.parent.clone().unwrap_or_default(),
+                step.branch.clone().unwrap_or_default(),
+                step.status.to_string(),
+                if step.attempt == 0 {
+                    String::new()
+                } else {
+                    step.attempt.to_string()
+                },
+                step.started_at
+                    .map(|at| rfc3339_seconds(at.0))
+                    .unwrap_or_default(),
+                took,
+                step.reason.clone().or(error).unwrap_or_default(),
+            ]
+        })
+        .collect();
+    let head = [
+        "step", "kind", "parent", "branch", "status", "attempt", "started", "took", "why",
+    ];
+    table(&head, &rows)
+}
+
+/// A line per error.
+pub(crate) fn errors(errors: &[ErrorEntry]) -> String {
+    let line =
+        |error: &ErrorEntry| format!("  {} [{}]: {}\n", error.step, error.code, error.message);
+    errors.iter().map(line).collect()
+}
+
+/// A line per node: what it is and where it leads.
+pub(crate) fn graph(definition: &Definition) -> String {
+    let graph = Graph::of(definition);
+    let mut text = String::new();
+    for node in &graph.nodes {
+        let ways: Vec<_> = graph
+            .edges
+            .iter()
+            .filter(|edge| edge.from == node.id)
+            .map(|edge| match &edge.label {
+                Some(label) if *label != edge.to => format!("{} ({label})", edge.to),
+                _ => edge.to.clone(),
+            })
+            .collect();
+        let leads = if ways.is_empty() {
+            "end".to_owned()
+        } else {
+            ways.join(", ")
+        };
+        text.push_str(&format!("  {} [{}] -> {leads}\n", node.id, node.kind));
+    }
+    text
+}
+
+/// What each live branch waits for.
+pub(crate) fn why(why: &Why) -> String {
+    let mut text = format!("run {} is {}\n", why.run, why.status);
+    for branch in &why.branches {
+        let wait = &branch.waits_for;
+        let mut more = Vec::new();
+        more.extend(wait.event.iter().map(|event| format!("event {event:?}")));
+        more.extend(wait.join.iter().map(|join| format!("join {join:?}")));
+        more.extend(
+            wait.until
+                .iter()
+                .map(|until| format!("until {}", rfc3339(until.0))),
+        );
+        more.extend(wait.owner.iter().map(|owner| format!("owner {owner}")));
+        if !wait.missing.is_empty() {
+            more.push(format!("missing {}", wait.missing.join(", ")));
+        }
+        let more = if more.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", more.join(", "))
+        };
+        let words = words(wait.kind);
+        text.push_str(&format!(
+            "  branch {} at {}: {words}{more}\n",
+            branch.branch, branch.step
+        ));
+    }
+    if why.branches.is_empty() {
+        text.push_str("  no branch is live: nothing is waited for\n");
+    }
+    text
+}
+
+fn words(kind: &str) -> String {
+    match kind {
+        "running" => "is running".to_owned(),
+        "runner" => "waits for a free Runner".to_owned(),
+        "channel" => "is on the channel and waits for a Runner to take it".to_owned(),
+        "outbox" => "is ready and waits for room on the channel".to_owned(),
+        "lock" => "is locked by an engine that has not begun it".to_owned(),
+        "retry" => "waits for its next attempt".to_owned(),
+        "timer" => "waits for a time".to_owned(),
+        "event" => "waits for an event; send it with windlass signal".to_owned(),
+        "join" => "waits for its branches".to_owned(),
+        "approval" => "waits for an approval".to_owned(),
+        "mutex" => "waits for a mutex".to_owned(),
+        "gate" => "waits for its turn".to_owned(),
+        "handler" => "waits for an engine that has its workflow and handlers".to_owned(),
+        "operator" => "is parked; see its error, then windlass retry or windlass cancel".to_owned(),
+        other => format!("waits for {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use windlass::{Draft, StepSpec};
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [
+            vec!["1".to_owned(), "b".to_owned()],
+            vec!["two".to_owned(), String::new()],
+        ];
+        assert_eq!(table(&["a", "long"], &rows), "A    LONG\n1    b\ntwo\n");
+    }
+
+    #[test]
+    fn a_graph_says_where_each_node_leads() {
+        let mut draft = Draft::new("w", "1");
+        let (a, b) = (
+            draft.step("a", StepSpec::new("t")),
+            draft.step("b", StepSpec::new("t")),
+        );
+        draft.connect(a, b);
+        draft.start_at(a);
+        let text = graph(&draft.finish().unwrap());
+        assert_eq!(text, "  a [step] -> b\n  b [step] -> end\n");
+    }
+}
