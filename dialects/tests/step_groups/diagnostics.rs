@@ -119,8 +119,15 @@ fn texts_that_are_no_yaml() {
 
 #[test]
 fn keys_that_appear_twice() {
-    let twice = import("steps: [{name: a, type: t, type: u}]", &options());
-    assert_eq!(twice.handlers_needed, ["t"], "the first is taken");
+    let twice = import(
+        "steps: [{name: a, type: t, config: {k: 1, k: 2}}]",
+        &options(),
+    );
+    let json = serde_json::to_string(&twice.workflows[0].definition).unwrap();
+    assert!(
+        json.contains(r#""config":{"k":1}"#),
+        "the first is kept: {json}"
+    );
     assert_eq!(codes(&twice, Severity::Error), ["duplicate-key"]);
     check(
         "steps:\n- {name: a, type: t, env: {}, env: {}}\n",
