@@ -28,7 +28,7 @@ fn play(
                 done.push(name.clone());
                 let data = step.data.clone();
                 let result = work(&name).and_then(|output| record_output(&data, &name, &output));
-                after_step(definition, functions, step, result)
+                after_step(definition, functions, &step, result)
             }
         };
         inputs = Inputs::Nothing;
