@@ -224,13 +224,13 @@ impl Engine {
         EngineBuilder::default()
     }
 
-    pub(crate) fn start(builder: EngineBuilder) -> Result<Self, EngineError> {
+    pub(crate) fn start(builder: &EngineBuilder) -> Result<Self, EngineError> {
         let Opening {
             core,
             writer,
             committed,
             recovery,
-        } = Opening::new(&builder)?;
+        } = Opening::new(builder)?;
         let (send, jobs) = bounded(builder.capacity.max(1));
         let crew = Arc::new(Crew::new(
             core.store.clone(),

@@ -316,7 +316,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
         let (split, join) = self.parts.borrow_mut().draft.split(name, None);
         let flow = self.branch(|flow| flow);
         let _ = body(Split {
-            split,
+            node: split,
             join,
             name: name.to_owned(),
             flow,

@@ -23,13 +23,13 @@ pub struct SteppedEngine {
 }
 
 impl SteppedEngine {
-    pub(crate) fn start(builder: EngineBuilder) -> Result<Self, EngineError> {
+    pub(crate) fn start(builder: &EngineBuilder) -> Result<Self, EngineError> {
         let Opening {
             core,
             writer,
             committed,
             recovery,
-        } = Opening::new(&builder)?;
+        } = Opening::new(builder)?;
         let (send, jobs) = bounded(builder.capacity.max(1));
         let serving = Arc::clone(&core.serving);
         let crew = Arc::new(Crew::new(

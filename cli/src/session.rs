@@ -1,6 +1,6 @@
 //! One engine at work for one command, from its opening to its end.
 
-use windlass::{Definition, Engine, Functions, Inspector, Workflow};
+use windlass::{Definition, Engine, Functions, Inspector, Json, Workflow};
 
 use crate::config::Config;
 use crate::engine::{self, SHUTDOWN};
@@ -65,11 +65,12 @@ impl Session {
         serving: &Serving,
     ) -> Result<(), Failure> {
         let handlers = serving.handlers(&definition);
-        let workflow = Workflow::from_parts(definition, functions, handlers)
-            .map_err(|error| Failure::refused_by(&error))?;
-        self.engine
-            .register(workflow)
+        let workflow = Workflow::<Json>::from_parts(definition, functions, handlers);
+        self.engine.register(&workflow)
             .map_err(|error| Failure::refused_by(&error))
+    }    /// Stops the engine, which has nothing running.
+    pub(crate) fn stop(self) {
+        self.engine.shutdown(SHUTDOWN);
     }
 
     /// Stops the engine: running steps may finish within some seconds, and are given back then.

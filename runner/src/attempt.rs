@@ -170,7 +170,7 @@ pub(crate) fn conclude(outcome: Outcome<'_>) -> Checkpoint {
         let moves = after_step(
             served.definition(),
             served.functions(),
-            handover,
+            &handover,
             Err(fault),
         );
         return checkpoint(served, row, Some(record), bounded(served, moves));

@@ -750,7 +750,7 @@ impl Steps<'_> {
                 match by_node.get(&id) {
                     Some(views) => members.extend(views.iter().cloned()),
                     None if matches!(node.kind, NodeKind::Step(_)) => {
-                        members.push(self.unreached(id))
+                        members.push(self.unreached(id));
                     }
                     None => {}
                 }

@@ -295,10 +295,10 @@ impl Tables for MemoryTables {
 
     fn event(&mut self, run: RunId, name: &str, id: &str) -> Result<Option<EventRow>> {
         let rows = self.rows.lock();
-        let events = rows.events.get(&run).into_iter().flatten();
+        let mut events = rows.events.get(&run).into_iter().flatten();
         Ok(events
-            .cloned()
-            .find(|event| event.name == name && event.id == id))
+            .find(|event| event.name == name && event.id == id)
+            .cloned())
     }
 
     fn insert_event(&mut self, event: &EventRow) -> Result<()> {

@@ -172,7 +172,7 @@ impl Meter {
         let service_ns = self.service_ns.load(Ordering::Relaxed);
         let seats = self.seats.load(Ordering::Relaxed).max(1);
         Duration::from_nanos(service_ns / seats)
-            .clamp(Duration::from_millis(1), Duration::from_secs(60))
+            .clamp(Duration::from_millis(1), Duration::from_mins(1))
     }
 }
 

@@ -57,7 +57,7 @@ fn reading(global: &Global) -> Result<Inspector, Failure> {
 fn changing(global: &Global) -> Result<(Engine, Inspector), Failure> {
     let (mut config, _) = settings(global, Vec::new())?;
     let inspector = engine::inspect(&config.database)?;
-    config.runners = 1;
+    config.runners = 0;
     // Whoever only sends a word does not also clean up.
     config.retention = None;
     Ok((engine::open(&config)?, inspector))

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::settings;
 use crate::args::{Global, RetryArgs};
-use crate::engine::{self, SHUTDOWN};
+use crate::engine;
 use crate::failure::{Exit, Failure};
 use crate::note::Note;
 use crate::resumption::Resumption;
@@ -24,7 +24,7 @@ pub(super) fn retry(global: &Global, args: &RetryArgs) -> Result<Exit, Failure> 
     };
     if args.no_wait || !ours {
         let branches = go_on(&session)?;
-        session.engine().shutdown(SHUTDOWN);
+        session.stop();
         if global.json {
             print_json(&json!({ "run": run.to_string(), "branches": branches }))?;
         } else {

@@ -1,7 +1,7 @@
 //! `windlass run FILE`: the workflows of a file, one after another, to their ends.
 
 use serde_json::Value as Json;
-use windlass::{Definition, Engine, Inspector, Request, RunFilter, RunId};
+use windlass::{Definition, Engine, Inspector, Payload, Request, RunFilter, RunId};
 use windlass_dialects::{Imported, ImportedWorkflow};
 
 use super::settings;
@@ -137,9 +137,10 @@ fn schedule(
     definition: &Definition,
     input: &Json,
     note: &Note,
-) -> Result<RunId, Failure> {
-    let request =
-        Request::new(definition.name(), Some(definition.version()), input).note(note.to_text()?);
+) -> Result<RunId, Failure> {    let input = Payload::encode(input).map_err(|error| Failure::refused_by(&error))?;
+    let request = Request::new(definition.name(), input)
+        .version(definition.version())
+        .note(note.to_text()?);
     let handle = engine.scheduler().schedule_blocking(request);
     Ok(handle.map_err(|error| Failure::refused_by(&error))?.id())
 }

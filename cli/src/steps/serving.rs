@@ -103,7 +103,7 @@ impl Workbench {
             folder: self.folder.clone(),
             variables,
             input,
-            job: ctx.idempotency_key().to_owned(),
+            job: ctx.idempotency_key(),
             label: format!("{}/{}", ctx.run(), ctx.step()),
         }
     }

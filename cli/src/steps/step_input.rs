@@ -2,9 +2,6 @@
 
 use serde_json::{Map, Value as Json, json};
 use windlass::{Context, Payload};
-
-use crate::time_text::rfc3339;
-
 /// The JSON input of a program.
 ///
 /// `config`, `fields` and `type` stand as the workflow file has them; `data` is the run's data,
@@ -25,8 +22,7 @@ pub(super) fn json_input(ctx: &Context, data: &Payload) -> Json {
         "type": settings["type"],
         "branch": ctx.branch_name(),
         "attempt": ctx.attempt(),
-        "idempotency_key": ctx.idempotency_key(),
-        "deadline": ctx.deadline().map(|at| rfc3339(at.0)),
+        "idempotency_key": ctx.idempotency_key(),"timeout_ms": ctx.timeout().map(|limit| limit.as_millis()),
         "config": object("config"),
         "fields": object("fields"),
         "data": data,
@@ -40,7 +36,7 @@ pub(super) fn variables(ctx: &Context) -> Vec<(String, String)> {
         ("BRANCH", ctx.branch_name().unwrap_or_default().to_owned()),
         ("STEP", ctx.step().to_owned()),
         ("ATTEMPT", ctx.attempt().to_string()),
-        ("IDEMPOTENCY_KEY", ctx.idempotency_key().to_owned()),
+        ("IDEMPOTENCY_KEY", ctx.idempotency_key()),
     ]
     .map(|(name, value)| (format!("WINDLASS_CTX_{name}"), value))
     .into()

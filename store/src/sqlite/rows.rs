@@ -10,7 +10,7 @@ use windlass_workflow_model::{
 use crate::backend::Result;
 use crate::codec;
 use crate::error::StorageError;
-use crate::record::{BranchRow, HistoryRow, Rank, Record, State};
+use crate::record::{BranchRow, HistoryDetail, HistoryRow, Rank, Record, State};
 
 pub(super) const BRANCH_COLUMNS: &str = "id, run, parent, workflow, epoch, position, activation, \
      state, rank, flags, owner, token, attempt, crashes, suspect, due, data, record, created_at, \
@@ -146,7 +146,7 @@ pub(super) fn history(row: &Row<'_>) -> Result<HistoryRow> {
             .map(Timestamp),
         ended_at: Timestamp(number(9)?),
         branch_name: row.get(10).map_err(storage)?,
-        detail: detail.map_or(Ok(Default::default()), |bytes| codec::decode(&bytes))?,
+        detail: detail.map_or(Ok(HistoryDetail::default()), |bytes| codec::decode(&bytes))?,
     })
 }
 

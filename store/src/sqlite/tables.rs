@@ -89,6 +89,17 @@ macro_rules! select_branch {
     };
 }
 
+macro_rules! update_branch {
+    ($guard:literal) => {
+        concat!(
+            "UPDATE branches SET position = ?2, activation = ?3, state = ?4, rank = ?5, flags = ?6, ",
+            "owner = ?7, token = ?8, attempt = ?9, crashes = ?10, suspect = ?11, due = ?12, ",
+            "data = ?13, record = ?14, started_at = ?15, ended_at = ?16 WHERE id = ?1",
+            $guard
+        )
+    };
+}
+
 fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
@@ -248,14 +259,6 @@ impl Tables for SqliteTables {
     }
 
     fn update(&mut self, row: &BranchRow, guard: Guard) -> Result<bool> {
-        let base = "UPDATE branches SET position = ?2, activation = ?3, state = ?4, rank = ?5, \
-                    flags = ?6, owner = ?7, token = ?8, attempt = ?9, crashes = ?10, \
-                    suspect = ?11, due = ?12, data = ?13, record = ?14, started_at = ?15, \
-                    ended_at = ?16 WHERE id = ?1";
-        const GUARDED: &str = "UPDATE branches SET position = ?2, activation = ?3, state = ?4, \
-                    rank = ?5, flags = ?6, owner = ?7, token = ?8, attempt = ?9, crashes = ?10, \
-                    suspect = ?11, due = ?12, data = ?13, record = ?14, started_at = ?15, \
-                    ended_at = ?16 WHERE id = ?1 AND token = ?17 AND owner = ?18 AND flags = ?19";
         let record = record_bytes(&row.record);
         let (position, activation) = (row.position.to_number(), activation(row.activation));
         let (state, due) = (row.state.number(), nullable(row.due.map(|due| due.0)));
@@ -265,7 +268,7 @@ impl Tables for SqliteTables {
         let changed = match guard {
             Guard::Read => execute(
                 &self.db,
-                base,
+                update_branch!(""),
                 params![
                     row.id.0,
                     position,
@@ -287,7 +290,7 @@ impl Tables for SqliteTables {
             )?,
             Guard::Lock(key, flags) => execute(
                 &self.db,
-                GUARDED,
+                update_branch!(" AND token = ?17 AND owner = ?18 AND flags = ?19"),
                 params![
                     row.id.0,
                     position,
