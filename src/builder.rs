@@ -1,12 +1,13 @@
 //! Every knob of an engine.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use windlass_runner::{Handler, Handlers, MissingParts};
 use windlass_store::sync::Arc;
 use windlass_store::{
-    Admission, Clock, Durability, History, OpenError, Options, Retention, StorageError,
+    Admission, Clock, CommitHook, Durability, History, OpenError, Options, Retention, StorageError,
     SystemClock, WriteError,
 };
 
@@ -38,7 +39,7 @@ pub enum EngineError {
 }
 
 /// The settings of an engine, with their defaults.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct EngineBuilder {
     pub(crate) database: Option<PathBuf>,
     pub(crate) options: Options,
@@ -50,6 +51,19 @@ pub struct EngineBuilder {
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) workflows: Vec<Workflow<Json>>,
     pub(crate) handlers: Handlers,
+    pub(crate) commit_hook: Option<CommitHook>,
+}
+
+impl fmt::Debug for EngineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineBuilder")
+            .field("database", &self.database)
+            .field("options", &self.options)
+            .field("runners", &self.runners)
+            .field("in_flight", &self.in_flight)
+            .field("capacity", &self.capacity)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for EngineBuilder {
@@ -66,6 +80,7 @@ impl Default for EngineBuilder {
             clock: None,
             workflows: Vec::new(),
             handlers: Handlers::new(),
+            commit_hook: None,
         }
     }
 }
@@ -155,6 +170,14 @@ impl EngineBuilder {
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
+        self
+    }
+
+    /// Called on the writer's thread before and after every commit, with its number: for crash tests
+    /// and measurements. Not called in memory, where there are no commits.
+    #[must_use]
+    pub fn commit_hook(mut self, hook: CommitHook) -> Self {
+        self.commit_hook = Some(hook);
         self
     }
 

@@ -33,6 +33,10 @@ pub struct Stats {
     pub running: u64,
     /// Jobs on the channel.
     pub on_channel: u64,
+    /// Transactions that wrote something since the engine was opened.
+    pub transactions: u64,
+    /// Rows that they inserted, updated or deleted.
+    pub rows_written: u64,
     /// Threads in steps that ignore that their time is over.
     pub abandoned: usize,
 }
@@ -74,7 +78,7 @@ impl Opening {
     pub(crate) fn new(builder: &EngineBuilder) -> Result<Self, EngineError> {
         let clock = builder.the_clock();
         let (store, mut writer, committed) = match &builder.database {
-            Some(path) => Store::open(path, builder.options, clock)?,
+            Some(path) => Store::open(path, builder.options, clock, builder.commit_hook.clone())?,
             None => Store::memory(builder.options, clock),
         };
         store.meter().set_capacity(builder.capacity.max(1));
@@ -301,7 +305,10 @@ impl Engine {
     /// A few counts.
     pub fn stats(&self) -> Stats {
         let meter = self.core.store.meter();
+        let (transactions, rows_written) = meter.written();
         Stats {
+            transactions,
+            rows_written,
             running: meter.running(),
             on_channel: meter.outstanding(),
             abandoned: self.crew.abandoned(),

@@ -44,6 +44,10 @@ pub struct Flow<T> {
     data: PhantomData<fn(T) -> T>,
 }
 
+#[expect(
+    clippy::missing_fields_in_debug,
+    reason = "its start says which flow it is"
+)]
 impl<T> fmt::Debug for Flow<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Flow")

@@ -44,9 +44,9 @@ pub use windlass_store::inspect::{
     BranchWait, FindError, Inspector, RunDetail, RunSummary, StepView, WaitsFor, Why,
 };
 pub use windlass_store::{
-    Admission, AdmitError, Clock, Durability, History, ManualClock, OpenError, Priority, Retention,
-    RunFilter, RunOutcome, SQLITE_VERSION, ShedPolicy, SignalOutcome, StorageError, SystemClock,
-    WriteError,
+    Admission, AdmitError, Clock, CommitHook, CommitPoint, Durability, History, ManualClock,
+    OpenError, Priority, Retention, RunFilter, RunOutcome, SQLITE_VERSION, ShedPolicy,
+    SignalOutcome, StorageError, SystemClock, WriteError,
 };
 pub use windlass_workflow_model::{
     ActivationId, Arrival, Block, BranchId, BranchSeed, Branches, Definition, Delay, Draft,

@@ -68,6 +68,11 @@ impl SteppedEngine {
         Inspector::of(&self.core.store)
     }
 
+    /// Transactions that wrote something so far, and the rows that they wrote.
+    pub fn written(&self) -> (u64, u64) {
+        self.core.store.meter().written()
+    }
+
     /// Lets the writer commit one batch. `false`: there was nothing to write.
     pub fn step_writer(&mut self) -> bool {
         self.writer.turn(Duration::ZERO) == Turn::Worked

@@ -260,6 +260,7 @@ impl Dispatcher {
             self.on_channel.pop_front();
         }
         if !back.is_empty() {
+            self.store.meter().stalled(ON_CHANNEL_MAX);
             self.submit(Change::Unlock(back));
         }
     }

@@ -108,6 +108,8 @@ pub(crate) trait Tables: Send {
     fn begin(&mut self) -> Result<bool>;
     fn commit(&mut self) -> Result<()>;
     fn rollback(&mut self);
+    /// Rows inserted, updated and deleted so far, committed or not; 0 where nobody counts.
+    fn rows_written(&self) -> u64;
     /// Work between transactions, such as emptying the log.
     fn tidy(&mut self);
 

@@ -28,6 +28,19 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 /// The longest the writer rests while nothing is asked of it.
 const REST: Duration = Duration::from_millis(100);
 
+/// A moment in the life of a transaction that writes something. Transactions are numbered from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitPoint {
+    /// All is applied, nothing is durable.
+    Before(u64),
+    /// All is durable, nobody has been told.
+    After(u64),
+}
+
+/// Called by the writer at every [`CommitPoint`]; for crash tests and measurements. Whatever it does
+/// holds up all writing.
+pub type CommitHook = Arc<dyn Fn(CommitPoint) + Send + Sync>;
+
 /// What one turn of the writer did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
@@ -61,6 +74,7 @@ impl Writer {
         clock: Arc<dyn Clock>,
         options: Options,
         life: Arc<Mutex<Option<OwnerLife>>>,
+        hook: Option<CommitHook>,
     ) -> Result<Self> {
         let ledger = Ledger::new(tables.meta()?);
         let rules = Rules {
@@ -77,6 +91,7 @@ impl Writer {
             nudged,
             clock,
             life,
+            hook,
             waiting: VecDeque::new(),
             retained: Vec::new(),
             reload: true,
@@ -114,6 +129,7 @@ struct Loop<T> {
     nudged: Arc<AtomicBool>,
     clock: Arc<dyn Clock>,
     life: Arc<Mutex<Option<OwnerLife>>>,
+    hook: Option<CommitHook>,
     /// Producers under backpressure, first come first served.
     waiting: VecDeque<Waiting>,
     /// Internal changes of a batch that could not be written for now: outcomes are never dropped.
@@ -316,6 +332,7 @@ impl<T: Tables> Loop<T> {
             self.reload = false;
         }
         let meta_before = self.ledger.meta.clone();
+        let rows_before = self.tables.rows_written();
         let mut apply = Apply {
             tables: &mut self.tables,
             ledger: &mut self.ledger,
@@ -362,7 +379,19 @@ impl<T: Tables> Loop<T> {
         if self.ledger.meta != meta_before {
             self.tables.set_meta(&self.ledger.meta)?;
         }
+        let rows = self.tables.rows_written() - rows_before;
+        let number = self.meter.written().0 + 1;
+        let tell = |point| {
+            if let Some(hook) = self.hook.as_ref().filter(|_| rows > 0) {
+                hook(point);
+            }
+        };
+        tell(CommitPoint::Before(number));
         self.tables.commit()?;
+        if rows > 0 {
+            self.meter.note_commit(rows);
+        }
+        tell(CommitPoint::After(number));
         Ok((answered, admitted))
     }
 

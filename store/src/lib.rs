@@ -38,7 +38,7 @@ pub use change::{
 };
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{AdmitError, OpenError, StorageError, Unknown, WriteError};
-pub use group_commit::{Turn, Writer};
+pub use group_commit::{CommitHook, CommitPoint, Turn, Writer};
 pub use meter::{Meter, Ticket};
 pub use owner::{DeadOwner, OwnerFiles, OwnerLife, Proof, Running};
 pub use record::{

@@ -115,6 +115,10 @@ impl Tables for MemoryTables {
 
     fn rollback(&mut self) {}
 
+    fn rows_written(&self) -> u64 {
+        0
+    }
+
     fn tidy(&mut self) {}
 
     fn meta(&mut self) -> Result<Meta> {

@@ -22,6 +22,8 @@ pub struct Meter {
     service_ns: AtomicU64,
     /// First jobs that have started, but whose first checkpoint is not applied yet.
     started_unrecorded: AtomicU64,
+    rows_written: AtomicU64,
+    transactions: AtomicU64,
     producers_wait: AtomicBool,
     /// Whether jobs of ours may wait in the outbox.
     backlog: AtomicBool,
@@ -51,7 +53,7 @@ impl Meter {
     }
 
     /// How many jobs may be on the channel now: what the Runners will take within 200 ms at their
-    /// measured rate, at least one for each seat and at most the capacity (no hoarding).
+    /// measured rate, at least one for each free seat and at most the capacity (no hoarding).
     fn target(&self) -> u64 {
         let seats = self.seats.load(Ordering::Relaxed);
         if seats == 0 || self.closed.load(Ordering::SeqCst) {
@@ -62,8 +64,9 @@ impl Meter {
             0 => 0,
             service_ns => (horizon / service_ns).saturating_mul(seats),
         };
+        let free = seats.saturating_sub(self.running.load(Ordering::SeqCst));
         predicted
-            .max(seats)
+            .max(free)
             .min(self.capacity.load(Ordering::Relaxed).max(1))
     }
 
@@ -133,9 +136,28 @@ impl Meter {
         self.service_ns.store(smoothed.max(1), Ordering::Relaxed);
     }
 
+    /// Jobs lay on the channel for `waited`: the prediction was wrong, attempts take longer.
+    pub fn stalled(&self, waited: Duration) {
+        let waited = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
+        self.service_ns.fetch_max(waited, Ordering::Relaxed);
+    }
+
     /// Attempts going on.
     pub fn running(&self) -> u64 {
         self.running.load(Ordering::SeqCst)
+    }
+
+    /// Transactions that wrote something, and the rows that they wrote, since the store was opened.
+    pub fn written(&self) -> (u64, u64) {
+        (
+            self.transactions.load(Ordering::SeqCst),
+            self.rows_written.load(Ordering::SeqCst),
+        )
+    }
+
+    pub(crate) fn note_commit(&self, rows: u64) {
+        self.transactions.fetch_add(1, Ordering::SeqCst);
+        self.rows_written.fetch_add(rows, Ordering::SeqCst);
     }
 
     pub(crate) fn started_unrecorded(&self) -> u64 {
@@ -245,8 +267,13 @@ mod tests {
         let meter = Meter::default();
         meter.set_capacity(1_000);
         meter.set_seats(2);
-        assert_eq!(meter.refill(), 2, "nothing is known yet: one for each seat");
+        assert_eq!(
+            meter.refill(),
+            2,
+            "nothing is known yet: one for each free seat"
+        );
         meter.started(false);
+        assert_eq!(meter.refill(), 1, "a busy seat may stay busy");
         meter.ended(Duration::from_millis(10));
         assert_eq!(meter.refill(), 40, "two seats of 10 ms each within 200 ms");
         meter.started(false);
@@ -255,6 +282,13 @@ mod tests {
             meter.ended(Duration::from_micros(1));
         });
         assert_eq!(meter.refill(), 1_000, "never more than the capacity");
+        meter.stalled(Duration::from_millis(500));
+        meter.started(false);
+        assert_eq!(meter.refill(), 0, "what lay too long is not locked again");
+        (0..200).for_each(|_| {
+            meter.started(false);
+            meter.ended(Duration::from_micros(1));
+        });
         (0..600).for_each(|_| assert!(meter.reserve()));
         assert_eq!(meter.refill(), 0, "not one at a time");
     }

@@ -72,10 +72,8 @@ impl OwnerFiles {
     /// The folder beside `database`, which must be a canonical path; `nonce` tells databases apart
     /// that had the same path one after the other.
     pub fn beside(database: &Path, nonce: &str) -> Self {
-        let mut folder = database.as_os_str().to_owned();
-        folder.push(".owners");
         Self {
-            folder: PathBuf::from(folder).join(nonce),
+            folder: folder_of(database).join(nonce),
         }
     }
 
@@ -156,6 +154,32 @@ impl OwnerFiles {
             .filter_map(|entry| entry.file_name().into_string().ok())
             .collect()
     }
+}
+
+fn folder_of(database: &Path) -> PathBuf {
+    let mut folder = database.as_os_str().to_owned();
+    folder.push(".owners");
+    PathBuf::from(folder)
+}
+
+/// Waits until nobody else sets up or migrates `database`; nobody else does until the file returned
+/// is dropped. A new database is set up in several transactions, between which others would find it
+/// half made.
+pub(crate) fn lock_opening(database: &Path) -> io::Result<File> {
+    let folder = folder_of(database);
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&folder)?;
+    let path = folder.join("opening");
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
+    flock(&file, FlockOperation::LockExclusive)?;
+    Ok(file)
 }
 
 /// Our own file, locked as long as we live. Shared by the Runners and the writer.

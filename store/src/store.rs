@@ -7,7 +7,7 @@ use crate::backend::{Reader, Tables};
 use crate::change::{Change, Committed};
 use crate::clock::Clock;
 use crate::error::{OpenError, StorageError};
-use crate::group_commit::Writer;
+use crate::group_commit::{CommitHook, Writer};
 use crate::limits::QUEUE_CHANGES_MAX;
 use crate::memory::{MemoryReader, MemoryTables, Rows};
 use crate::meter::Meter;
@@ -137,7 +137,7 @@ struct Inner {
 
 impl Store {
     /// Opens or makes a database. The writer must be [run](Writer::run) on a thread of its own or
-    /// stepped; what it commits comes out of the receiver.
+    /// stepped; what it commits comes out of the receiver. `hook` is called around every commit.
     ///
     /// # Errors
     /// [`OpenError`]; then nothing was changed.
@@ -145,6 +145,7 @@ impl Store {
         path: &Path,
         options: Options,
         clock: Arc<dyn Clock>,
+        hook: Option<CommitHook>,
     ) -> Result<(Self, Writer, Receiver<Committed>), OpenError> {
         let opened = sqlite::open(path, options.durability)?;
         let owners = OwnerFiles::beside(&opened.path, &opened.nonce);
@@ -160,9 +161,11 @@ impl Store {
             path: opened.path,
             owners,
         };
-        Self::start(tables, kind, None, life, options, clock).map_err(|source| OpenError::Storage {
-            path: path.to_owned(),
-            source,
+        Self::start(tables, kind, None, life, options, clock, hook).map_err(|source| {
+            OpenError::Storage {
+                path: path.to_owned(),
+                source,
+            }
         })
     }
 
@@ -174,8 +177,16 @@ impl Store {
         let rows = Arc::new(Mutex::new(Rows::default()));
         let tables = MemoryTables::new(Arc::clone(&rows));
         let life = Arc::new(Mutex::new(None));
-        Self::start(tables, StoreKind::Memory, Some(rows), life, options, clock)
-            .expect("empty memory can be read")
+        Self::start(
+            tables,
+            StoreKind::Memory,
+            Some(rows),
+            life,
+            options,
+            clock,
+            None,
+        )
+        .expect("empty memory can be read")
     }
 
     fn start(
@@ -185,6 +196,7 @@ impl Store {
         life: Arc<Mutex<Option<OwnerLife>>>,
         options: Options,
         clock: Arc<dyn Clock>,
+        hook: Option<CommitHook>,
     ) -> Result<(Self, Writer, Receiver<Committed>), StorageError> {
         let (queue, changes) = bounded(QUEUE_CHANGES_MAX);
         let (committed, out) = unbounded();
@@ -199,6 +211,7 @@ impl Store {
             Arc::clone(&clock),
             options,
             Arc::clone(&life),
+            hook,
         )?;
         let inner = Inner {
             queue,

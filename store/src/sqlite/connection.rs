@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::rows::storage;
 use super::schema;
 use crate::error::OpenError;
+use crate::owner;
 use crate::store::Durability;
 
 /// Earlier versions can corrupt a write-ahead log when it is reset.
@@ -40,6 +41,7 @@ pub(crate) fn open(path: &Path, durability: Durability) -> Result<Opened, OpenEr
         .canonicalize()
         .map_err(|error| cannot_open(path, &error))?;
     refuse_network_filesystem(&path)?;
+    let _alone = owner::lock_opening(&path).map_err(|error| cannot_open(&path, &error))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(&path, flags).map_err(|e| failed(&path, e))?;
     connection

@@ -166,6 +166,10 @@ impl Tables for SqliteTables {
         }
     }
 
+    fn rows_written(&self) -> u64 {
+        self.db.total_changes()
+    }
+
     fn tidy(&mut self) {
         if self.commits >= TIDY_EVERY {
             self.commits = 0;
