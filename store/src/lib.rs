@@ -19,6 +19,8 @@ mod backend;
 mod change;
 mod clock;
 mod codec;
+#[cfg(test)]
+mod conformance;
 mod error;
 mod group_commit;
 pub mod inspect;
