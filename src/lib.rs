@@ -62,3 +62,7 @@ pub mod limits {
     pub use windlass_store::limits as store;
     pub use windlass_workflow_model::limits as workflow;
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
