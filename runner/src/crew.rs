@@ -224,9 +224,18 @@ impl Crew {
         abandoned.len()
     }
 
+    /// The thread may never come back: its seats are free again without it.
     fn renew_seats(&self, number: usize) {
-        let seats = number * self.in_flight..(number + 1) * self.in_flight;
-        seats.for_each(|seat| self.shared.seats.renew(seat));
+        let now = self.shared.store.clock().elapsed();
+        for seat in number * self.in_flight..(number + 1) * self.in_flight {
+            if let Some(job) = self.shared.seats.seat(seat).lock().take() {
+                self.shared
+                    .store
+                    .meter()
+                    .ended(now.saturating_sub(job.started));
+            }
+            self.shared.seats.renew(seat);
+        }
     }
 
     /// A thread died with jobs in flight: they go back to the outbox.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
-use tokio::task::{Id, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinSet};
 use tracing::Instrument as _;
 use windlass_store::sync::{Arc, AtomicBool, Mutex, Ordering, Receiver, RecvTimeoutError};
 use windlass_store::{Change, LockedJob, Running, Store};
@@ -65,11 +65,19 @@ pub struct Pump {
     seats: Vec<(usize, Arc<Mutex<Option<InFlight>>>)>,
     runtime: Option<Runtime>,
     tasks: JoinSet<StepResult>,
-    flying: HashMap<Id, (usize, Context)>,
+    flying: HashMap<Id, Flight>,
     idle_noted: bool,
 }
 
 type Seat = Arc<Mutex<Option<InFlight>>>;
+
+/// An asynchronous step on its way.
+#[derive(Debug)]
+struct Flight {
+    seat: usize,
+    context: Context,
+    abort: AbortHandle,
+}
 
 impl Pump {
     pub(crate) fn new(
@@ -106,6 +114,9 @@ impl Pump {
         if self.stops() && self.flying.is_empty() {
             return PumpTurn::Stopped;
         }
+        if self.stops() {
+            self.drop_concluded();
+        }
         let full = self.flying.len() >= self.seats.len() || self.stops();
         if !full {
             match self.receive(rest) {
@@ -122,6 +133,22 @@ impl Pump {
         } else {
             PumpTurn::Idle
         }
+    }
+
+    /// Lets go of steps whose jobs were given back because the engine stops.
+    fn drop_concluded(&mut self) {
+        let seats = &self.seats;
+        self.flying.retain(|_, flight| {
+            let mut seat = seats[flight.seat].1.lock();
+            let over = seat
+                .as_ref()
+                .is_none_or(|in_flight| in_flight.job.ticket.is_over());
+            if over {
+                flight.abort.abort();
+                *seat = None;
+            }
+            !over
+        });
     }
 
     fn receive(&mut self, rest: Duration) -> Option<LockedJob> {
@@ -179,9 +206,9 @@ impl Pump {
                 },
             ),
         };
-        if let Some((seat, context)) = self.flying.remove(&id) {
-            let seat = Arc::clone(&self.seats[seat].1);
-            self.finish(&seat, &context, result);
+        if let Some(flight) = self.flying.remove(&id) {
+            let seat = Arc::clone(&self.seats[flight.seat].1);
+            self.finish(&seat, &flight.context, result);
         }
         true
     }
@@ -345,7 +372,14 @@ impl Pump {
             }
         };
         let handle = self.tasks.spawn_on(task.instrument(span), runtime.handle());
-        self.flying.insert(handle.id(), (free, context));
+        self.flying.insert(
+            handle.id(),
+            Flight {
+                seat: free,
+                context,
+                abort: handle,
+            },
+        );
     }
 
     /// Hands the outcome over; does not wait for the disk.

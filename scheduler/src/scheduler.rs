@@ -362,8 +362,11 @@ impl RunHandle {
         }
         // First wait, then look: an end in between is seen by one of the two.
         let told = inner.waiters.add(self.run);
-        if let Some(outcome) = inner.inspector.lock().outcome(self.run)? {
-            return Ok(outcome);
+        let seen = inner.inspector.lock().outcome(self.run).transpose();
+        if let Some(seen) = seen {
+            drop(told);
+            inner.waiters.prune(self.run);
+            return Ok(seen?);
         }
         told.await.map_err(|_| WaitError::Closed)
     }

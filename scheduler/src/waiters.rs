@@ -27,6 +27,17 @@ impl Waiters {
         }
     }
 
+    /// Forgets those who do not wait any more.
+    pub(crate) fn prune(&self, run: RunId) {
+        let mut all = self.0.lock();
+        if let Some(waiting) = all.get_mut(&run) {
+            waiting.retain(|waiter| !waiter.is_closed());
+            if waiting.is_empty() {
+                all.remove(&run);
+            }
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.lock().is_empty()
     }

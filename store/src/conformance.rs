@@ -715,7 +715,10 @@ fn a_large_split_is_cleaned_up_in_pieces_before_the_run_ends() {
         let job = rig.take();
         let last = rig.outcome(&job, Ok(Payload::null()));
         rig.write(last).unwrap();
-        assert!(rig.ended.is_empty(), "branches are left, so the run has not ended");
+        assert!(
+            rig.ended.is_empty(),
+            "branches are left, so the run has not ended"
+        );
         while rig.ended.is_empty() {
             rig.turn();
         }

@@ -25,6 +25,9 @@ use crate::sync::{
 /// How long to wait before a write that failed for want of room is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
+/// How often what is left is tried to be written at the end.
+const LAST_TRIES: u32 = 10;
+
 /// The longest the writer rests while nothing is asked of it.
 const REST: Duration = Duration::from_millis(100);
 
@@ -96,6 +99,7 @@ impl Writer {
             retained: Vec::new(),
             reload: true,
             poison: None,
+            last_tries: 0,
         })))
     }
 
@@ -137,6 +141,8 @@ struct Loop<T> {
     /// What is known of the rows may be wrong.
     reload: bool,
     poison: Option<StorageError>,
+    /// How often the end could not be written.
+    last_tries: u32,
 }
 
 impl<T> std::fmt::Debug for Loop<T> {
@@ -158,14 +164,14 @@ struct Batch {
 impl<T: Tables> Turning for Loop<T> {
     fn turn(&mut self, rest: Duration) -> Turn {
         let (changes, open) = self.gather(rest);
+        let ends = !open || changes.iter().any(|change| matches!(change, Change::Close));
         if let Some(poison) = self.poison.clone() {
-            return self.refuse_all(changes, &poison, open);
+            return self.refuse_all(changes, &poison, !ends);
         }
         self.expire();
-        if changes.is_empty() && self.waiting.is_empty() && !self.is_due() && open {
+        if changes.is_empty() && self.waiting.is_empty() && !self.is_due() && !ends {
             return Turn::Idle;
         }
-        let ends = !open || changes.iter().any(|change| matches!(change, Change::Close));
         let outcome = if changes.is_empty() && ends {
             Ok(None)
         } else {
@@ -182,8 +188,15 @@ impl<T: Tables> Turning for Loop<T> {
                     return Turn::Ended;
                 }
             }
-            // Before an end too: what could not be written now is tried until it can be.
-            Err(error) => self.fail(changes, &error),
+            Err(error) => {
+                self.fail(changes, &error);
+                self.last_tries += u32::from(ends);
+                if self.last_tries > LAST_TRIES {
+                    // What is not written stays locked on disk; the next opening frees it.
+                    self.end();
+                    return Turn::Ended;
+                }
+            }
         }
         Turn::Worked
     }
@@ -520,9 +533,11 @@ impl<T: Tables> Loop<T> {
     }
 
     fn refuse_all(&mut self, changes: Vec<Change>, error: &StorageError, open: bool) -> Turn {
-        if changes.is_empty() && self.waiting.is_empty() {
-            return if open { Turn::Idle } else { Turn::Ended };
-        }
+        let turn = match (open, changes.is_empty() && self.waiting.is_empty()) {
+            (false, _) => Turn::Ended,
+            (true, true) => return Turn::Idle,
+            (true, false) => Turn::Worked,
+        };
         let unknown = matches!(error, StorageError::Poisoned { .. });
         let mut answers: Vec<Box<dyn Answer>> = changes
             .into_iter()
@@ -540,16 +555,14 @@ impl<T: Tables> Loop<T> {
             answers,
             ..Committed::default()
         });
-        Turn::Worked
+        turn
     }
 
     fn end(&mut self) {
         self.close(StorageError::Closed);
-        let last = self.refuse_all(Vec::new(), &StorageError::Closed, false);
-        debug_assert!(
-            matches!(last, Turn::Ended | Turn::Worked),
-            "all is answered"
-        );
+        let mut rest = std::mem::take(&mut self.retained);
+        rest.extend(self.changes.try_iter());
+        self.refuse_all(rest, &StorageError::Closed, false);
     }
 
     fn tell(&self, committed: Committed) {
