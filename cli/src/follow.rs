@@ -74,8 +74,16 @@ pub(crate) fn follow(
             return Ok(over.into_iter().flatten().collect());
         }
         // A run with very many steps is looked at less often.
-        pause(look_again.max(watch.elapsed() * 5));
+        rest(look_again.max(watch.elapsed() * 5), interrupt);
         look_again = (look_again * 2).min(LOOK_LATER);
+    }
+}
+
+/// Waits, but not while somebody waits for us to stop.
+fn rest(duration: Duration, interrupt: &Interrupt) {
+    let watch = Stopwatch::start();
+    while watch.elapsed() < duration && !interrupt.is_asked() {
+        pause(LOOK_FIRST.min(duration));
     }
 }
 

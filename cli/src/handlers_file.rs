@@ -203,7 +203,7 @@ impl EntryReader<'_, '_> {
         let simulates = KEYS[4..].iter().find(|key| self.table.contains_key(**key));
         match (self.table.contains_key("command"), simulates) {
             (true, Some(key)) => {
-                self.entry_problem(format!("command and {key} exclude each other: a handler is a program or a simulation; drop one"));
+                self.entry_problem(&format!("command and {key} exclude each other: a handler is a program or a simulation; drop one"));
                 Action::Shell
             }
             (true, None) => Action::Program(self.command()),
@@ -211,8 +211,7 @@ impl EntryReader<'_, '_> {
             (false, None) if self.name == SHELL => Action::Shell,
             (false, None) => {
                 self.entry_problem(
-                    "neither command nor simulate is set, so nothing would do the work; add one"
-                        .to_owned(),
+                    "neither command nor simulate is set, so nothing would do the work; add one",
                 );
                 Action::Shell
             }
@@ -307,7 +306,7 @@ impl EntryReader<'_, '_> {
         self.toml.problem(at, what);
     }
 
-    fn entry_problem(&mut self, why: String) {
+    fn entry_problem(&mut self, why: &str) {
         let what = format!("handlers.{}: {why}", self.name);
         self.toml.problem(&self.at, what);
     }
@@ -340,7 +339,7 @@ attempts = 2
             terraform.action,
             Action::Program(vec!["./tf.sh".into(), "apply".into()])
         );
-        assert_eq!(terraform.timeout, Some(Duration::from_secs(600)));
+        assert_eq!(terraform.timeout, Some(Duration::from_mins(10)));
         assert_eq!(
             (terraform.attempts, terraform.backoff.as_millis()),
             (3, 250)

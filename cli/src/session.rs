@@ -66,9 +66,11 @@ impl Session {
     ) -> Result<(), Failure> {
         let handlers = serving.handlers(&definition);
         let workflow = Workflow::<Json>::from_parts(definition, functions, handlers);
-        self.engine.register(&workflow)
+        self.engine
+            .register(&workflow)
             .map_err(|error| Failure::refused_by(&error))
-    }    /// Stops the engine, which has nothing running.
+    }
+    /// Stops the engine, which has nothing running.
     pub(crate) fn stop(self) {
         self.engine.shutdown(SHUTDOWN);
     }

@@ -1,6 +1,9 @@
 //! Runs, steps and graphs as lines for people.
 
-use windlass::{Definition, ErrorEntry, Graph, RunDetail, RunId, RunSummary, StepView, Why};
+use windlass::{
+    BranchWait, Definition, ErrorEntry, Graph, RunDetail, RunId, RunSummary, StepView, Timestamp,
+    Why,
+};
 
 use crate::json::outputs;
 use crate::time_text::{elapsed, rfc3339, rfc3339_seconds};
@@ -22,16 +25,13 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     };
     let widths: Vec<_> = (0..head.len()).map(width).collect();
     let head: Vec<_> = head.iter().map(|title| title.to_uppercase()).collect();
-    let mut text = String::new();
-    for row in std::iter::once(&head).chain(rows) {
+    lines(std::iter::once(&head).chain(rows).map(|row| {
         let cells = row
             .iter()
             .zip(&widths)
             .map(|(cell, width)| format!("{cell:<width$}"));
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
-    }
-    text
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    }))
 }
 
 /// Runs as a table.
@@ -62,34 +62,27 @@ pub(crate) fn runs(runs: &[RunSummary]) -> String {
 /// A run in full.
 pub(crate) fn show(detail: &RunDetail) -> String {
     let run = &detail.summary;
-    let mut text = format!(
-        "run       {}\nworkflow  {} (version {})\nstatus    {}",
-        run.run, run.workflow, run.version, run.status
-    );
-    if let Some(reason) = &run.reason {
-        text.push_str(&format!(" ({reason})"));
-    }
-    let times = [
-        ("created", Some(run.created_at)),
-        ("started", run.started_at),
-        ("ended", run.ended_at),
+    let reason = run.reason.as_ref().map(|reason| format!(" ({reason})"));
+    let time = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), |at| rfc3339(at.0));
+    let lines = [
+        format!("run       {}", run.run),
+        format!("workflow  {} (version {})", run.workflow, run.version),
+        format!("status    {}{}", run.status, reason.unwrap_or_default()),
+        format!("created   {}", time(Some(run.created_at))),
+        format!("started   {}", time(run.started_at)),
+        format!("ended     {}", time(run.ended_at)),
+        format!("\n{}", steps(&detail.steps)),
     ];
-    for (name, at) in times {
-        text.push_str(&format!(
-            "\n{name:<8}  {}",
-            at.map_or_else(|| "-".to_owned(), |at| rfc3339(at.0))
-        ));
-    }
-    text.push_str("\n\n");
-    text.push_str(&steps(&detail.steps));
+    let mut text = lines.join("\n");
     if !detail.errors.is_empty() {
         text.push_str("\nerrors\n");
         text.push_str(&errors(&detail.errors));
     }
-    text.push_str(&format!("\noutputs\n  {}\n", outputs(detail)));
-    text.push_str("\ngraph\n");
-    text.push_str(&graph(&detail.definition));
-    text
+    text + &format!(
+        "\noutputs\n  {}\n\ngraph\n{}",
+        outputs(detail),
+        graph(&detail.definition)
+    )
 }
 
 fn steps(steps: &[StepView]) -> String {
@@ -128,16 +121,21 @@ fn steps(steps: &[StepView]) -> String {
 
 /// A line per error.
 pub(crate) fn errors(errors: &[ErrorEntry]) -> String {
-    let line =
-        |error: &ErrorEntry| format!("  {} [{}]: {}\n", error.step, error.code, error.message);
-    errors.iter().map(line).collect()
+    let line = |error: &ErrorEntry| format!("  {} [{}]: {}", error.step, error.code, error.message);
+    lines(errors.iter().map(line))
+}
+
+/// Ends each line with a newline.
+pub(crate) fn lines(lines: impl IntoIterator<Item = String>) -> String {
+    lines
+        .into_iter()
+        .fold(String::new(), |text, line| text + &line + "\n")
 }
 
 /// A line per node: what it is and where it leads.
 pub(crate) fn graph(definition: &Definition) -> String {
     let graph = Graph::of(definition);
-    let mut text = String::new();
-    for node in &graph.nodes {
+    lines(graph.nodes.iter().map(|node| {
         let ways: Vec<_> = graph
             .edges
             .iter()
@@ -152,43 +150,49 @@ pub(crate) fn graph(definition: &Definition) -> String {
         } else {
             ways.join(", ")
         };
-        text.push_str(&format!("  {} [{}] -> {leads}\n", node.id, node.kind));
-    }
-    text
+        format!("  {} [{}] -> {leads}", node.id, node.kind)
+    }))
 }
 
 /// What each live branch waits for.
 pub(crate) fn why(why: &Why) -> String {
-    let mut text = format!("run {} is {}\n", why.run, why.status);
-    for branch in &why.branches {
-        let wait = &branch.waits_for;
-        let mut more = Vec::new();
-        more.extend(wait.event.iter().map(|event| format!("event {event:?}")));
-        more.extend(wait.join.iter().map(|join| format!("join {join:?}")));
-        more.extend(
-            wait.until
-                .iter()
-                .map(|until| format!("until {}", rfc3339(until.0))),
-        );
-        more.extend(wait.owner.iter().map(|owner| format!("owner {owner}")));
-        if !wait.missing.is_empty() {
-            more.push(format!("missing {}", wait.missing.join(", ")));
-        }
-        let more = if more.is_empty() {
-            String::new()
-        } else {
-            format!(": {}", more.join(", "))
-        };
-        let words = words(wait.kind);
-        text.push_str(&format!(
-            "  branch {} at {}: {words}{more}\n",
-            branch.branch, branch.step
-        ));
+    let head = format!("run {} is {}", why.run, why.status);
+    let nothing = why
+        .branches
+        .is_empty()
+        .then(|| "  no branch is live: nothing is waited for".to_owned());
+    lines(
+        std::iter::once(head)
+            .chain(why.branches.iter().map(wait))
+            .chain(nothing),
+    )
+}
+
+fn wait(branch: &BranchWait) -> String {
+    let wait = &branch.waits_for;
+    let mut more = Vec::new();
+    more.extend(wait.event.iter().map(|event| format!("event {event:?}")));
+    more.extend(wait.join.iter().map(|join| format!("join {join:?}")));
+    more.extend(
+        wait.until
+            .iter()
+            .map(|until| format!("until {}", rfc3339(until.0))),
+    );
+    more.extend(wait.owner.iter().map(|owner| format!("owner {owner}")));
+    if !wait.missing.is_empty() {
+        more.push(format!("missing {}", wait.missing.join(", ")));
     }
-    if why.branches.is_empty() {
-        text.push_str("  no branch is live: nothing is waited for\n");
-    }
-    text
+    let more = if more.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", more.join(", "))
+    };
+    format!(
+        "  branch {} at {}: {}{more}",
+        branch.branch,
+        branch.step,
+        words(wait.kind)
+    )
 }
 
 fn words(kind: &str) -> String {

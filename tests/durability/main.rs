@@ -1,6 +1,10 @@
 //! What must survive, counted and killed: write budgets, the kill sweep, two processes, the tree.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::print_stdout,
+    reason = "figures for whoever runs it with --nocapture"
+)]
 
 mod budgets;
 mod child;

@@ -1,10 +1,11 @@
 //! Two processes on one file: they share the work, and one takes over when the other is killed.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use windlass::{
-    Engine, EngineBuilder, Handler, Inspector, RunFilter, RunStatus, StepOutput, Workflow,
+    Clock as _, Engine, EngineBuilder, Handler, Inspector, RunFilter, RunStatus, StepOutput,
+    SystemClock, Workflow,
 };
 
 /// Steps that write down which process began them, then wait.
@@ -51,7 +52,7 @@ fn begun_by(folder: &Path, pid: u32) -> usize {
 }
 
 fn until(what: &str, mut holds: impl FnMut() -> bool) -> Duration {
-    let began = Instant::now();
+    let began = SystemClock::new();
     while !holds() {
         assert!(began.elapsed() < Duration::from_secs(20), "{what}");
         std::thread::yield_now();
@@ -123,7 +124,7 @@ fn a_killed_engine_runs_its_job_again_within_100_ms_of_opening() {
     child.kill().unwrap();
     child.wait().unwrap();
     std::fs::write(folder.path().join("go"), "").unwrap();
-    let began = Instant::now();
+    let began = SystemClock::new();
     let engine = Engine::builder()
         .database(&database)
         .runners(1)

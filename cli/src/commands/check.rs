@@ -1,7 +1,7 @@
 //! `windlass check FILE`: everything that is wrong with a workflow file, or its graph.
 
 use windlass::{GraphFormat, draw};
-use windlass_dialects::Imported;
+use windlass_dialects::{Imported, ImportedWorkflow};
 
 use super::settings;
 use crate::args::{CheckArgs, CheckFormat, Global};
@@ -9,6 +9,7 @@ use crate::failure::{Exit, Failure};
 use crate::json::CheckJson;
 use crate::note::Note;
 use crate::stdout::{print, print_json};
+use crate::suggestion::listed;
 use crate::text;
 use crate::workflow_file::{self, Reading, say_diagnostics};
 
@@ -43,40 +44,42 @@ fn json(args: &CheckArgs, imported: &Imported) -> Result<(), Failure> {
 
 /// The problems, and the graphs if the file can be run.
 fn lines(imported: &Imported) -> String {
-    let mut text: String = imported
-        .diagnostics
-        .iter()
-        .map(|found| format!("{found}\n"))
-        .collect();
+    let diagnostics = text::lines(imported.diagnostics.iter().map(ToString::to_string));
     if !imported.ok() {
-        return text;
+        return diagnostics;
     }
-    for workflow in &imported.workflows {
+    let graph = |workflow: &ImportedWorkflow| {
         let definition = &workflow.definition;
-        text.push_str(&format!(
-            "workflow {} (version {})\n",
-            definition.name(),
-            definition.version()
-        ));
-        text.push_str(&text::graph(definition));
-    }
-    let needed = if imported.handlers_needed.is_empty() {
-        "none".to_owned()
-    } else {
-        imported.handlers_needed.join(", ")
+        let (name, version) = (definition.name(), definition.version());
+        format!(
+            "workflow {name} (version {version})\n{}",
+            text::graph(definition)
+        )
     };
-    text.push_str(&format!("handlers needed: {needed}\n"));
-    text
+    let graphs: Vec<_> = imported.workflows.iter().map(graph).collect();
+    let needed = listed(imported.handlers_needed.iter().map(String::as_str));
+    format!(
+        "{diagnostics}{}handlers needed: {needed}\n",
+        graphs.concat()
+    )
 }
 
 fn drawing(imported: &Imported, format: GraphFormat, comment: &str) -> Result<(), Failure> {
     say_diagnostics(imported);
-    let mut text = String::new();
-    for workflow in &imported.workflows {
-        if imported.workflows.len() > 1 {
-            text.push_str(&format!("{comment} {}\n", workflow.definition.name()));
+    let one = |workflow: &ImportedWorkflow| {
+        let name = workflow.definition.name();
+        let drawn = draw(&workflow.definition, format);
+        match imported.workflows.len() {
+            1 => drawn,
+            _ => format!("{comment} {name}\n{drawn}"),
         }
-        text.push_str(&draw(&workflow.definition, format));
-    }
-    print(&text)
+    };
+    print(
+        &imported
+            .workflows
+            .iter()
+            .map(one)
+            .collect::<Vec<_>>()
+            .concat(),
+    )
 }

@@ -124,7 +124,7 @@ impl Beginning<'_> {
             entries: &self.serving.entries,
             step_timeout: self.note.step_timeout(),
         };
-        let definition = settle(&workflow.definition, policies, &self.invocation)
+        let definition = settle(workflow.definition, policies, &self.invocation)
             .map_err(|error| Failure::broken_off(&error))?;
         self.session
             .serve(definition.clone(), workflow.functions, self.serving)?;
@@ -137,7 +137,8 @@ fn schedule(
     definition: &Definition,
     input: &Json,
     note: &Note,
-) -> Result<RunId, Failure> {    let input = Payload::encode(input).map_err(|error| Failure::refused_by(&error))?;
+) -> Result<RunId, Failure> {
+    let input = Payload::encode(input).map_err(|error| Failure::refused_by(&error))?;
     let request = Request::new(definition.name(), input)
         .version(definition.version())
         .note(note.to_text()?);

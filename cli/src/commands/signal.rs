@@ -19,7 +19,8 @@ pub(super) fn signal(global: &Global, args: &SignalArgs) -> Result<Exit, Failure
     let payload = Payload::encode(&payload).map_err(|error| Failure::refused_by(&error))?;
     let (engine, mut inspector) = changing(global)?;
     let run = engine::find(&mut inspector, &args.run)?;
-    let id = args.id.clone().unwrap_or_else(unique_text);let event = Event::new(run, &args.event, &id, payload);
+    let id = args.id.clone().unwrap_or_else(unique_text);
+    let event = Event::new(run, &args.event, &id, payload);
     let event = if args.fault { event.fault() } else { event };
     let outcome = engine
         .scheduler()

@@ -61,16 +61,15 @@ impl JobLock {
 
 /// The file name for a job: its name, with everything unusual written as hexadecimal.
 pub(super) fn name_of(job: &str) -> String {
-    let mut name = String::new();
-    for byte in job.bytes() {
-        if byte.is_ascii_alphanumeric() || byte == b'-' {
-            name.push(char::from(byte));
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let letters = job.bytes().map(|byte| {
+        if plain(byte) {
+            char::from(byte).to_string()
         } else {
-            name.push_str(&format!("_{byte:02x}"));
+            format!("_{byte:02x}")
         }
-    }
-    name.push_str(".lock");
-    name
+    });
+    letters.chain(std::iter::once(".lock".to_owned())).collect()
 }
 
 /// Makes the folder, for us alone.

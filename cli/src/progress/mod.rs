@@ -41,7 +41,7 @@ impl Progress {
     /// Says something about the whole.
     pub(crate) fn say(&self, line: &str) {
         match &self.live {
-            Some(live) => live.say(line),
+            Some(view) => view.say(line),
             None => plain::say(line),
         }
     }

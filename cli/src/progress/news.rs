@@ -18,7 +18,7 @@ impl News {
     pub(super) fn of(&mut self, detail: &RunDetail) -> Vec<String> {
         let run = detail.summary.run;
         let mut lines = Vec::new();
-        for step in &detail.steps {
+        for step in in_telling_order(&detail.steps) {
             let key = (run, step.step.clone(), step.activation);
             let now = (step.status, step.attempt);
             let before = self.told.insert(key, now);
@@ -31,9 +31,20 @@ impl News {
     }
 }
 
+/// A block begins before its steps and ends after them.
+fn in_telling_order(steps: &[StepView]) -> impl Iterator<Item = &StepView> {
+    let ended_block = |step: &&StepView| is_block(step) && step.ended_at.is_some();
+    let first = steps.iter().filter(move |step| !ended_block(step));
+    first.chain(steps.iter().filter(ended_block))
+}
+
+fn is_block(step: &StepView) -> bool {
+    step.kind == "phase"
+}
+
 /// A block around a single step says nothing that the step does not say.
 fn is_lone_block(step: &StepView) -> bool {
-    step.kind == "phase" && step.branch.as_deref() == Some("single")
+    is_block(step) && step.branch.as_deref() == Some("single")
 }
 
 fn place(step: &StepView) -> String {
@@ -45,7 +56,7 @@ fn place(step: &StepView) -> String {
     if let Some(branch) = step
         .branch
         .as_ref()
-        .filter(|branch| **branch != step.step && step.kind != "phase")
+        .filter(|branch| **branch != step.step && !is_block(step))
     {
         place.push_str(branch);
         place.push('/');

@@ -138,18 +138,18 @@ fn last_lines(errors: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn report(end: End, output: &str, errors: &str) -> Result<Report, ProgramError> {
-        Ok(Report {
+    fn report(end: End, output: &str, errors: &str) -> Report {
+        Report {
             end,
             output: output.into(),
             errors: errors.into(),
-        })
+        }
     }
 
     #[test]
     fn outputs_are_an_object_or_nothing() {
         let check = |output: &str, form, expected: Result<Json, &str>| match (
-            judge(report(End::Exited(0), output, ""), form),
+            judge(Ok(report(End::Exited(0), output, "")), form),
             expected,
         ) {
             (Ok(found), Ok(expected)) => assert_eq!(Json::Object(found), expected),
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn every_other_end_says_what_happened() {
         let check = |end, word: &str| {
-            let found = judge(report(end, "{}", "one\n\ntwo\n"), OutputForm::Json);
+            let found = judge(Ok(report(end, "{}", "one\n\ntwo\n")), OutputForm::Json);
             let text = format!("{:?}", found.unwrap_err());
             assert!(text.contains(word), "{text}");
         };

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use serde_json::Value as Json;
-use windlass::{Definition, NodeKind, RetryPolicy, StepSpec};
+use windlass::{Definition, RetryPolicy, StepSpec};
 
 use crate::handlers_file::HandlerEntries;
 
@@ -37,20 +37,14 @@ impl Policies<'_> {
 /// # Errors
 /// The definition has no JSON form.
 pub(crate) fn settle(
-    definition: &Definition,
+    definition: Definition,
     policies: Policies<'_>,
     invocation: &str,
 ) -> Result<Definition, serde_json::Error> {
-    let mut json = serde_json::to_value(definition)?;
-    json["version"] = Json::from(format!("{}-{invocation}", definition.version()));
-    for (index, node) in definition.nodes().iter().enumerate() {
-        if let NodeKind::Step(step) = &node.kind {
-            let (retry, timeout_ms) = policies.of(step);
-            let spec = &mut json["nodes"][index]["kind"]["step"];
-            spec["retry"] = serde_json::to_value(retry)?;
-            spec["timeout_ms"] = Json::from(timeout_ms);
-        }
-    }
+    let version = format!("{}-{invocation}", definition.version());
+    let settled = definition.with_step_policies(|step| Some(policies.of(step)));
+    let mut json = serde_json::to_value(&settled)?;
+    json["version"] = Json::from(version);
     serde_json::from_value(json)
 }
 
@@ -58,7 +52,7 @@ pub(crate) fn settle(
 mod tests {
     use super::*;
     use crate::handlers_file::HandlerEntry;
-    use windlass::Draft;
+    use windlass::{Draft, NodeKind};
 
     #[test]
     fn the_limit_of_a_step_wins_over_its_types_and_that_over_the_default() {
@@ -87,7 +81,7 @@ mod tests {
             entries: &entries,
             step_timeout: Some(Duration::from_secs(9)),
         };
-        let settled = settle(&definition, policies, "abc").unwrap();
+        let settled = settle(definition, policies, "abc").unwrap();
         let found: Vec<_> = settled
             .nodes()
             .iter()

@@ -60,7 +60,7 @@ impl Workbench {
     async fn attempt(&self, ctx: &Context, data: &Payload) -> Result<StepOutput, StepError> {
         let outputs = self.work(ctx, data).await;
         let outputs = outputs.map_err(|setback| setback.into_error(self.entry.backoff))?;
-        record(ctx, data, Json::Object(outputs))
+        record(ctx, data, &Json::Object(outputs))
     }
 
     async fn work(&self, ctx: &Context, data: &Payload) -> Result<Map<String, Json>, Setback> {
@@ -110,11 +110,11 @@ impl Workbench {
 }
 
 /// Puts the outputs into the run's data and into the history.
-fn record(ctx: &Context, data: &Payload, outputs: Json) -> Result<StepOutput, StepError> {
-    let recorded = windlass_dialects::record_output(data, ctx.step(), &outputs);
+fn record(ctx: &Context, data: &Payload, outputs: &Json) -> Result<StepOutput, StepError> {
+    let recorded = windlass_dialects::record_output(data, ctx.step(), outputs);
     let data =
         recorded.map_err(|fault| StepError::new("data-invalid", fault.summary()).permanent())?;
-    let output = Payload::encode(&outputs)
+    let output = Payload::encode(outputs)
         .map_err(|error| StepError::new("data-invalid", error.to_string()).permanent())?;
     Ok(StepOutput {
         data,

@@ -3,10 +3,11 @@
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::lab::{eventually, lives, number, pause};
 
 /// Starts a guard for a shell script; the program's input is `input`.
 fn start(folder: &Path, lock: &str, script: &str, input: &[u8]) -> Child {
@@ -44,35 +45,6 @@ fn report(mut guard: Child) -> (Value, String, String) {
     let count = usize::try_from(line["output_bytes"].as_u64().unwrap()).unwrap();
     let (output, errors) = rest.split_at(count);
     (line["end"].clone(), output.to_owned(), errors.to_owned())
-}
-
-/// Waits until `true`, at most ten seconds.
-fn eventually(what: &str, mut check: impl FnMut() -> bool) {
-    for _ in 0..2_000 {
-        if check() {
-            return;
-        }
-        pause(5);
-    }
-    panic!("never: {what}");
-}
-
-#[expect(clippy::disallowed_methods, reason = "another process is waited for")]
-fn pause(millis: u64) {
-    std::thread::sleep(Duration::from_millis(millis));
-}
-
-/// The number a program wrote into a file.
-fn number(path: &Path) -> Option<i32> {
-    std::fs::read_to_string(path).ok()?.trim().parse().ok()
-}
-
-fn lives(process: i32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    let state = stat
-        .rsplit_once(") ")
-        .and_then(|(_, rest)| rest.chars().next());
-    state.is_some_and(|state| state != 'Z')
 }
 
 #[test]

@@ -1,3 +1,14 @@
-//! Programs under their guard, driven as the engine drives it: an order, then a pipe.
+//! The real binary, from the outside: what it prints, how it exits, and what survives its crashes.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod checking;
+mod crashes;
+mod files;
 mod guard;
+mod lab;
+mod operating;
+mod refusals;
+mod running;
+mod settings;
+mod shapes;
