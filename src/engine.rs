@@ -95,8 +95,8 @@ impl Opening {
             on_runner_thread,
         )?;
         let core = Core {
+            serving: Arc::new(Serving::new(store.nonce())),
             store,
-            serving: Arc::default(),
             catalog,
             scheduler,
             waiters,
@@ -328,7 +328,7 @@ impl Engine {
             return ShutdownReport::default();
         }
         let store = &self.core.store;
-        store.meter().close(true);
+        store.meter().shut();
         let stopped = self.crew.stop(deadline);
         let left: Vec<_> = self
             .jobs

@@ -37,7 +37,8 @@ pub use stepped::SteppedEngine;
 pub use workflow::{Json, Workflow};
 
 pub use windlass_runner::{
-    Cancellation, Context, Handler, Handlers, MissingParts, StepError, StepOutput, UnknownWorkflow,
+    Cancellation, Context, Handler, Handlers, MissingParts, StepError, StepOutput,
+    StepScheduleError,
 };
 pub use windlass_scheduler::{Event, Request, RunHandle, ScheduleError, Scheduler, WaitError};
 pub use windlass_store::inspect::{

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use windlass_store::limits::PAYLOAD_BYTES_MAX;
 use windlass_store::{
-    AttemptRecord, BranchRow, Checkpoint, ChildRange, LockedJob, Reader, StorageError, Then,
+    AttemptRecord, BranchRow, Checkpoint, ChildRange, LockedJob, Reader, StorageError, Store, Then,
 };
 use windlass_workflow_model::{
-    ActivationId, Advance, Arrival, Event, Fault, Handover, Inputs, Moves, Next, NodeId, NodeKind,
-    Payload, StepStatus, Timestamp, Token, advance, after_step, codes,
+    ActivationId, Advance, Arrival, Event, Fault, Handover, Inputs, Last, Moves, Next, NodeId,
+    NodeKind, Payload, StepStatus, Timestamp, Token, advance, after_step, codes,
 };
 
 use crate::handler::{StepOutput, StepResult};
@@ -26,15 +26,41 @@ pub(crate) enum Task {
     Done(Box<Checkpoint>),
 }
 
+/// A reader of a Runner's own, opened when a branch first brings something in.
+#[derive(Debug)]
+pub(crate) struct LazyReader {
+    store: Store,
+    open: Option<Box<dyn Reader>>,
+}
+
+impl LazyReader {
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store, open: None }
+    }
+
+    fn get(&mut self) -> Result<&mut dyn Reader, StorageError> {
+        let reader = match self.open.take() {
+            Some(reader) => reader,
+            None => self.store.reader()?,
+        };
+        Ok(self.open.insert(reader).as_mut())
+    }
+}
+
 /// Takes a job to its step.
 pub(crate) fn prepare(
     served: &Served,
     job: &LockedJob,
-    reader: &mut dyn FnMut() -> Result<Box<dyn Reader>, StorageError>,
+    reader: &mut LazyReader,
     now: Timestamp,
 ) -> Result<Task, StorageError> {
     let row = &job.row;
     let data = row.data.clone().unwrap_or_else(Payload::null);
+    let from = Last {
+        node: row.position.node,
+        activation: row.activation,
+        data: data.clone(),
+    };
     let token = Token {
         position: row.position,
         activation: row.activation,
@@ -45,7 +71,7 @@ pub(crate) fn prepare(
         match advance(served.definition(), served.functions(), token, inputs) {
             Advance::Attempt(handover) => Task::Step(handover),
             Advance::Moves(moves) => {
-                let moves = bounded(served, moves);
+                let moves = bounded(served, moves, &from);
                 let attempt = failed_gateway(&moves, now);
                 Task::Done(Box::new(checkpoint(served, row, attempt, moves)))
             }
@@ -56,7 +82,7 @@ pub(crate) fn prepare(
 fn inputs(
     served: &Served,
     row: &BranchRow,
-    reader: &mut dyn FnMut() -> Result<Box<dyn Reader>, StorageError>,
+    reader: &mut LazyReader,
 ) -> Result<Inputs, StorageError> {
     if row.position.entering {
         return Ok(Inputs::Nothing);
@@ -67,10 +93,10 @@ fn inputs(
         row.record.event,
     ) {
         (NodeKind::Join { .. }, Some(range), _) => {
-            Ok(Inputs::Arrivals(arrivals(range, &mut *reader()?)?))
+            Ok(Inputs::Arrivals(arrivals(range, reader.get()?)?))
         }
         (NodeKind::Await { .. }, _, Some(seq)) => {
-            let event = reader()?.event(row.run, seq)?;
+            let event = reader.get()?.event(row.run, seq)?;
             Ok(event.map_or(Inputs::Nothing, |(payload, is_fault)| {
                 Inputs::Event(Event { payload, is_fault })
             }))
@@ -138,6 +164,11 @@ pub(crate) fn conclude(outcome: Outcome<'_>) -> Checkpoint {
     let Handover {
         node, activation, ..
     } = handover;
+    let from = Last {
+        node,
+        activation,
+        data: handover.data.clone(),
+    };
     let result = result.and_then(fits);
     let record = |status, fault: Option<&Fault>, output| AttemptRecord {
         node,
@@ -151,7 +182,7 @@ pub(crate) fn conclude(outcome: Outcome<'_>) -> Checkpoint {
         Ok(StepOutput { data, output }) => {
             let record = record(StepStatus::Succeeded, None, output);
             let moves = after_step(served.definition(), served.functions(), &handover, Ok(data));
-            return checkpoint(served, row, Some(record), bounded(served, moves));
+            return checkpoint(served, row, Some(record), bounded(served, moves, &from));
         }
         Err(error) => error,
     };
@@ -173,7 +204,7 @@ pub(crate) fn conclude(outcome: Outcome<'_>) -> Checkpoint {
             &handover,
             Err(fault),
         );
-        return checkpoint(served, row, Some(record), bounded(served, moves));
+        return checkpoint(served, row, Some(record), bounded(served, moves, &from));
     };
     let due = ended_at.after(pause);
     let counts = later.is_none();
@@ -244,9 +275,14 @@ fn checkpoint(
 }
 
 fn nowhere(node: NodeId, activation: ActivationId) -> Moves {
+    let last = Last {
+        node,
+        activation,
+        data: Payload::null(),
+    };
     let next = Next::End {
         result: Ok(Payload::null()),
-        last: (node, activation),
+        last,
     };
     Moves {
         skipped: Vec::new(),
@@ -259,14 +295,14 @@ fn nowhere(node: NodeId, activation: ActivationId) -> Moves {
 fn failed_gateway(moves: &Moves, now: Timestamp) -> Option<AttemptRecord> {
     let Next::End {
         result: Err(fault),
-        last: (node, activation),
+        last,
     } = &moves.next
     else {
         return None;
     };
     Some(AttemptRecord {
-        node: *node,
-        activation: *activation,
+        node: last.node,
+        activation: last.activation,
         status: StepStatus::Failed,
         started_at: now,
         fault: Some(fault.clone()),
@@ -293,56 +329,40 @@ fn too_large(bytes: usize) -> Fault {
     Fault::new(codes::PAYLOAD_TOO_LARGE, text).permanent()
 }
 
-/// The same moves, or the end of the branch if functions of the workflow made too much data.
-fn bounded(served: &Served, moves: Moves) -> Moves {
-    let size = |data: &Payload| data.len();
-    let (bytes, last) = match &moves.next {
-        Next::Run {
-            data,
-            position,
-            activation,
-        } => (size(data), (position.node, *activation)),
-        Next::Sleep {
-            data,
-            node,
-            activation,
-            ..
-        }
-        | Next::Await {
-            data,
-            node,
-            activation,
-            ..
-        } => (size(data), (*node, *activation)),
-        Next::Split {
-            data,
-            join,
-            activation,
-            children,
-            ..
-        } => {
-            let largest = children
-                .iter()
-                .filter_map(|child| child.data.as_ref().map(size))
-                .max();
-            (size(data).max(largest.unwrap_or(0)), (*join, *activation))
-        }
-        Next::End {
-            result: Ok(data),
-            last,
-        } => (size(data), *last),
-        Next::End { result: Err(_), .. } => return moves,
+/// The same moves, or the end of the branch if functions of the workflow made too much data. A retry
+/// then begins where the branch was, in `from`.
+fn bounded(served: &Served, moves: Moves, from: &Last) -> Moves {
+    let children = match &moves.next {
+        Next::Split { children, .. } => children.as_slice(),
+        _ => &[],
     };
+    let data = match &moves.next {
+        Next::Run { data, .. }
+        | Next::Sleep { data, .. }
+        | Next::Await { data, .. }
+        | Next::Split { data, .. }
+        | Next::End {
+            result: Ok(data), ..
+        } => Some(data),
+        Next::End { result: Err(_), .. } => None,
+    };
+    let own = children
+        .iter()
+        .chain(&moves.detached)
+        .filter_map(|child| child.data.as_ref());
+    let bytes = own.chain(data).map(Payload::len).max().unwrap_or(0);
     if bytes <= PAYLOAD_BYTES_MAX {
         return moves;
     }
-    let fault = too_large(bytes).at(&served.definition().node(last.0).name, None, None);
+    let fault = too_large(bytes).at(&served.definition().node(from.node).name, None, None);
+    let next = Next::End {
+        result: Err(fault),
+        last: from.clone(),
+    };
     Moves {
-        next: Next::End {
-            result: Err(fault),
-            last,
-        },
-        ..moves
+        skipped: moves.skipped,
+        detached: Vec::new(),
+        next,
     }
 }
 

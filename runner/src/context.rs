@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use windlass_store::limits::PAYLOAD_BYTES_MAX;
 use windlass_store::sync::{Arc, AtomicBool, Mutex, Ordering};
 use windlass_store::{Admit, LockedJob};
 use windlass_workflow_model::{ActivationId, BranchId, NodeId, NodeKind, Payload, RunId};
@@ -62,10 +63,29 @@ struct Inner {
     schedules: Mutex<Vec<Admit>>,
 }
 
-/// There is no workflow of that name here.
+/// Why a step could not schedule a run. The step can go on without it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no workflow {0:?} is registered with this engine: register it before a step schedules it")]
-pub struct UnknownWorkflow(pub String);
+#[non_exhaustive]
+pub enum StepScheduleError {
+    /// There is no workflow of that name here.
+    #[error(
+        "no workflow {0:?} is registered with this engine: register it before a step schedules it"
+    )]
+    UnknownWorkflow(String),
+    /// The input is too large.
+    #[error(
+        "the input has {bytes} bytes, the limit is {max}: store it elsewhere and pass its address"
+    )]
+    TooLarge {
+        /// How large.
+        bytes: usize,
+        /// The bound.
+        max: usize,
+    },
+    /// The attempt has scheduled too many.
+    #[error("one attempt schedules at most {0} runs: schedule one that splits")]
+    TooMany(usize),
+}
 
 impl Context {
     pub(crate) fn new(
@@ -137,7 +157,9 @@ impl Context {
     /// The same text in every attempt of this activation, and in no other step, run or database:
     /// give it to whatever you call, so that a repeated attempt has its effect once.
     pub fn idempotency_key(&self) -> String {
-        self.0.job.idempotency_key(self.0.activation)
+        self.0
+            .job
+            .idempotency_key(self.0.serving.nonce(), self.0.activation)
     }
 
     /// How long the attempt may take in all.
@@ -160,21 +182,19 @@ impl Context {
     /// want of room.
     ///
     /// # Errors
-    /// [`UnknownWorkflow`].
-    ///
-    /// # Panics
-    /// If one attempt schedules more than 10,000 runs: schedule one that splits.
-    pub fn schedule(&self, name: &str, input: Payload) -> Result<(), UnknownWorkflow> {
-        let (key, served) = self
-            .0
-            .serving
-            .named(name)
-            .ok_or_else(|| UnknownWorkflow(name.to_owned()))?;
+    /// [`StepScheduleError`].
+    pub fn schedule(&self, name: &str, input: Payload) -> Result<(), StepScheduleError> {
+        let found = self.0.serving.named(name);
+        let (key, served) =
+            found.ok_or_else(|| StepScheduleError::UnknownWorkflow(name.to_owned()))?;
+        if input.len() > PAYLOAD_BYTES_MAX {
+            let (bytes, max) = (input.len(), PAYLOAD_BYTES_MAX);
+            return Err(StepScheduleError::TooLarge { bytes, max });
+        }
         let mut schedules = self.0.schedules.lock();
-        assert!(
-            schedules.len() < SCHEDULES_PER_ATTEMPT_MAX,
-            "one attempt schedules at most {SCHEDULES_PER_ATTEMPT_MAX} runs"
-        );
+        if schedules.len() >= SCHEDULES_PER_ATTEMPT_MAX {
+            return Err(StepScheduleError::TooMany(SCHEDULES_PER_ATTEMPT_MAX));
+        }
         schedules.push(Admit::new(key, served.definition(), input));
         Ok(())
     }

@@ -104,15 +104,18 @@ impl Crew {
             .meter()
             .set_seats(runners * self.in_flight);
         let mut members = self.members.lock();
-        for member in members.iter().skip(runners).flatten() {
-            member.leave.store(true, Ordering::SeqCst);
+        for (number, member) in members.iter().enumerate() {
+            if let Some(member) = member {
+                // One that was to leave and has not yet stays after all; one that has gone in the
+                // meantime is replaced by the supervisor.
+                member.leave.store(number >= runners, Ordering::SeqCst);
+            }
         }
         while members.len() < runners {
             members.push(None);
         }
         for (number, member) in members.iter_mut().enumerate().take(runners) {
-            let leaving = |member: &Member| member.leave.load(Ordering::SeqCst);
-            if member.as_ref().is_none_or(leaving) {
+            if member.is_none() {
                 *member = self.engage(number);
             }
         }
@@ -228,37 +231,34 @@ impl Crew {
     fn renew_seats(&self, number: usize) {
         let now = self.shared.store.clock().elapsed();
         for seat in number * self.in_flight..(number + 1) * self.in_flight {
-            if let Some(job) = self.shared.seats.seat(seat).lock().take() {
-                self.shared
-                    .store
-                    .meter()
-                    .ended(now.saturating_sub(job.started));
-            }
+            self.free_seat(seat, now);
             self.shared.seats.renew(seat);
         }
     }
 
     /// A thread died with jobs in flight: they go back to the outbox.
     fn free_seats(&self, number: usize) {
-        let meter = self.shared.store.meter();
+        let now = self.shared.store.clock().elapsed();
         for seat in number * self.in_flight..(number + 1) * self.in_flight {
-            let Some(job) = self.shared.seats.seat(seat).lock().take() else {
-                continue;
-            };
-            meter.ended(
-                self.shared
-                    .store
-                    .clock()
-                    .elapsed()
-                    .saturating_sub(job.started),
-            );
-            if job.job.ticket.conclude() {
-                let checkpoint = give_back(&job.job.row);
-                let _ = self
-                    .shared
-                    .store
-                    .submit(Change::Checkpoint(Box::new(checkpoint)));
-            }
+            self.free_seat(seat, now);
+        }
+    }
+
+    /// Gives the job on a seat back, unless it has its outcome already.
+    fn free_seat(&self, seat: usize, now: Duration) {
+        let Some(job) = self.shared.seats.seat(seat).lock().take() else {
+            return;
+        };
+        self.shared
+            .store
+            .meter()
+            .ended(now.saturating_sub(job.started));
+        if job.job.ticket.conclude() {
+            let checkpoint = give_back(&job.job.row);
+            let _ = self
+                .shared
+                .store
+                .submit(Change::Checkpoint(Box::new(checkpoint)));
         }
     }
 

@@ -26,7 +26,7 @@ mod pump;
 mod seat;
 mod serving;
 
-pub use context::{Cancellation, Context, UnknownWorkflow};
+pub use context::{Cancellation, Context, StepScheduleError};
 pub use crew::{Crew, CrewOptions, CrewReport};
 pub use handler::{Handler, Handlers, StepError, StepOutput};
 pub use pump::{Pump, PumpTurn, on_runner_thread};

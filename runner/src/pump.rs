@@ -12,15 +12,18 @@ use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tracing::Instrument as _;
-use windlass_store::sync::{Arc, AtomicBool, Mutex, Ordering, Receiver, RecvTimeoutError};
+use windlass_store::sync::{Arc, AtomicBool, Mutex, Ordering, Receiver, RecvTimeoutError, pause};
 use windlass_store::{Change, LockedJob, Running, Store};
 use windlass_workflow_model::{Payload, StepStatus};
 
-use crate::attempt::{Outcome, Task, conclude, panicked, prepare, timed_out};
+use crate::attempt::{LazyReader, Outcome, Task, conclude, panicked, prepare, timed_out};
 use crate::context::{Cancellation, Context};
 use crate::handler::{Handler, StepResult};
 use crate::seat::{InFlight, Seats};
 use crate::serving::{Served, Serving};
+
+/// How long to wait when what a branch waited for cannot be read.
+const UNREADABLE_PAUSE: Duration = Duration::from_millis(100);
 
 thread_local! {
     static ON_RUNNER: Cell<bool> = const { Cell::new(false) };
@@ -63,6 +66,7 @@ pub struct Pump {
     leave: Arc<AtomicBool>,
     /// Numbers and places of the jobs it can have in flight.
     seats: Vec<(usize, Arc<Mutex<Option<InFlight>>>)>,
+    reader: LazyReader,
     runtime: Option<Runtime>,
     tasks: JoinSet<StepResult>,
     flying: HashMap<Id, Flight>,
@@ -88,10 +92,12 @@ impl Pump {
         let seats = numbers
             .map(|number| (number, shared.seats.seat(number)))
             .collect();
+        let reader = LazyReader::new(shared.store.clone());
         Self {
             shared,
             leave,
             seats,
+            reader,
             runtime: None,
             tasks: JoinSet::new(),
             flying: HashMap::new(),
@@ -251,11 +257,12 @@ impl Pump {
             self.idle_noted = false;
         }
         let now = self.shared.store.clock().now();
-        let store = &self.shared.store;
-        let task = match prepare(&served, &job, &mut || store.reader(), now) {
+        let task = match prepare(&served, &job, &mut self.reader, now) {
             Ok(task) => task,
             Err(error) => {
                 tracing::error!(run = %job.row.run, %error, "what a branch waited for cannot be read");
+                // It will be tried again; not at full speed.
+                pause(UNREADABLE_PAUSE);
                 self.give_back(&job, began);
                 return;
             }

@@ -145,23 +145,39 @@ fn functions_of(kind: &NodeKind) -> Vec<(&str, FunctionRole)> {
 }
 
 /// All workflows that are served, by key.
-#[derive(Debug, Default)]
-pub struct Serving(RwLock<HashMap<WorkflowKey, Arc<Served>>>);
+#[derive(Debug)]
+pub struct Serving {
+    /// Tells the store apart from every other one; part of each idempotency key.
+    nonce: String,
+    all: RwLock<HashMap<WorkflowKey, Arc<Served>>>,
+}
 
 impl Serving {
+    /// Serves nothing yet, on the store that `nonce` names.
+    pub fn new(nonce: impl Into<String>) -> Self {
+        Self {
+            nonce: nonce.into(),
+            all: RwLock::default(),
+        }
+    }
+
+    pub(crate) fn nonce(&self) -> &str {
+        &self.nonce
+    }
+
     /// Serves one more.
     pub fn insert(&self, key: WorkflowKey, served: Arc<Served>) {
-        self.0.write().insert(key, served);
+        self.all.write().insert(key, served);
     }
 
     /// The workflow of that key.
     pub fn get(&self, key: WorkflowKey) -> Option<Arc<Served>> {
-        self.0.read().get(&key).cloned()
+        self.all.read().get(&key).cloned()
     }
 
     /// The workflow of that name that was served last, in any version.
     pub(crate) fn named(&self, name: &str) -> Option<(WorkflowKey, Arc<Served>)> {
-        let all = self.0.read();
+        let all = self.all.read();
         let named = all
             .iter()
             .filter(|(_, served)| served.definition.name() == name);

@@ -17,7 +17,9 @@ use windlass_store::{
 };
 use windlass_workflow_model::RunId;
 
-use crate::limits::{LOOK_EVERY, ON_CHANNEL_MAX, RECOVER_EVERY, RETAIN_EVERY};
+use crate::limits::{
+    ALONE_PATIENCE, ALONE_PAUSE, LOOK_EVERY, ON_CHANNEL_MAX, RECOVER_EVERY, RETAIN_EVERY,
+};
 use crate::recovery::Recovery;
 use crate::waiters::Waiters;
 
@@ -57,6 +59,12 @@ pub struct Dispatcher {
     running_alone: Option<Arc<Ticket>>,
     looked_at: Duration,
     recovered_at: Duration,
+    /// Whether somebody has written since jobs in flight were checked.
+    changed_since_check: bool,
+    /// Since when nothing is dispatched because a job is to run alone.
+    closed_at: Option<Duration>,
+    /// Until when that is not tried again.
+    closes_after: Duration,
     retention: Option<Retention>,
     retained_at: Duration,
     closed: bool,
@@ -93,6 +101,9 @@ impl Dispatcher {
             running_alone: None,
             looked_at: Duration::ZERO,
             recovered_at: Duration::ZERO,
+            changed_since_check: false,
+            closed_at: None,
+            closes_after: Duration::ZERO,
             retention,
             retained_at: Duration::ZERO,
             closed: false,
@@ -155,8 +166,6 @@ impl Dispatcher {
 
     fn put(&mut self, job: LockedJob) {
         if job.is_alone() {
-            // Nothing else is dispatched until it has run.
-            self.store.meter().close(true);
             self.alone.push_back(job);
             return;
         }
@@ -194,7 +203,7 @@ impl Dispatcher {
 
     fn look(&mut self, now: Duration) {
         self.take_back(now);
-        self.run_alone();
+        self.run_alone(now);
         if let Ok(version) = self.reader.data_version()
             && version != self.data_version
         {
@@ -217,28 +226,36 @@ impl Dispatcher {
         }
         if now.saturating_sub(self.recovered_at) >= RECOVER_EVERY {
             self.recovered_at = now;
+            if self.changed_since_check {
+                self.changed_since_check = false;
+                self.check_in_flight();
+            }
             if let Some(recovery) = &mut self.recovery {
                 recovery.look_and_free();
             }
         }
     }
 
-    /// Somebody, perhaps we, has written.
-    fn notice_others(&mut self) {
-        if matches!(self.store.kind(), StoreKind::Memory) {
-            return;
-        }
-        self.store.nudge();
+    /// Tells steps whose jobs were cancelled or freed from outside: their outcomes would be refused.
+    fn check_in_flight(&mut self) {
         for job in (self.hooks.in_flight)() {
             let taken = self
                 .reader
                 .branch(job.row.id)
                 .is_ok_and(|row| row.is_none_or(|row| row.key() != job.row.key()));
             if taken && !job.ticket.is_over() {
-                // Cancelled or freed from outside: its outcome would be refused.
                 (self.hooks.cancelled)(job.row.run);
             }
         }
+    }
+
+    /// Somebody, perhaps we, has written.
+    fn notice_others(&mut self) {
+        if matches!(self.store.kind(), StoreKind::Memory { .. }) {
+            return;
+        }
+        self.store.nudge();
+        self.changed_since_check = true;
         if !self.waiters.is_empty()
             && let Some(inspector) = &mut self.inspector
         {
@@ -278,26 +295,42 @@ impl Dispatcher {
     }
 
     /// A job that ran during two crashes in a row runs while nothing else does, so that a third one
-    /// blames the right one.
-    fn run_alone(&mut self) {
-        if let Some(ticket) = &self.running_alone {
-            if !ticket.is_over() {
-                return;
-            }
-            self.running_alone = None;
+    /// blames the right one. For a moment nothing is dispatched, until all else is done; where a long
+    /// step keeps that from happening, work goes on and it is tried again later.
+    fn run_alone(&mut self, now: Duration) {
+        if self
+            .running_alone
+            .as_ref()
+            .is_some_and(|ticket| !ticket.is_over())
+        {
+            return;
         }
-        let meter = Arc::clone(self.store.meter());
-        let Some(next) = self.alone.front() else {
-            if self.alone.is_empty() && meter.is_closed() {
-                meter.close(false);
+        self.running_alone = None;
+        let waiting = self.alone.len() as u64;
+        if waiting == 0
+            || self
+                .closed_at
+                .is_some_and(|at| now.saturating_sub(at) > ALONE_PATIENCE)
+        {
+            if self.closed_at.take().is_some() {
+                self.closes_after = now + ALONE_PAUSE;
+                self.store.meter().close(false);
                 self.store.nudge();
             }
             return;
-        };
-        let queued = meter.outstanding().saturating_sub(self.alone.len() as u64);
-        if queued == 0 && meter.running() == 0 {
-            self.running_alone = Some(Arc::clone(&next.ticket));
+        }
+        let meter = Arc::clone(self.store.meter());
+        if self.closed_at.is_none() {
+            if now < self.closes_after {
+                return;
+            }
+            self.closed_at = Some(now);
+            meter.close(true);
+        }
+        if meter.outstanding() <= waiting && meter.running() == 0 {
+            self.closed_at = Some(now);
             if let Some(job) = self.alone.pop_front() {
+                self.running_alone = Some(Arc::clone(&job.ticket));
                 self.send(job);
                 (self.hooks.arrived)();
             }

@@ -13,5 +13,11 @@ pub const RECOVER_EVERY: Duration = Duration::from_millis(50);
 /// or a better job may get its place.
 pub const ON_CHANNEL_MAX: Duration = Duration::from_millis(500);
 
+/// How long nothing is dispatched so that a suspected job can run alone.
+pub const ALONE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long work goes on before that is tried again.
+pub const ALONE_PAUSE: Duration = Duration::from_secs(10);
+
 /// How often runs are deleted that have been kept long enough.
 pub const RETAIN_EVERY: Duration = Duration::from_secs(5);

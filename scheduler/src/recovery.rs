@@ -47,11 +47,33 @@ impl Recovery {
         }))
     }
 
+    /// Removes files of owners that died before they were registered, or after they had left.
+    fn remove_strays(&mut self) -> Result<(), StorageError> {
+        let known: Vec<_> = self
+            .reader
+            .owners()?
+            .into_iter()
+            .map(|owner| owner.file)
+            .collect();
+        for name in self
+            .files
+            .names()
+            .iter()
+            .filter(|name| !known.contains(name))
+        {
+            if let Proof::Dead(stray) = self.files.probe(name) {
+                stray.remove();
+            }
+        }
+        Ok(())
+    }
+
     /// Frees the jobs of all owners that are proven dead; `step` lets the writer work meanwhile.
     ///
     /// # Errors
     /// When something cannot be read or written; the next look tries again.
     pub fn recover(&mut self, mut step: impl FnMut()) -> Result<Recovered, WriteError> {
+        self.remove_strays()?;
         let mut all = Recovered::default();
         for (dead, mut answer) in self.look()? {
             let recovered = loop {

@@ -51,6 +51,9 @@ pub enum WaitError {
     /// It did not end in time.
     #[error("the run has not ended within {0:?}; it goes on")]
     TimedOut(Duration),
+    /// There is no such run.
+    #[error("there is no run {0}: it was never admitted here, or retention has removed it")]
+    NoSuchRun(RunId),
     /// The engine was shut down before.
     #[error(
         "the engine was shut down before the run ended; it goes on when an engine opens the store"
@@ -362,11 +365,16 @@ impl RunHandle {
         }
         // First wait, then look: an end in between is seen by one of the two.
         let told = inner.waiters.add(self.run);
-        let seen = inner.inspector.lock().outcome(self.run).transpose();
+        let seen = match inner.inspector.lock().end_of(self.run) {
+            Ok(Some(None)) => None,
+            Ok(Some(Some(outcome))) => Some(Ok(outcome)),
+            Ok(None) => Some(Err(WaitError::NoSuchRun(self.run))),
+            Err(error) => Some(Err(error.into())),
+        };
         if let Some(seen) = seen {
             drop(told);
             inner.waiters.prune(self.run);
-            return Ok(seen?);
+            return seen;
         }
         told.await.map_err(|_| WaitError::Closed)
     }

@@ -9,18 +9,28 @@ use windlass_workflow_model::RunId;
 
 /// Everybody who waits.
 #[derive(Debug, Default)]
-pub struct Waiters(Mutex<HashMap<RunId, Vec<oneshot::Sender<RunOutcome>>>>);
+pub struct Waiters(Mutex<All>);
+
+#[derive(Debug, Default)]
+struct All {
+    runs: HashMap<RunId, Vec<oneshot::Sender<RunOutcome>>>,
+    /// Nobody will be told anything any more.
+    closed: bool,
+}
 
 impl Waiters {
     pub(crate) fn add(&self, run: RunId) -> oneshot::Receiver<RunOutcome> {
         let (told, tell) = oneshot::channel();
-        self.0.lock().entry(run).or_default().push(told);
+        let mut all = self.0.lock();
+        if !all.closed {
+            all.runs.entry(run).or_default().push(told);
+        }
         tell
     }
 
     /// Tells all who wait for `run`. Runs foreign wakers.
     pub(crate) fn tell(&self, run: RunId, outcome: &RunOutcome) {
-        let waiting = self.0.lock().remove(&run);
+        let waiting = self.0.lock().runs.remove(&run);
         for waiter in waiting.into_iter().flatten() {
             // Whoever waited may have gone.
             let _ = waiter.send(outcome.clone());
@@ -29,7 +39,7 @@ impl Waiters {
 
     /// Forgets those who do not wait any more.
     pub(crate) fn prune(&self, run: RunId) {
-        let mut all = self.0.lock();
+        let all = &mut self.0.lock().runs;
         if let Some(waiting) = all.get_mut(&run) {
             waiting.retain(|waiter| !waiter.is_closed());
             if waiting.is_empty() {
@@ -39,13 +49,13 @@ impl Waiters {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.lock().is_empty()
+        self.0.lock().runs.is_empty()
     }
 
     /// Looks for runs that others have ended.
     pub(crate) fn look(&self, inspector: &mut Inspector) {
         let runs: Vec<_> = {
-            let mut all = self.0.lock();
+            let all = &mut self.0.lock().runs;
             all.retain(|_, waiting| {
                 waiting.retain(|waiter| !waiter.is_closed());
                 !waiting.is_empty()
@@ -61,6 +71,8 @@ impl Waiters {
 
     /// Nobody will be told anything any more.
     pub(crate) fn close(&self) {
-        self.0.lock().clear();
+        let mut all = self.0.lock();
+        all.closed = true;
+        all.runs.clear();
     }
 }

@@ -165,6 +165,7 @@ pub(crate) trait Tables: Send {
     /// The limit and everything held by it.
     fn delete_limit(&mut self, run: RunId) -> Result<()>;
     fn hold(&mut self, run: RunId, branch: BranchId) -> Result<()>;
+    fn is_held(&mut self, run: RunId, branch: BranchId) -> Result<bool>;
     fn first_held(&mut self, run: RunId) -> Result<Option<BranchId>>;
     fn unhold(&mut self, run: RunId, branch: BranchId) -> Result<()>;
 

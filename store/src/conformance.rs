@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use windlass_workflow_model::{
-    ActivationId, Advance, Child, Definition, Draft, Fault, FencingToken, Handover, Inputs, Moves,
-    Next, NodeId, Payload, Position, RunId, StepSpec, StepStatus, Timestamp, Token, WorkflowKey,
-    advance, after_step,
+    ActivationId, Advance, Child, Definition, Draft, Fault, FencingToken, Handover, Inputs, Last,
+    Moves, Next, NodeId, Payload, Position, RunId, StepSpec, StepStatus, Timestamp, Token,
+    WorkflowKey, advance, after_step,
 };
 
 use crate::backend::Reader;
@@ -554,10 +554,14 @@ fn an_event_waits_for_its_wait_is_delivered_once_and_goes_with_its_run() {
             "also after it was consumed"
         );
         let mut done = rig.outcome(&woken, Ok(Payload::null()));
-        let activation = ActivationId(9);
+        let last = Last {
+            node: NodeId(1),
+            activation: ActivationId(9),
+            data: Payload::null(),
+        };
         done.then = Then::Move(Next::End {
             result: Ok(Payload::null()),
-            last: (NodeId(1), activation),
+            last,
         });
         rig.write(done).unwrap();
         assert_eq!(signal(rig, "2"), SignalOutcome::RunEnded);
@@ -792,5 +796,117 @@ fn the_order_is_priority_then_work_in_progress_then_age_and_the_oldest_never_sta
             "after better ones, but not never: {place:?}"
         );
         assert_eq!(rig.jobs[0].row.position, Position::before(NodeId(0)));
+    });
+}
+
+#[test]
+fn a_step_behind_a_join_that_failed_is_retried_with_the_merged_data() {
+    // A join and the step behind it are one attempt; what failed is the step, not the split.
+    on_each(&split(2, None, None), Options::default(), |rig| {
+        let run = rig.admit(1).unwrap()[0];
+        (0..3).for_each(|_| rig.do_one());
+        let job = rig.take();
+        let failed = rig.outcome(&job, Err(Fault::new("bad", "no")));
+        rig.write(failed).unwrap();
+        assert!(matches!(rig.ended.remove(0).outcome, RunOutcome::Failed(_)));
+        assert_eq!(rig.ask(|reply| Change::Retry { run, reply }).unwrap(), 1);
+        assert_eq!(rig.jobs.len(), 1, "the branches are not repeated");
+        rig.do_one();
+        assert!(matches!(rig.ended[0].outcome, RunOutcome::Succeeded(_)));
+        assert_eq!(rig.leftovers(), []);
+    });
+}
+
+#[test]
+fn a_retried_split_keeps_its_parallelism_and_releases_every_branch() {
+    on_each(&split(6, Some(2), None), Options::default(), |rig| {
+        let run = rig.admit(1).unwrap()[0];
+        rig.do_one();
+        for index in 0..6 {
+            let job = rig.take();
+            let result = if [1, 4].contains(&index) {
+                Ok(Payload::null())
+            } else {
+                Err(Fault::new("bad", "no"))
+            };
+            let checkpoint = rig.outcome(&job, result);
+            rig.write(checkpoint).unwrap();
+        }
+        rig.do_one();
+        assert!(matches!(rig.ended.remove(0).outcome, RunOutcome::Failed(_)));
+        assert_eq!(rig.ask(|reply| Change::Retry { run, reply }).unwrap(), 4);
+        for _ in 0..4 {
+            assert!((1..=2).contains(&rig.jobs.len()));
+            rig.do_one();
+        }
+        rig.do_one();
+        assert!(matches!(rig.ended[0].outcome, RunOutcome::Succeeded(_)));
+        assert_eq!(rig.leftovers(), []);
+    });
+}
+
+#[test]
+fn an_owner_that_stops_leaves_nothing_locked_even_while_there_is_room() {
+    on_each(&sequence(&["a"]), Options::default(), |rig| {
+        rig.admit(3).unwrap();
+        let owner = rig.jobs[0].row.owner;
+        rig.jobs.clear();
+        rig.store.meter().give_back(3);
+        rig.ask(|reply| Change::Recover {
+            owner,
+            running: Vec::new(),
+            crashed: false,
+            max_crashes: 1,
+            reply,
+        })
+        .unwrap();
+        for row in rig.reader().runs(None, 10).unwrap() {
+            assert_eq!(row.owner, windlass_workflow_model::OwnerId(0));
+        }
+        assert!(rig.jobs.is_empty());
+    });
+}
+
+#[test]
+fn a_detached_branch_gets_its_event_also_after_the_main_branch_has_ended() {
+    let mut draft = Draft::new("detached", "1");
+    let wait = draft.await_event("wait", "go", None);
+    let detach = draft.detach("side", wait);
+    let last = draft.step("last", StepSpec::new("h"));
+    draft.connect(detach, last);
+    draft.start_at(detach);
+    let definition = draft.finish().unwrap();
+    on_each(&definition, Options::default(), |rig| {
+        let run = rig.admit(1).unwrap()[0];
+        rig.do_one();
+        assert_eq!(rig.jobs.len(), 2, "the detached branch and the main one");
+        rig.do_one();
+        rig.do_one();
+        assert!(rig.ended.is_empty(), "the run ends after all its branches");
+        let (event, id, payload) = ("go".to_owned(), "1".to_owned(), Payload::null());
+        let sent = rig
+            .ask(|reply| Change::Signal {
+                run,
+                event,
+                id,
+                payload,
+                is_fault: false,
+                reply,
+            })
+            .unwrap();
+        assert_eq!(sent, SignalOutcome::Delivered);
+        let woken = rig.take();
+        let mut done = rig.outcome(&woken, Ok(Payload::null()));
+        let last = Last {
+            node: NodeId(0),
+            activation: ActivationId(9),
+            data: Payload::null(),
+        };
+        done.then = Then::Move(Next::End {
+            result: Ok(Payload::null()),
+            last,
+        });
+        rig.write(done).unwrap();
+        assert_eq!((rig.ended.len(), rig.leftovers()), (1, vec![]));
     });
 }

@@ -1,17 +1,17 @@
 //! The writer: takes whatever changes have queued up, commits them at once, then tells everyone.
 //!
-//! The same loop for every backend. It never runs code of the user, decodes a payload, wakes a
+//! The same loop for every backend. It runs no code of the user but a commit hook for tests; it never decodes a payload, wakes a
 //! foreign task or waits for the channel. Batches grow by themselves under load: while one commit is
 //! being synced the next one fills. Why: ADRs/0003-group-commit-with-pipelining.md.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use windlass_workflow_model::Payload;
+use windlass_workflow_model::{Child, Next, Payload};
 
 use crate::apply::{Answered, Apply, Effects, Ledger, Refused, Rules};
 use crate::backend::{Result, Tables};
-use crate::change::{Admit, Admitted, Answer, Change, Committed, Reply, Said};
+use crate::change::{Admit, Admitted, Answer, Change, Committed, Reply, Said, Then};
 use crate::clock::Clock;
 use crate::error::{AdmitError, StorageError, Unknown, WriteError};
 use crate::limits::{BATCH_BYTES_MAX, BATCH_CHANGES_MAX, BATCH_TIME_MAX};
@@ -191,7 +191,7 @@ impl<T: Tables> Turning for Loop<T> {
             Err(error) => {
                 self.fail(changes, &error);
                 self.last_tries += u32::from(ends);
-                if self.last_tries > LAST_TRIES {
+                if ends && (self.poison.is_some() || self.last_tries > LAST_TRIES) {
                     // What is not written stays locked on disk; the next opening frees it.
                     self.end();
                     return Turn::Ended;
@@ -310,8 +310,7 @@ impl<T: Tables> Loop<T> {
             }
             Err(error) => {
                 self.tables.rollback();
-                self.meter
-                    .give_back(effects.dispatch.len() as u64 + effects.unused_credits);
+                self.meter.give_back(effects.credits);
                 self.ledger = before;
                 self.reload = true;
                 if !effects.withdrawn.is_empty() {
@@ -493,7 +492,8 @@ impl<T: Tables> Loop<T> {
     /// Nothing of the batch is written, or nobody knows.
     fn fail(&mut self, changes: Vec<Change>, error: &StorageError) {
         if !error.is_passing() {
-            self.close(error.clone());
+            // Our jobs are free for others from now on: the file stays, to prove that we are gone.
+            self.close(error.clone(), false);
             self.refuse_all(changes, error, true);
             return;
         }
@@ -521,10 +521,10 @@ impl<T: Tables> Loop<T> {
         crate::sync::pause(RETRY_AFTER);
     }
 
-    fn close(&mut self, error: StorageError) {
+    fn close(&mut self, error: StorageError, remove: bool) {
         self.poison = Some(error.clone());
         if let Some(life) = &*self.life.lock() {
-            life.end(false);
+            life.end(remove);
         }
         self.tell(Committed {
             closed: Some(error),
@@ -559,7 +559,9 @@ impl<T: Tables> Loop<T> {
     }
 
     fn end(&mut self) {
-        self.close(StorageError::Closed);
+        // After a clean end there is nothing to prove: our row is gone.
+        let clean = self.poison.is_none() && self.last_tries <= LAST_TRIES;
+        self.close(StorageError::Closed, clean);
         let mut rest = std::mem::take(&mut self.retained);
         rest.extend(self.changes.try_iter());
         self.refuse_all(rest, &StorageError::Closed, false);
@@ -600,9 +602,26 @@ fn is_internal(change: &Change) -> bool {
 fn size(change: &Change) -> usize {
     match change {
         Change::Admit { runs, .. } => runs.iter().map(|run| run.input.len()).sum(),
-        Change::Checkpoint(checkpoint) => checkpoint.job.data.as_ref().map_or(0, Payload::len),
+        Change::Checkpoint(checkpoint) => written(&checkpoint.then),
         Change::Signal { payload, .. } => payload.len(),
         _ => 0,
+    }
+}
+
+fn written(then: &Then) -> usize {
+    match then {
+        Then::Move(
+            Next::Run { data, .. } | Next::Sleep { data, .. } | Next::Await { data, .. },
+        )
+        | Then::Retry { data, .. } => data.len(),
+        Then::Move(Next::Split { data, children, .. }) => {
+            let own = |child: &Child| child.data.as_ref().map_or(0, Payload::len);
+            data.len() + children.iter().map(own).sum::<usize>()
+        }
+        Then::Move(Next::End { result, last }) => {
+            result.as_ref().map_or(last.data.len(), Payload::len)
+        }
+        Then::GiveBack => 0,
     }
 }
 

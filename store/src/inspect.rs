@@ -193,7 +193,7 @@ impl Inspector {
     pub fn of(store: &Store) -> Result<Self> {
         let owners = match store.kind() {
             StoreKind::Sqlite { owners, .. } => Some(owners.clone()),
-            StoreKind::Memory => None,
+            StoreKind::Memory { .. } => None,
         };
         Ok(Self {
             reader: store.reader()?,
@@ -265,16 +265,24 @@ impl Inspector {
         }
     }
 
-    /// How a run has ended; `None` while it has not.
+    /// How a run has ended; `None` while it has not, or if there is no such run.
     ///
     /// # Errors
     /// See [`runs`](Self::runs).
     pub fn outcome(&mut self, run: RunId) -> Result<Option<RunOutcome>> {
-        Ok(self
-            .reader
-            .run(run)?
-            .as_ref()
-            .and_then(crate::apply::outcome))
+        Ok(self.end_of(run)?.flatten())
+    }
+
+    /// How a run has ended: `Some(None)` while it has not, `None` if there is no such run.
+    ///
+    /// # Errors
+    /// See [`runs`](Self::runs).
+    #[expect(
+        clippy::option_option,
+        reason = "no run and no end are different answers"
+    )]
+    pub fn end_of(&mut self, run: RunId) -> Result<Option<Option<RunOutcome>>> {
+        Ok(self.root(run)?.map(|root| crate::apply::outcome(&root)))
     }
 
     /// One run in full; `None` if there is no such run.
@@ -404,7 +412,7 @@ impl Inspector {
     /// The jobs that Runners are in now.
     fn running(&mut self) -> Result<RunningJobs> {
         let Some(files) = self.owners.clone() else {
-            // In memory there is one engine, and what is locked counts as running.
+            // In memory there are no owner files: what is locked shows as on the channel.
             return Ok(RunningJobs::new());
         };
         let owners = self.reader.owners()?;

@@ -398,6 +398,10 @@ impl Tables for MemoryTables {
         Ok(())
     }
 
+    fn is_held(&mut self, run: RunId, branch: BranchId) -> Result<bool> {
+        Ok(self.rows.lock().held.contains(&(run, branch)))
+    }
+
     fn first_held(&mut self, run: RunId) -> Result<Option<BranchId>> {
         let rows = self.rows.lock();
         let mut of_run = rows

@@ -29,6 +29,8 @@ pub struct Meter {
     backlog: AtomicBool,
     /// Set while a job must run alone: nothing else is dispatched.
     closed: AtomicBool,
+    /// Set when the engine stops: nothing is dispatched any more.
+    shut: AtomicBool,
 }
 
 impl Meter {
@@ -42,7 +44,12 @@ impl Meter {
         self.seats.store(seats as u64, Ordering::Relaxed);
     }
 
-    /// Stops or resumes dispatching, for a job that must run alone or a shutdown.
+    /// Stops dispatching for good, because the engine stops.
+    pub fn shut(&self) {
+        self.shut.store(true, Ordering::SeqCst);
+    }
+
+    /// Stops or resumes dispatching, for a job that must run alone.
     pub fn close(&self, closed: bool) {
         self.closed.store(closed, Ordering::SeqCst);
     }
@@ -56,7 +63,7 @@ impl Meter {
     /// measured rate, at least one for each free seat and at most the capacity (no hoarding).
     fn target(&self) -> u64 {
         let seats = self.seats.load(Ordering::Relaxed);
-        if seats == 0 || self.closed.load(Ordering::SeqCst) {
+        if seats == 0 || self.closed.load(Ordering::SeqCst) || self.shut.load(Ordering::SeqCst) {
             return 0;
         }
         let horizon = u64::try_from(HORIZON.as_nanos()).unwrap_or(u64::MAX);

@@ -98,7 +98,7 @@ impl OwnerFiles {
                 .mode(0o600)
                 .open(&path);
             let file = match made {
-                // Left behind by a process of the same number: look whether it is dead.
+                // Left behind by a process of the same number: take the next name.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
                 made => made?,
             };

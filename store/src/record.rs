@@ -213,6 +213,8 @@ pub struct Record {
     pub event: Option<i64>,
     /// Why it failed.
     pub fault: Option<Fault>,
+    /// Why detached branches of the run failed; part of `fault` too.
+    pub detached: Option<Fault>,
     /// Why it is parked or cancelled.
     pub reason: Option<String>,
     /// Where a retry of the failed run begins.
@@ -247,6 +249,8 @@ pub struct Membership {
     pub of: u32,
     /// How many of them may be on their way at once; 0 is no limit.
     pub max_parallelism: u32,
+    /// Whether the split goes on after a retry, with some of its branches arrived before.
+    pub resumed: bool,
     /// Its name.
     pub name: String,
 }
@@ -277,9 +281,10 @@ impl LockedJob {
         self.row.suspect >= 2 || self.row.crashes > 0
     }
 
-    /// The same in every attempt of the same activation, and in no other database.
-    pub fn idempotency_key(&self, activation: ActivationId) -> String {
-        format!("{}-{}-{activation}", self.row.epoch, self.row.run)
+    /// The same in every attempt of the same activation, and in no other database than the one that
+    /// `nonce` names.
+    pub fn idempotency_key(&self, nonce: &str, activation: ActivationId) -> String {
+        format!("{nonce}-{}-{}-{activation}", self.row.epoch, self.row.run)
     }
 }
 

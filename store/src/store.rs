@@ -107,11 +107,16 @@ pub struct Options {
 #[derive(Clone, Debug)]
 pub enum StoreKind {
     /// In memory; gone with the process.
-    Memory,
+    Memory {
+        /// Tells it apart from every other store.
+        nonce: String,
+    },
     /// In a SQLite file.
     Sqlite {
         /// The canonical path of the file.
         path: PathBuf,
+        /// Tells it apart from every other store, also one that has its path later.
+        nonce: String,
         /// The folder of its owners' files.
         owners: OwnerFiles,
     },
@@ -158,6 +163,7 @@ impl Store {
         };
         let tables = SqliteTables::new(opened.connection, Box::new(yielding));
         let kind = StoreKind::Sqlite {
+            nonce: opened.nonce,
             path: opened.path,
             owners,
         };
@@ -177,9 +183,10 @@ impl Store {
         let rows = Arc::new(Mutex::new(Rows::default()));
         let tables = MemoryTables::new(Arc::clone(&rows));
         let life = Arc::new(Mutex::new(None));
+        let nonce = format!("memory-{}-{}", std::process::id(), clock.now().0);
         Self::start(
             tables,
-            StoreKind::Memory,
+            StoreKind::Memory { nonce },
             Some(rows),
             life,
             options,
@@ -255,8 +262,10 @@ impl Store {
     pub fn reader(&self) -> Result<Box<dyn Reader>, StorageError> {
         match (&self.inner.kind, &self.inner.rows) {
             (StoreKind::Sqlite { path, .. }, _) => Ok(Box::new(SqliteReader::open(path)?)),
-            (StoreKind::Memory, Some(rows)) => Ok(Box::new(MemoryReader::new(Arc::clone(rows)))),
-            (StoreKind::Memory, None) => unreachable!("a store in memory has its rows"),
+            (StoreKind::Memory { .. }, Some(rows)) => {
+                Ok(Box::new(MemoryReader::new(Arc::clone(rows))))
+            }
+            (StoreKind::Memory { .. }, None) => unreachable!("a store in memory has its rows"),
         }
     }
 
@@ -278,6 +287,13 @@ impl Store {
     /// Where the rows are.
     pub fn kind(&self) -> &StoreKind {
         &self.inner.kind
+    }
+
+    /// Tells this store apart from every other one.
+    pub fn nonce(&self) -> &str {
+        match &self.inner.kind {
+            StoreKind::Memory { nonce } | StoreKind::Sqlite { nonce, .. } => nonce,
+        }
     }
 
     /// Ties our owner file to the writer: it is released when the writer ends.

@@ -133,9 +133,20 @@ pub enum Next {
     End {
         /// Its data, or why it failed.
         result: Result<Payload, Fault>,
-        /// The node that failed or was the last, and its activation: where a retry begins.
-        last: (NodeId, ActivationId),
+        /// The node that failed or was the last: where a retry begins.
+        last: Last,
     },
+}
+
+/// The last node of a branch.
+#[derive(Clone, Debug)]
+pub struct Last {
+    /// Which.
+    pub node: NodeId,
+    /// Its activation.
+    pub activation: ActivationId,
+    /// The data with which the branch came to it.
+    pub data: Payload,
 }
 
 /// A branch that a split or a detach starts.
@@ -275,10 +286,17 @@ impl<'a> Walk<'a> {
     fn go(self, to: Option<NodeId>, last: (NodeId, ActivationId), data: Payload) -> Advance {
         match to {
             Some(to) => self.enter(to, last.1.derive(to, 0), data),
-            None => self.stop(Next::End {
-                result: Ok(data),
-                last,
-            }),
+            None => {
+                let last = Last {
+                    node: last.0,
+                    activation: last.1,
+                    data: data.clone(),
+                };
+                self.stop(Next::End {
+                    result: Ok(data),
+                    last,
+                })
+            }
         }
     }
 
@@ -291,10 +309,17 @@ impl<'a> Walk<'a> {
     ) -> Advance {
         match self.handle_fault(node, data, fault) {
             Ok((to, data)) => self.enter(to, activation.derive(to, 0), data),
-            Err(fault) => self.stop(Next::End {
-                result: Err(fault),
-                last: (node, activation),
-            }),
+            Err(fault) => {
+                let last = Last {
+                    node,
+                    activation,
+                    data: data.clone(),
+                };
+                self.stop(Next::End {
+                    result: Err(fault),
+                    last,
+                })
+            }
         }
     }
 
@@ -348,15 +373,24 @@ impl<'a> Walk<'a> {
                     Err(fault) => {
                         return self.stop(Next::End {
                             result: Err(fault),
-                            last: (id, activation),
+                            last: Last {
+                                node: id,
+                                activation,
+                                data: before,
+                            },
                         });
                     }
                 },
             };
             let Some(to) = to else {
+                let last = Last {
+                    node: id,
+                    activation,
+                    data: next_data.clone(),
+                };
                 return self.stop(Next::End {
                     result: Ok(next_data),
-                    last: (id, activation),
+                    last,
                 });
             };
             (id, activation, data) = (to, activation.derive(to, 0), next_data);
@@ -367,9 +401,14 @@ impl<'a> Walk<'a> {
             None,
             None,
         );
+        let last = Last {
+            node: id,
+            activation,
+            data,
+        };
         self.stop(Next::End {
             result: Err(fault),
-            last: (id, activation),
+            last,
         })
     }
 
@@ -432,9 +471,14 @@ impl<'a> Walk<'a> {
             }
             NodeKind::Join { .. } => {
                 // A branch of the split has come to its join: here it ends.
+                let last = Last {
+                    node: id,
+                    activation,
+                    data: data.clone(),
+                };
                 Passed::Stop(Next::End {
                     result: Ok(data),
-                    last: (id, activation),
+                    last,
                 })
             }
             NodeKind::Detach { body } => {

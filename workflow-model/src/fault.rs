@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::FAULT_ERRORS_MAX;
+use crate::limits::{FAULT_ERRORS_MAX, FAULT_MESSAGE_BYTES_MAX, NAME_BYTES_MAX};
 
 /// Codes of the errors that the engine itself finds. Steps bring their own.
 pub mod codes {
@@ -59,8 +59,8 @@ impl Fault {
             step: String::new(),
             parent: None,
             branch: None,
-            code: code.into(),
-            message: message.into(),
+            code: cut(code.into(), NAME_BYTES_MAX),
+            message: cut(message.into(), FAULT_MESSAGE_BYTES_MAX),
         };
         Self {
             errors: vec![entry],
@@ -115,4 +115,15 @@ impl Fault {
             .collect();
         texts.join("; ")
     }
+}
+
+/// The text, or its beginning with a word on what is missing.
+fn cut(mut text: String, max: usize) -> String {
+    if text.len() > max {
+        let end = text.floor_char_boundary(max);
+        let rest = text.len() - end;
+        text.truncate(end);
+        text += &format!("… ({rest} bytes more)");
+    }
+    text
 }

@@ -34,7 +34,7 @@ mod time;
 mod validate;
 
 pub use advance::{
-    Advance, Child, Handover, Inputs, Moves, Next, SkipRecord, Token, advance, after_step,
+    Advance, Child, Handover, Inputs, Last, Moves, Next, SkipRecord, Token, advance, after_step,
 };
 pub use definition::{
     Arm, Block, Branches, Definition, Delay, FailurePolicy, FaultPath, Need, Node, NodeKind, Place,

@@ -16,5 +16,8 @@ pub const NAME_BYTES_MAX: usize = 256;
 /// Attempts of one step.
 pub const ATTEMPTS_MAX: u32 = 1_000_000;
 
+/// Bytes of one error's message; of a longer one the beginning is kept.
+pub const FAULT_MESSAGE_BYTES_MAX: usize = 16 << 10;
+
 /// Errors that one fault keeps; of the rest their number is kept as one last entry.
 pub const FAULT_ERRORS_MAX: usize = 1_000;

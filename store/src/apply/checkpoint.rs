@@ -95,7 +95,7 @@ impl<T: Tables> Apply<'_, T> {
         row.rank = row.rank.started();
         let mut children = None;
         let mut event = None;
-        let mut end = None;
+        let mut end = false;
         match &checkpoint.then {
             Then::Move(Next::Run {
                 position,
@@ -169,15 +169,19 @@ impl<T: Tables> Apply<'_, T> {
                 children = Some(first);
             }
             Then::Move(Next::End { result, last }) => {
-                end = Some((result, *last));
+                end = true;
                 match result {
                     Ok(data) => row.data = Some(data.clone()),
                     Err(fault) => {
+                        row.data = Some(last.data.clone());
                         row.record.fault = Some(fault.clone());
-                        row.record.retry_at = Some(*last);
+                        row.record.retry_at = Some((last.node, last.activation));
+                        // Only where the split itself failed: what comes after it has its own data.
                         row.record.frontier = match checkpoint.merged {
-                            Some(range) => self.frontier(job, range)?,
-                            None => None,
+                            Some(range) if last.activation == job.activation => {
+                                self.frontier(job, range)?
+                            }
+                            _ => None,
                         };
                     }
                 }
@@ -234,15 +238,16 @@ impl<T: Tables> Apply<'_, T> {
                 index: 0,
                 of: u32::try_from(children.len()).expect("bounded by SPLIT_BRANCHES_MAX"),
                 max_parallelism: max_parallelism.unwrap_or(0),
+                resumed: false,
                 name: String::new(),
             };
             self.insert_children(&row, first, children, &template)?;
         }
-        self.insert_detached(&row, checkpoint, end.is_some() && row.parent.is_none())?;
-        if let (Some(range), true) = (checkpoint.merged, end.is_none() || row.parent.is_some()) {
+        self.insert_detached(&row, checkpoint, end && row.parent.is_none())?;
+        if let (Some(range), true) = (checkpoint.merged, !end || row.parent.is_some()) {
             self.discard(row.run, range)?;
         }
-        if end.is_some() && row.parent.is_some() {
+        if end && row.parent.is_some() {
             self.arrive(&row)?;
         }
         for admit in &checkpoint.schedules {
@@ -307,6 +312,7 @@ impl<T: Tables> Apply<'_, T> {
                 index: 0,
                 of: 1,
                 max_parallelism: 0,
+                resumed: false,
                 name: child.name.clone(),
             };
             let mut row = child_row(parent, id, child, membership, self.now);
@@ -362,18 +368,38 @@ impl<T: Tables> Apply<'_, T> {
         self.dispatch_loaded(&parent)
     }
 
-    /// With so many arrived, the branch with this index may go: they are released in branch order.
+    /// With so many arrived, one more branch may go, in branch order.
     fn release_sibling(
         &mut self,
         first: BranchId,
         membership: &Membership,
         arrived: u32,
     ) -> Result<()> {
-        let index = membership.max_parallelism.saturating_add(arrived) - 1;
-        if membership.max_parallelism == 0 || index >= membership.of {
+        if membership.max_parallelism == 0 {
             return Ok(());
         }
-        self.release(BranchId(first.0 + i64::from(index)), true)
+        let id = |index: u32| BranchId(first.0 + i64::from(index));
+        if !membership.resumed {
+            let next = membership.max_parallelism.saturating_add(arrived) - 1;
+            return if next < membership.of {
+                self.release(id(next), true)
+            } else {
+                Ok(())
+            };
+        }
+        // After a retry some had arrived before, so the next one has to be looked for.
+        for index in 0..membership.of {
+            let held = self
+                .tables
+                .branch(id(index))?
+                .filter(|row| row.state == State::Held);
+            if let Some(row) = held
+                && !self.tables.is_held(row.run, row.id)?
+            {
+                return self.release(row.id, true);
+            }
+        }
+        Ok(())
     }
 
     fn arrive_detached(&mut self, row: &BranchRow) -> Result<()> {

@@ -30,6 +30,7 @@ impl<T: Tables> Apply<'_, T> {
             }
             let mut faults = self.tables.run_faults(row.run)?;
             if !faults.is_empty() {
+                row.record.detached = Some(Fault::join(faults.clone()));
                 faults.splice(0..0, row.record.fault.take());
                 row.record.fault = Some(Fault::join(faults));
                 self.tables.delete_run_faults(row.run)?;
@@ -195,7 +196,7 @@ impl<T: Tables> Apply<'_, T> {
             return Ok(Err(WriteError::NoSuchRun(run)));
         };
         match root.state {
-            State::Failed => self.retry_failed(root).map(Ok),
+            State::Failed => self.retry_failed(root),
             State::Succeeded | State::Cancelled => {
                 let why = "has ended and cannot go on: schedule it anew".to_owned();
                 Ok(Err(WriteError::WrongState { run, why }))
@@ -258,30 +259,30 @@ impl<T: Tables> Apply<'_, T> {
         }
     }
 
-    fn retry_failed(&mut self, mut root: BranchRow) -> Result<u32> {
+    fn retry_failed(&mut self, mut root: BranchRow) -> Verdict<u32> {
+        let Some((node, activation)) = root.record.retry_at.take() else {
+            let why =
+                "failed only in detached branches, which are gone: schedule it anew".to_owned();
+            return Ok(Err(WriteError::WrongState { run: root.run, why }));
+        };
         root.ended_at = None;
         root.attempt = 1;
+        root.record.fault = None;
+        if let Some(detached) = root.record.detached.take() {
+            self.tables.add_run_fault(root.run, 0, &detached)?;
+        }
         if let Some(max) = root.record.max_parallelism {
             self.tables
                 .set_limit(root.run, RunLimit { max, active: 0 })?;
         }
-        let fault = root.record.fault.take();
-        let frontier = root.record.frontier.take();
-        let retry_at = root.record.retry_at.take();
-        if let Some(frontier) = frontier {
-            return self.resume_frontier(root, &frontier);
+        if let Some(frontier) = root.record.frontier.take() {
+            return Ok(Ok(self.resume_frontier(root, &frontier)?));
         }
-        let Some((node, activation)) = retry_at else {
-            // Only detached branches failed: there is no place to go back to but the end.
-            root.record.fault = fault;
-            root.state = State::Failed;
-            return Ok(0);
-        };
         (root.position, root.activation) = (Position::before(node), activation);
         self.make_ready(&mut root)?;
         self.tables.update(&root, Guard::Read)?;
         self.dispatch(&root, None);
-        Ok(1)
+        Ok(Ok(1))
     }
 
     /// Deletes runs that ended before `ended_before`, a bounded number of rows; says how many went

@@ -39,7 +39,8 @@ impl<T: Tables> Apply<'_, T> {
         else {
             return Ok(Err(WriteError::NoSuchRun(run)));
         };
-        if root.state.is_end() || root.state == State::Ending {
+        let withdrawn = root.state == State::Ending && root.record.reason.is_some();
+        if root.state.is_end() || withdrawn {
             return Ok(Ok(SignalOutcome::RunEnded));
         }
         if self.tables.event(run, name, id)?.is_some() {

@@ -100,14 +100,15 @@ impl<T: Tables> Apply<'_, T> {
             .iter()
             .filter(|branch| !branch.failed)
             .count();
-        if let (Some(join), true) = (
+        let arrived = u32::try_from(arrived).unwrap_or(u32::MAX);
+        if let (Some(join), 1..) = (
             frontier
                 .branches
                 .first()
                 .and_then(|branch| branch.membership.join),
-            arrived > 0,
-        ) {
-            let arrived = u32::try_from(arrived).unwrap_or(u32::MAX);
+            arrived,
+        ) && arrived < of
+        {
             let key = JoinKey::of_split(row.run, join, frontier.scope);
             self.tables.set_join(
                 key,
@@ -119,12 +120,31 @@ impl<T: Tables> Apply<'_, T> {
         }
         let mut going = 0;
         for (id, stopped) in (first.0..).zip(frontier.branches) {
-            going += self.resume_branch(&row, BranchId(id), stopped)?;
+            going += self.resume_branch(&row, BranchId(id), stopped, going)?;
+        }
+        if arrived == of {
+            // All were there: it was the join itself that failed.
+            self.make_ready(&mut row)?;
+            self.tables.update(&row, Guard::Read)?;
+            self.dispatch_loaded(&row)?;
+            going = 1;
         }
         Ok(going)
     }
 
-    fn resume_branch(&mut self, parent: &BranchRow, id: BranchId, stopped: Stopped) -> Result<u32> {
+    /// `going`: how many of its siblings are on their way already.
+    fn resume_branch(
+        &mut self,
+        parent: &BranchRow,
+        id: BranchId,
+        stopped: Stopped,
+        going: u32,
+    ) -> Result<u32> {
+        let limit = stopped.membership.max_parallelism;
+        let membership = Membership {
+            resumed: true,
+            ..stopped.membership
+        };
         let mut row = BranchRow {
             id,
             parent: Some(parent.id),
@@ -136,7 +156,7 @@ impl<T: Tables> Apply<'_, T> {
             token: FencingToken(0),
             data: stopped.data.map(Payload::from_json),
             record: Record {
-                membership: Some(stopped.membership),
+                membership: Some(membership),
                 ..Record::default()
             },
             created_at: self.now,
@@ -151,7 +171,11 @@ impl<T: Tables> Apply<'_, T> {
             self.tables.insert(&row)?;
             return self.resume_frontier(row, &nested);
         }
-        self.make_ready(&mut row)?;
+        if limit > 0 && going >= limit {
+            row.state = State::Held;
+        } else {
+            self.make_ready(&mut row)?;
+        }
         self.tables.insert(&row)?;
         self.dispatch(&row, Some(parent));
         Ok(1)

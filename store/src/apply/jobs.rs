@@ -27,6 +27,7 @@ impl<T: Tables> Apply<'_, T> {
         }
         row.state = State::Ready;
         if self.goes_directly(row) && self.meter.reserve() {
+            self.effects.credits += 1;
             row.owner = self.ledger.owner;
             row.token = FencingToken(row.token.0 + 1);
         } else {
@@ -60,7 +61,7 @@ impl<T: Tables> Apply<'_, T> {
     }
 
     fn goes_directly(&mut self, row: &BranchRow) -> bool {
-        if !self.ledger.served.contains(&row.workflow) {
+        if self.ledger.owner == OwnerId(0) || !self.ledger.served.contains(&row.workflow) {
             return false;
         }
         match self.ledger.backlog {
@@ -190,11 +191,13 @@ impl<T: Tables> Apply<'_, T> {
             self.oldest(room)?
         };
         let picked = self.pick(&ranked, &oldest, room as usize);
-        self.ledger.backlog = if all_seen {
-            None
-        } else {
-            ranked.last().map(|(rank, _)| *rank)
-        };
+        // The best that is left behind, as far as it was looked at.
+        let taken: HashSet<_> = picked.iter().collect();
+        let left = ranked
+            .iter()
+            .find(|(_, id)| !taken.contains(id))
+            .or(ranked.last());
+        self.ledger.backlog = left.filter(|_| !all_seen).map(|(rank, _)| *rank);
         for id in picked {
             self.lock_one(id)?;
         }
@@ -242,6 +245,7 @@ impl<T: Tables> Apply<'_, T> {
             return Ok(());
         };
         self.meter.take_credit();
+        self.effects.credits += 1;
         if self.is_withdrawn(&row)? {
             // Its run is being cancelled: the clean-up will get to it.
             self.effects.unused_credits += 1;
@@ -286,6 +290,11 @@ impl<T: Tables> Apply<'_, T> {
             let Some(mut row) = self.tables.branch(id)? else {
                 continue;
             };
+            if self.is_withdrawn(&row)? {
+                row.due = None;
+                self.tables.update(&row, Guard::Read)?;
+                continue;
+            }
             self.make_ready(&mut row)?;
             self.tables.update(&row, Guard::Read)?;
             self.dispatch_loaded(&row)?;

@@ -96,7 +96,9 @@ pub(crate) struct Effects {
     pub(crate) recorded_starts: u64,
     /// Jobs on our channel whose tickets were taken from the Runners; given back if this fails.
     pub(crate) withdrawn: Vec<JobKey>,
-    /// Credits taken for jobs that turned out not to be dispatched.
+    /// Credits of the channel that were taken.
+    pub(crate) credits: u64,
+    /// Of those, for jobs that turned out not to be dispatched.
     pub(crate) unused_credits: u64,
 }
 

@@ -115,6 +115,10 @@ impl<T: Tables> Apply<'_, T> {
             }
         }
         self.tables.delete_owner(owner)?;
+        if owner == self.ledger.owner {
+            // We stop: nothing is locked for us any more.
+            self.ledger.owner = OwnerId(0);
+        }
         Ok(recovered)
     }
 }

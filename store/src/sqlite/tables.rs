@@ -72,7 +72,12 @@ impl SqliteTables {
                     }
                     pause(BUSY_POLL);
                 }
-                Err(error) => return Err(storage(error)),
+                Err(error) => {
+                    if waits {
+                        self.yielding.waiting(false);
+                    }
+                    return Err(storage(error));
+                }
             }
         }
     }
@@ -573,6 +578,11 @@ impl Tables for SqliteTables {
         let sql = "INSERT INTO held (run, branch) VALUES (?1, ?2)";
         execute(&self.db, sql, params![run.0, branch.0])?;
         Ok(())
+    }
+
+    fn is_held(&mut self, run: RunId, branch: BranchId) -> Result<bool> {
+        let sql = "SELECT 1 FROM held WHERE run = ?1 AND branch = ?2";
+        Ok(first(&self.db, sql, params![run.0, branch.0], number)?.is_some())
     }
 
     fn first_held(&mut self, run: RunId) -> Result<Option<BranchId>> {
