@@ -8,7 +8,7 @@ use windlass_store::{
     Admission, Admit, AdmitError, Change, RunOutcome, SignalOutcome, StorageError, Store,
     WriteError,
 };
-use windlass_workflow_model::RunId;
+use windlass_workflow_model::{RunId, Timestamp};
 
 use crate::catalog::Catalog;
 use crate::request::{Event, Request, Start};
@@ -122,6 +122,31 @@ impl Scheduler {
     /// As there.
     pub fn schedule_blocking(&self, request: Request) -> Result<RunHandle, ScheduleError> {
         block_on(self.schedule(request))
+    }
+
+    /// Like [`schedule`](Self::schedule); the run begins not before `at`. It is durable, and counts as
+    /// pending, at once.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn schedule_at(
+        &self,
+        request: Request,
+        at: Timestamp,
+    ) -> Result<RunHandle, ScheduleError> {
+        self.schedule(request.at(at)).await
+    }
+
+    /// Like [`schedule_at`](Self::schedule_at), after `delay` from now.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn schedule_after(
+        &self,
+        request: Request,
+        delay: Duration,
+    ) -> Result<RunHandle, ScheduleError> {
+        self.schedule(request.after(delay)).await
     }
 
     /// Schedules runs in one group commit, all or none; handles come in the order of the requests.

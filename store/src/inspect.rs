@@ -277,10 +277,6 @@ impl Inspector {
     ///
     /// # Errors
     /// See [`runs`](Self::runs).
-    #[expect(
-        clippy::option_option,
-        reason = "no run and no end are different answers"
-    )]
     pub fn end_of(&mut self, run: RunId) -> Result<Option<Option<RunOutcome>>> {
         Ok(self.root(run)?.map(|root| crate::apply::outcome(&root)))
     }

@@ -284,20 +284,19 @@ impl<'a> Walk<'a> {
     }
 
     fn go(self, to: Option<NodeId>, last: (NodeId, ActivationId), data: Payload) -> Advance {
-        match to {
-            Some(to) => self.enter(to, last.1.derive(to, 0), data),
-            None => {
-                let last = Last {
-                    node: last.0,
-                    activation: last.1,
-                    data: data.clone(),
-                };
-                self.stop(Next::End {
-                    result: Ok(data),
-                    last,
-                })
-            }
+        if let Some(to) = to {
+            return self.enter(to, last.1.derive(to, 0), data);
         }
+        let (node, activation) = last;
+        let last = Last {
+            node,
+            activation,
+            data: data.clone(),
+        };
+        self.stop(Next::End {
+            result: Ok(data),
+            last,
+        })
     }
 
     fn fail(

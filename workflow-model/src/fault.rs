@@ -123,7 +123,7 @@ fn cut(mut text: String, max: usize) -> String {
         let end = text.floor_char_boundary(max);
         let rest = text.len() - end;
         text.truncate(end);
-        text += &format!("… ({rest} bytes more)");
+        text = format!("{text}… ({rest} bytes more)");
     }
     text
 }
