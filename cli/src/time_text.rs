@@ -75,7 +75,7 @@ pub(crate) fn rfc3339_seconds(micros: i64) -> String {
 
 /// How long something took, short: `0.21s`, `3m12s`.
 pub(crate) fn elapsed(duration: Duration) -> String {
-    if duration < Duration::from_secs(60) {
+    if duration < Duration::from_mins(1) {
         format!("{:.2}s", duration.as_secs_f64())
     } else {
         DurationText(Duration::from_secs(duration.as_secs())).to_string()

@@ -1,0 +1,103 @@
+//! `check`: all problems of a file at once, or its graph.
+
+use serde_json::Value;
+
+use crate::lab::Lab;
+
+const TEN_MISTAKES: &str = "
+name: w
+steps:
+  - {name: a, type: t}
+  - {name: a, type: t}
+  - {name: b.c, type: t}
+  - {type: t}
+  - {name: d}
+  - {name: e, type: t, parallelGroup: -1}
+  - {name: f, type: t, parallelGroup: soon}
+  - {name: g, type: t, parallel_group: 1}
+  - {name: h, type: t, timeout: 0}
+  - {name: i, type: t, dependsOn: [ghost]}
+  - {name: j, type: t, when: maybe}
+  - {name: k, type: t, parallelGroup: 3}
+  - {name: l, type: t, parallelGroup: 2}
+";
+
+#[test]
+fn a_file_with_ten_mistakes_tells_all_of_them() {
+    let lab = Lab::with(TEN_MISTAKES);
+    let check = lab.call(&["check", "w.yaml", "--json"]).expect(2).json();
+    assert_eq!(
+        (&check["file"], &check["dialect"], &check["ok"]),
+        (&"w.yaml".into(), &"step-groups-yaml".into(), &false.into())
+    );
+    let diagnostics = check["diagnostics"].as_array().unwrap();
+    let errors = diagnostics
+        .iter()
+        .filter(|found| found["severity"] == "error");
+    assert!(errors.count() >= 10, "{diagnostics:#?}");
+    for found in diagnostics {
+        for field in [
+            "code", "severity", "file", "document", "pointer", "line", "column", "step", "message",
+        ] {
+            assert!(found.get(field).is_some(), "{field} is not in {found}");
+        }
+        assert!(found["line"].is_u64(), "{found}");
+    }
+    let text = lab.call(&["check", "w.yaml"]).expect(2).out;
+    assert_eq!(text.lines().count(), diagnostics.len());
+    lab.call(&["run", "w.yaml"])
+        .expect(2)
+        .says(&["duplicate-step", "unknown-dependency"]);
+}
+
+#[test]
+fn a_good_file_shows_its_graph_in_every_form() {
+    let lab = Lab::with(
+        "name: one\nsteps: [{name: a, type: t, parallel: true}, {name: b, type: t, parallel: true}]\n---\nname: two\nsteps: [{name: c, type: u}]\n",
+    );
+    let check = lab.call(&["check", "w.yaml", "--json"]).expect(0).json();
+    assert_eq!(
+        (&check["ok"], &check["handlers_needed"]),
+        (&true.into(), &serde_json::json!(["t", "u"]))
+    );
+    let names: Vec<_> = check["workflows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|w| &w["name"])
+        .collect();
+    assert_eq!(names, ["one", "two"]);
+    let kinds: Vec<_> = check["workflows"][0]["graph"]["nodes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|n| &n["kind"])
+        .collect();
+    assert!(kinds.contains(&&Value::from("split")) && kinds.contains(&&Value::from("join")));
+    let form = |format: &str| {
+        lab.call(&["check", "w.yaml", "--format", format])
+            .expect(0)
+            .out
+    };
+    assert_eq!(form("mermaid").matches("flowchart").count(), 2);
+    assert_eq!(form("dot").matches("digraph").count(), 2);
+    assert_eq!(serde_json::from_str::<Value>(&form("json")).unwrap(), check);
+    assert!(form("text").contains("handlers needed: t, u"));
+    let one = lab
+        .call(&["check", "w.yaml", "--document", "two", "--json"])
+        .expect(0)
+        .json();
+    assert_eq!(one["workflows"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn with_handlers_at_hand_types_without_one_are_errors() {
+    let lab = Lab::with("name: w\nsteps: [{name: a, type: t}]\n");
+    lab.write("h.toml", "[handlers.other]\nsimulate = '1s'\n");
+    lab.call(&["check", "w.yaml"]).expect(0);
+    let check = lab
+        .call(&["check", "w.yaml", "--handlers", "h.toml", "--json"])
+        .expect(2)
+        .json();
+    assert_eq!(check["diagnostics"][0]["code"], "no-handler");
+}

@@ -1,0 +1,99 @@
+//! `why`, `cancel`, `signal` and `retry` while a run goes on elsewhere, or after it.
+
+use serde_json::json;
+
+use crate::lab::{Lab, ended, eventually, lives, number};
+
+const LONG: &str = "name: w\nsteps:\n  - {name: a, type: shell, config: {command: 'echo $$ > pid; sleep 100'}}\n  - {name: b, type: shell, config: {command: 'true'}}\n";
+
+#[test]
+fn a_run_of_another_process_can_be_looked_at_and_cancelled() {
+    let lab = Lab::with(LONG);
+    let engine = lab.start(&["run", "w.yaml", "--allow", "shell", "--json"]);
+    eventually("a runs", || number(&lab.path("pid")).is_some());
+    let program = number(&lab.path("pid")).unwrap();
+    let why = lab.call(&["why", "last", "--json"]).expect(0).json();
+    for field in ["run", "status", "branches"] {
+        assert!(why.get(field).is_some(), "{field}");
+    }
+    let wait = &why["branches"][0]["waits_for"];
+    for field in ["kind", "owner", "until", "event", "join", "missing"] {
+        assert!(wait.get(field).is_some(), "{field} is not in {wait}");
+    }
+    assert_eq!(
+        (&why["branches"][0]["step"], &wait["kind"]),
+        (&json!("a"), &json!("running"))
+    );
+    assert!(
+        lab.call(&["why", "last"])
+            .expect(0)
+            .out
+            .contains("is running")
+    );
+
+    let cancelled = lab
+        .call(&["cancel", "last", "--reason", "enough", "--json"])
+        .expect(0)
+        .json();
+    assert_eq!(cancelled["cancelled"], true);
+    let run = ended(engine).expect(1).json()["runs"][0].clone();
+    assert_eq!(
+        (&run["status"], &run["reason"]),
+        (&json!("cancelled"), &json!("enough"))
+    );
+    eventually("the program is gone", || !lives(program));
+    lab.call(&["cancel", "last"]).expect(2);
+}
+
+#[test]
+fn an_event_is_kept_until_somebody_waits_and_repeats_change_nothing() {
+    let lab = Lab::with(LONG);
+    let mut engine = lab.start(&["run", "w.yaml", "--allow", "shell"]);
+    eventually("a runs", || number(&lab.path("pid")).is_some());
+    let send = |words: &[&str]| {
+        let words = [&["signal", "last", "go"], words, &["--json"]].concat();
+        lab.call(&words).expect(0).json()["outcome"].clone()
+    };
+    assert_eq!(send(&["{\"x\": 1}", "--id", "1"]), "stored");
+    assert_eq!(send(&["{\"x\": 2}", "--id", "1"]), "duplicate");
+    lab.call(&["signal", "last", "go", "{"])
+        .expect(2)
+        .says(&["no JSON"]);
+    lab.call(&["cancel", "last"]).expect(0);
+    assert_eq!(send(&[]), "run-ended");
+    engine.wait().unwrap();
+}
+
+#[test]
+fn a_failed_run_goes_on_from_its_failed_step() {
+    let lab = Lab::with(
+        "name: w\nsteps:\n  - {name: a, type: shell, config: {command: 'echo x >> a-ran'}}\n  - {name: b, type: shell, config: {command: 'test -e fixed'}}\n  - {name: c, type: shell, config: {command: 'echo end'}}\n",
+    );
+    lab.call(&["run", "w.yaml", "--allow", "shell"])
+        .expect(1)
+        .says(&["windlass retry"]);
+    lab.call(&["retry", "last"]).expect(1);
+    lab.write("fixed", "");
+    let run = lab.call(&["retry", "last", "--json"]).expect(0).json()["runs"][0].clone();
+    assert_eq!(
+        (&run["status"], &run["outputs"]["c"]),
+        (&json!("succeeded"), &json!({"stdout": "end"}))
+    );
+    assert_eq!(lab.read("a-ran"), "x\n");
+    lab.call(&["retry", "last"]).expect(2).says(&["has ended"]);
+}
+
+#[test]
+fn a_retry_can_be_left_to_another_process() {
+    let lab = Lab::with(
+        "name: w\nsteps:\n  - {name: a, type: shell, config: {command: 'test -e fixed'}}\n",
+    );
+    lab.call(&["run", "w.yaml", "--allow", "shell"]).expect(1);
+    lab.write("fixed", "");
+    let marked = lab
+        .call(&["retry", "last", "--no-wait", "--json"])
+        .expect(0)
+        .json();
+    assert_eq!(marked["branches"], 1);
+    lab.call(&["resume"]).expect(0);
+}
