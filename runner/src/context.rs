@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use windlass_store::limits::PAYLOAD_BYTES_MAX;
-use windlass_store::sync::{Arc, AtomicBool, Mutex, Ordering};
+use windlass_store::sync::{Arc, AtomicBool, Mutex, Notify, Ordering};
 use windlass_store::{Admit, LockedJob};
 use windlass_workflow_model::{ActivationId, BranchId, NodeId, NodeKind, Payload, RunId};
 
@@ -60,6 +59,7 @@ struct Inner {
     attempt: u32,
     cancellation: Cancellation,
     timeout: Option<Duration>,
+    span: tracing::Span,
     schedules: Mutex<Vec<Admit>>,
 }
 
@@ -95,6 +95,13 @@ impl Context {
         place: (NodeId, ActivationId, u32),
         cancellation: Cancellation,
     ) -> Self {
+        let span = tracing::info_span!(
+            "attempt",
+            run = %job.row.run,
+            branch = %job.row.id,
+            step = served.definition().node(place.0).name.as_str(),
+            attempt = place.2,
+        );
         let (node, activation, attempt) = place;
         let timeout = served.step(node).and_then(|(step, _)| step.timeout_ms);
         Self(Arc::new(Inner {
@@ -106,6 +113,7 @@ impl Context {
             attempt,
             cancellation,
             timeout: timeout.map(Duration::from_millis),
+            span,
             schedules: Mutex::new(Vec::new()),
         }))
     }
@@ -160,6 +168,12 @@ impl Context {
         self.0
             .job
             .idempotency_key(self.0.serving.nonce(), self.0.activation)
+    }
+
+    /// The span that everything this attempt logs belongs to. It is entered while the handler runs;
+    /// work that is sent elsewhere can enter it there.
+    pub fn span(&self) -> &tracing::Span {
+        &self.0.span
     }
 
     /// How long the attempt may take in all.

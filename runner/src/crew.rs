@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use windlass_store::sync::{
-    Arc, AtomicBool, AtomicU64, JoinHandle, Mutex, Ordering, Receiver, pause, spawn,
+    Arc, AtomicBool, AtomicU64, JoinHandle, Mutex, Notify, Ordering, Receiver, pause, spawn,
 };
 use windlass_store::{Change, LockedJob, Store};
 

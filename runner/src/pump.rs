@@ -9,10 +9,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio::sync::Notify;
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tracing::Instrument as _;
-use windlass_store::sync::{Arc, AtomicBool, Mutex, Ordering, Receiver, RecvTimeoutError, pause};
+use windlass_store::sync::{
+    Arc, AtomicBool, Mutex, Notify, Ordering, Receiver, RecvTimeoutError, pause,
+};
 use windlass_store::{Change, LockedJob, Running, Store};
 use windlass_workflow_model::{Payload, StepStatus};
 
@@ -318,13 +319,7 @@ impl Pump {
             place,
             cancellation,
         );
-        let span = tracing::info_span!(
-            "attempt",
-            run = %job.row.run,
-            branch = %job.row.id,
-            step = context.step(),
-            attempt,
-        );
+        let span = context.span().clone();
         match handler {
             Handler::Blocking(call) => {
                 let result = span.in_scope(|| {

@@ -1,7 +1,8 @@
 //! All synchronisation of Windlass: the one place to exchange it for a model of itself.
 //!
-//! Locks, channels, one-shot replies and threads are taken from here and from nowhere else, so that
-//! schedule exploration can take hold by changing this file.
+//! Locks, atomics, channels, replies and threads are taken from here, so that schedule exploration can
+//! take hold by changing this file. (Asynchronous steps run on tokio's own single-threaded runtime,
+//! and what is computed once sits in a `OnceLock`.)
 
 use std::future::Future;
 use std::pin::pin;
@@ -18,7 +19,7 @@ pub use crossbeam_channel::{
     Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError, bounded, unbounded,
 };
 pub use parking_lot::{Condvar, Mutex, RwLock};
-pub use tokio::sync::oneshot;
+pub use tokio::sync::{Notify, oneshot};
 
 /// Starts a named thread.
 ///
