@@ -113,6 +113,9 @@ pub(crate) trait Tables: Send {
     /// Work between transactions, such as emptying the log.
     fn tidy(&mut self);
 
+    /// The last work of all: puts what the log still holds into the database.
+    fn finish(&mut self);
+
     fn meta(&mut self) -> Result<Meta>;
     fn set_meta(&mut self, meta: &Meta) -> Result<()>;
 

@@ -561,6 +561,9 @@ impl<T: Tables> Loop<T> {
     fn end(&mut self) {
         // After a clean end there is nothing to prove: our row is gone.
         let clean = self.poison.is_none() && self.last_tries <= LAST_TRIES;
+        if clean {
+            self.tables.finish();
+        }
         self.close(StorageError::Closed, clean);
         let mut rest = std::mem::take(&mut self.retained);
         rest.extend(self.changes.try_iter());

@@ -121,6 +121,8 @@ impl Tables for MemoryTables {
 
     fn tidy(&mut self) {}
 
+    fn finish(&mut self) {}
+
     fn meta(&mut self) -> Result<Meta> {
         Ok(self.rows.lock().meta.clone())
     }

@@ -195,6 +195,13 @@ impl Tables for SqliteTables {
         }
     }
 
+    fn finish(&mut self) {
+        // While others read or write it stays in the log, which is as good.
+        let _ = self
+            .db
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    }
+
     fn meta(&mut self) -> Result<Meta> {
         let sql = "SELECT next_id, epoch, unstarted, shed, retention_cursor FROM meta WHERE id = 1";
         first(&self.db, sql, &[], |row| {
