@@ -1,0 +1,1311 @@
+//! Scheduler and Runners: when a run begins, where its steps run, and how they are stopped.
+
+use std::future::Future as _;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use windlass::{
+    Admission, AdmitError, Context, Engine, EngineError, ManualClock, Priority, Request, RunHandle,
+    RunOutcome, RunStatus, ScheduleError, StepError, StepStatus, WaitError, Workflow, WriteError,
+};
+
+use crate::harness::*;
+
+#[test]
+fn an_asynchronous_step_that_takes_too_long_is_dropped_and_its_attempt_has_failed() {
+    on_each(|place| {
+        let calls = Counter::default();
+        let count = calls.clone();
+        let flow = Workflow::<Trail>::build("timeout", "1", |flow| {
+            flow.step_async("never", move |_, _| {
+                count.up();
+                std::future::pending()
+            })
+            .timeout(Duration::from_millis(20))
+            .retry(2, Duration::from_millis(1))
+        })
+        .unwrap();
+        let engine = place.builder().workflow(&flow).open().unwrap();
+        let fault = fault(end_of(&begin(&engine, &flow, &Trail::new())));
+        assert_eq!(codes(&fault), ["step-timeout"]);
+        assert_eq!(calls.get(), 2, "it is tried again as after any failure");
+        assert_no_leftovers(&engine);
+    });
+}
+
+#[test]
+fn a_blocking_step_that_does_not_stop_is_given_up_and_its_runner_replaced() {
+    // The step blocks the only Runner until the end of the test. When its time is over on the
+    // engine's clock the attempt has failed; after the grace another thread is the Runner. What the
+    // old one brings at last is dropped.
+    on_each(|place| {
+        let clock = standing_clock();
+        let (begun, release) = (Meeting::new(), Meeting::new());
+        let (tell, hold) = (begun.clone(), release.clone());
+        let stuck = Workflow::<Trail>::build("stuck", "1", |flow| {
+            flow.step("block", move |context, trail| {
+                tell.arrive();
+                assert!(hold.wait_for(1));
+                assert!(context.is_cancelled(), "it was told");
+                trail.push("too late".to_owned());
+                Ok(())
+            })
+            .timeout(Duration::from_mins(1))
+        })
+        .unwrap();
+        let quick = Workflow::<Trail>::build("quick", "1", |flow| flow.step("a", mark("a")));
+        let quick = quick.unwrap();
+        let builder = place.builder().clock(clock.clone());
+        let engine = builder.workflow(&stuck).workflow(&quick).open().unwrap();
+        let run = begin(&engine, &stuck, &Trail::new());
+        assert!(begun.wait_for(1));
+        clock.advance(Duration::from_mins(1));
+        assert_eq!(codes(&fault(end_of(&run))), ["step-timeout"]);
+        clock.advance(windlass::limits::runner::STOP_GRACE);
+        let next = begin(&engine, &quick, &Trail::new());
+        let next = end_as_time_passes(&next, &clock);
+        assert_eq!(data::<Trail>(next), ["a"], "a new Runner took it");
+        assert_eq!(engine.stats().abandoned, 1);
+        release.arrive();
+        let last = begin(&engine, &quick, &Trail::new());
+        assert_eq!(data::<Trail>(end_as_time_passes(&last, &clock)), ["a"]);
+        let fault = fault(end_of(&run));
+        assert_eq!(codes(&fault), ["step-timeout"], "the late outcome is void");
+        assert_no_leftovers(&engine);
+    });
+}
+
+/// The end of a run on an engine whose clock must not stand meanwhile.
+fn end_as_time_passes(run: &RunHandle, clock: &ManualClock) -> RunOutcome {
+    let moment = Duration::from_millis(10);
+    for _ in 0..2_000 {
+        match run.wait_blocking(Some(moment)) {
+            Err(WaitError::TimedOut(_)) => clock.advance(moment),
+            ended => return ended.expect("the run ends"),
+        }
+    }
+    panic!("the run does not end");
+}
+
+/// The ids of the threads that a step ran on.
+type Threads = Arc<Mutex<Vec<std::thread::ThreadId>>>;
+
+fn here(threads: &Threads) {
+    let mut threads = threads.lock().expect("nobody panics here");
+    threads.push(std::thread::current().id());
+}
+
+#[test]
+fn a_panic_is_a_failed_attempt_and_its_runner_lives_on() {
+    on_each(|place| {
+        let threads = Threads::default();
+        let (blocking, later) = (Arc::clone(&threads), Arc::clone(&threads));
+        let flow = Workflow::<Trail>::build("panics", "1", |flow| {
+            flow.step("blocking", move |context, trail| {
+                here(&blocking);
+                assert!(context.attempt() > 1, "at first it panics");
+                trail.push("blocking".to_owned());
+                Ok(())
+            })
+            .retry(2, Duration::from_millis(1))
+            .step_async("later", move |context, mut trail: Trail| {
+                here(&later);
+                async move {
+                    assert!(context.attempt() > 1, "at first it panics");
+                    trail.push("later".to_owned());
+                    Ok(trail)
+                }
+            })
+            .retry(2, Duration::from_millis(1))
+            .step("always", |_, _| panic!("every time"))
+        })
+        .unwrap();
+        let engine = place.builder().workflow(&flow).open().unwrap();
+        let run = begin(&engine, &flow, &Trail::new());
+        let fault = fault(end_of(&run));
+        assert_eq!(codes(&fault), ["panicked"]);
+        assert!(fault.errors[0].message.contains("every time"), "{fault:?}");
+        let threads = threads.lock().unwrap();
+        assert_eq!(threads.len(), 4);
+        assert!(threads.iter().all(|id| *id == threads[0]), "one Runner");
+        assert_no_leftovers(&engine);
+    });
+}
+
+/// A panic that goes off once more when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "dropped");
+    }
+}
+
+#[test]
+fn a_runner_whose_thread_dies_all_the_same_is_replaced() {
+    on_each(|place| {
+        let threads = Threads::default();
+        let seen = Arc::clone(&threads);
+        let flow = Workflow::<Trail>::build("dies", "1", |flow| {
+            flow.step("bomb", move |_, trail| {
+                here(&seen);
+                if seen.lock().unwrap().len() == 1 {
+                    std::panic::panic_any(Bomb);
+                }
+                trail.push("survived".to_owned());
+                Ok(())
+            })
+            .retry(2, Duration::from_millis(1))
+        })
+        .unwrap();
+        let engine = place.builder().workflow(&flow).open().unwrap();
+        let run = begin(&engine, &flow, &Trail::new());
+        assert_eq!(data::<Trail>(end_of(&run)), ["survived"]);
+        assert_eq!(threads.lock().unwrap().len(), 2);
+        assert_no_leftovers(&engine);
+    });
+}
+
+#[test]
+fn a_runner_has_as_many_asynchronous_steps_in_flight_as_it_may() {
+    // Ten runs that all wait before a gate: of them so many wait at once on one thread.
+    on_each(|place| {
+        for in_flight in [1, 4] {
+            let (gate, threads) = (Gate::closed(), Threads::default());
+            let (wait, seen) = (gate.clone(), Arc::clone(&threads));
+            let flow = Workflow::<Trail>::build("gate", "1", |flow| {
+                flow.step_async("wait", move |_, trail| {
+                    here(&seen);
+                    let gate = wait.clone();
+                    async move {
+                        gate.pass().await;
+                        Ok(trail)
+                    }
+                })
+            })
+            .unwrap();
+            let mut engine = Stepped::open(place.builder().in_flight(in_flight).workflow(&flow));
+            let runs: Vec<_> = (0..10)
+                .map(|_| engine.begin(&flow, &Trail::new()))
+                .collect();
+            engine.settle();
+            assert_eq!(gate.waiting(), in_flight);
+            gate.let_pass(1);
+            engine.settle();
+            assert_eq!(gate.waiting(), in_flight, "the free seat is taken");
+            gate.let_pass(9);
+            engine.settle();
+            for run in runs {
+                assert_eq!(engine.data::<Trail>(run), Trail::new());
+            }
+            let threads = threads.lock().unwrap();
+            assert!(threads.iter().all(|id| *id == threads[0]), "one thread");
+            engine.assert_no_leftovers();
+        }
+    });
+}
+
+#[test]
+fn the_number_of_runners_changes_while_they_run() {
+    // Three runs meet on three Runners, which one Runner could not make happen; then one goes on
+    // alone, and after none at all there is one again.
+    on_each(|place| {
+        let meeting = Meeting::new();
+        let meet = meeting.clone();
+        let trio = Workflow::<Trail>::build("trio", "1", |flow| {
+            flow.step("meet", move |_, _| {
+                meet.arrive();
+                if meet.wait_for(3) {
+                    Ok(())
+                } else {
+                    Err(StepError::failed("nobody came"))
+                }
+            })
+        })
+        .unwrap();
+        let engine = place.builder().workflow(&trio).open().unwrap();
+        let runs: Vec<_> = (0..3)
+            .map(|_| begin(&engine, &trio, &Trail::new()))
+            .collect();
+        assert!(meeting.wait_for(1));
+        engine.set_runners(3);
+        for run in &runs {
+            assert_eq!(data::<Trail>(end_of(run)), Trail::new());
+        }
+        for runners in [1, 0, 1, 2] {
+            engine.set_runners(runners);
+            assert_eq!(engine.runners(), runners);
+            if runners > 0 {
+                let run = begin(&engine, &trio, &Trail::new());
+                assert_eq!(data::<Trail>(end_of(&run)), Trail::new());
+            }
+        }
+        assert_no_leftovers(&engine);
+    });
+}
+
+#[test]
+fn urgent_runs_go_first_and_within_a_priority_the_older_one() {
+    // A first run occupies the only place on the channel while the others come.
+    on_each(|place| {
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&order);
+        let flow = Workflow::<u32>::build("order", "1", |flow| {
+            flow.step("note", move |_, n| {
+                seen.lock().unwrap().push(*n);
+                Ok(())
+            })
+        })
+        .unwrap();
+        let mut engine = Stepped::open(place.builder().capacity(1).workflow(&flow));
+        let urgency = [(0, 9), (1, 1), (2, 9), (3, 4), (4, 9), (5, 0)];
+        for (n, priority) in urgency {
+            let request = flow.request(&n).unwrap();
+            engine.schedule(request.priority(Priority::new(priority).unwrap()));
+        }
+        engine.settle();
+        assert_eq!(*order.lock().unwrap(), [0, 2, 4, 3, 1, 5]);
+        engine.assert_no_leftovers();
+    });
+}
+
+#[test]
+fn work_in_progress_goes_before_new_runs() {
+    on_each(|place| {
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let (one, two) = (Arc::clone(&order), Arc::clone(&order));
+        let flow = Workflow::<u32>::build("two", "1", |flow| {
+            flow.step("first", move |_, n| {
+                one.lock().unwrap().push((*n, 1));
+                Ok(())
+            })
+            .step("second", move |_, n| {
+                two.lock().unwrap().push((*n, 2));
+                Ok(())
+            })
+        })
+        .unwrap();
+        let mut engine = Stepped::open(place.builder().capacity(1).workflow(&flow));
+        for n in 0..3 {
+            engine.begin(&flow, &n);
+        }
+        engine.settle();
+        let expected = [(0, 1), (0, 2), (1, 1), (1, 2), (2, 1), (2, 2)];
+        assert_eq!(*order.lock().unwrap(), expected);
+        engine.assert_no_leftovers();
+    });
+}
+
+#[test]
+fn a_run_begins_when_it_was_scheduled_for_and_not_before() {
+    on_each(|place| {
+        let clock = standing_clock();
+        let flow = Workflow::<Trail>::build("later", "1", |flow| flow.step("a", mark("a")));
+        let flow = flow.unwrap();
+        let mut engine = Stepped::open(place.builder().clock(clock.clone()).workflow(&flow));
+        let minute = Duration::from_mins(1);
+        let request = || flow.request(&Trail::new()).unwrap();
+        let noon = windlass::Clock::now(&*clock).after(minute);
+        let runs = [request().at(noon), request().after(minute)].map(|r| engine.schedule(r));
+        let past = request().at(windlass::Timestamp(0));
+        let past = engine.schedule(past);
+        engine.settle();
+        assert_eq!(engine.data::<Trail>(past), ["a"], "the past is now");
+        clock.advance(almost(minute));
+        engine.settle();
+        for run in runs {
+            assert_eq!(engine.status(run), RunStatus::Scheduled);
+        }
+        clock.advance(TICK);
+        engine.settle();
+        for run in runs {
+            assert_eq!(engine.data::<Trail>(run), ["a"]);
+        }
+        engine.assert_no_leftovers();
+    });
+}
+
+#[test]
+fn a_dedupe_key_gives_the_run_that_has_it() {
+    on_each(|place| {
+        let calls = Counter::default();
+        let count = calls.clone();
+        let flow = Workflow::<u32>::build("once", "1", |flow| {
+            flow.step("count", move |_, _| {
+                count.up();
+                Ok(())
+            })
+        })
+        .unwrap();
+        let mut engine = Stepped::open(place.builder().workflow(&flow));
+        let keyed = |n: u32, key: &str| flow.request(&n).unwrap().dedupe_key(key);
+        let first = engine.schedule(keyed(1, "a"));
+        assert_eq!(engine.schedule(keyed(2, "a")), first);
+        engine.settle();
+        assert_eq!(engine.schedule(keyed(3, "a")), first, "an ended run counts");
+        let scheduler = engine.scheduler.clone();
+        let bulk = vec![keyed(4, "b"), keyed(5, "a"), keyed(6, "b")];
+        let runs = engine.ask(scheduler.schedule_all(bulk)).unwrap();
+        let ids: Vec<_> = runs.iter().map(windlass::RunHandle::id).collect();
+        assert_eq!((ids[1], ids[0]), (first, ids[2]));
+        engine.settle();
+        assert_eq!(
+            engine.data::<u32>(first),
+            1,
+            "its data is that of the first"
+        );
+        assert_eq!(engine.data::<u32>(ids[0]), 4);
+        assert_eq!(calls.get(), 2);
+        engine.assert_no_leftovers();
+    });
+}
+
+#[test]
+fn a_bulk_is_scheduled_wholly_or_not_at_all() {
+    on_each(|place| {
+        let flow = Workflow::<u32>::build("bulk", "1", |flow| flow.step("a", |_, _| Ok(())));
+        let flow = flow.unwrap();
+        let admission = Admission::Shed {
+            max_pending: 10,
+            policy: windlass::ShedPolicy::RejectNew,
+        };
+        let mut engine = Stepped::open(place.builder().admission(admission).workflow(&flow));
+        let scheduler = engine.scheduler.clone();
+        let some = |count: u32| (0..count).map(|n| flow.request(&n).unwrap()).collect();
+        assert_eq!(
+            engine.ask(scheduler.schedule_all(some(8))).unwrap().len(),
+            8
+        );
+        let refused = engine.ask(scheduler.schedule_all(some(3)));
+        let Err(ScheduleError::Refused(AdmitError::Shed { value, depth, .. })) = refused else {
+            panic!("there is no room for three: {refused:?}");
+        };
+        assert_eq!((value.len(), depth), (3, 8), "they are handed back");
+        let refused = engine.ask(scheduler.schedule_all(some(11)));
+        let Err(ScheduleError::Refused(AdmitError::TooMany { asked, bound, .. })) = refused else {
+            panic!("there can never be room for eleven: {refused:?}");
+        };
+        assert_eq!((asked, bound), (11, 10));
+        let mut mixed: Vec<Request> = some(1);
+        mixed.push(Request::new("nobody", windlass::Payload::null()));
+        let refused = engine.ask(scheduler.schedule_all(mixed));
+        assert!(matches!(
+            refused,
+            Err(ScheduleError::UnknownWorkflow { .. })
+        ));
+        let stored = engine.inspector().runs(windlass::RunFilter::All, 100);
+        assert_eq!(stored.unwrap().len(), 8);
+        engine.settle();
+        engine.assert_no_leftovers();
+    });
+}
+
+#[test]
+fn a_producer_waits_for_room_and_is_told_the_depth_when_it_waited_in_vain() {
+    on_each(|place| {
+        let clock = standing_clock();
+        let flow = Workflow::<u32>::build("wait", "1", |flow| flow.step("a", |_, _| Ok(())));
+        let flow = flow.unwrap();
+        let admission = Admission::Backpressure {
+            max_pending: 2,
+            timeout: Duration::from_secs(30),
+        };
+        let builder = place.builder().clock(clock.clone()).admission(admission);
+        let mut engine = Stepped::open(builder.workflow(&flow));
+        for n in 0..2 {
+            engine.begin(&flow, &n);
+        }
+        let scheduler = engine.scheduler.clone();
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut in_vain = Box::pin(scheduler.schedule(flow.request(&2).unwrap()));
+        for _ in 0..10 {
+            assert!(in_vain.as_mut().poll(&mut context).is_pending(), "it waits");
+            engine.engine.step_writer();
+            engine.engine.step_dispatcher();
+        }
+        clock.advance(Duration::from_secs(30));
+        let refused = engine.ask(in_vain);
+        let Err(ScheduleError::Refused(AdmitError::TimedOut {
+            value,
+            depth,
+            max_pending,
+            waited,
+        })) = refused
+        else {
+            panic!("its patience is over: {refused:?}");
+        };
+        assert_eq!((value.len(), depth, max_pending), (1, 2, 2));
+        assert_eq!(waited, Duration::from_secs(30));
+        // The next one waits too; as soon as the others have begun there is room.
+        let mut waits = Box::pin(scheduler.schedule(flow.request(&3).unwrap()));
+        assert!(waits.as_mut().poll(&mut context).is_pending());
+        engine.settle();
+        let run = engine.ask(waits).unwrap().id();
+        engine.settle();
+        assert_eq!(engine.data::<u32>(run), 3);
+        engine.assert_no_leftovers();
+    });
+}
+
+#[test]
+fn a_cancelled_run_that_was_queued_never_starts() {
+    on_each(|place| {
+        let calls = Counter::default();
+        let count = calls.clone();
+        let flow = Workflow::<Trail>::build("queued", "1", |flow| {
+            flow.step("count", move |_, _| {
+                count.up();
+                Ok(())
+            })
+        })
+        .unwrap();
+        let mut engine = Stepped::open(place.builder().capacity(1).workflow(&flow));
+        // The first one is on the channel, the second one in the outbox, the third one has time.
+        let mut runs = vec![
+            engine.begin(&flow, &Trail::new()),
+            engine.begin(&flow, &Trail::new()),
+        ];
+        let later = flow.request(&Trail::new()).unwrap();
+        runs.push(engine.schedule(later.after(Duration::from_hours(1))));
+        for run in &runs {
+            assert!(engine.cancel(*run, "changed my mind"));
+        }
+        engine.settle();
+        for run in runs {
+            let reason = "changed my mind".to_owned();
+            assert_eq!(engine.outcome(run), Some(RunOutcome::Cancelled(reason)));
+            assert!(
+                !engine.cancel(run, "again"),
+                "it has ended: nothing changes"
+            );
+            assert_eq!(
+                engine.show(run).summary.reason.as_deref(),
+                Some("changed my mind")
+            );
+        }
+        assert_eq!(calls.get(), 0);
+        engine.assert_no_leftovers();
+        let next = engine.begin(&flow, &Trail::new());
+        engine.settle();
+        assert_eq!(
+            engine.data::<Trail>(next),
+            Trail::new(),
+            "its place is free again"
+        );
+        assert!(!engine.cancel(next, "too late"));
+        assert_eq!(engine.data::<Trail>(next), Trail::new());
+    });
+}
+
+#[test]
+fn a_cancelled_run_that_is_running_is_told_and_its_late_outcome_refused() {
+    // Branches that run, that are queued, that wait for a time, an event and a join: all of them.
+    on_each(|place| {
+        let gate = Gate::closed();
+        let (told, after) = (Counter::default(), Counter::default());
+        let (tell, hold, next) = (told.clone(), gate.clone(), after.clone());
+        let flow = Workflow::<Trail>::build("running", "1", |flow| {
+            flow.split("all", |split| {
+                split
+                    .branch("running", |flow| {
+                        flow.step_async("hold", move |context: Context, mut trail: Trail| {
+                            let (gate, told) = (hold.clone(), tell.clone());
+                            async move {
+                                context.cancelled().await;
+                                told.up();
+                                gate.pass().await;
+                                trail.push("late".to_owned());
+                                Ok(trail)
+                            }
+                        })
+                    })
+                    .branch("timer", |flow| flow.sleep("sleep", Duration::from_hours(1)))
+                    .branch("event", |flow| {
+                        flow.wait_event("reply", "reply", |trail: &mut Trail, text| {
+                            trail.push(text);
+                        })
+                    })
+                    .branch("nested", |flow| {
+                        flow.split("inner", |split| {
+                            split
+                                .branch("x", |flow| flow.sleep("sleep-x", Duration::from_hours(1)))
+                                .branch("y", |flow| flow.change("y", |_| Ok(())))
+                        })
+                    })
+                    .join(gather)
+            })
+            .step("after", move |_, _| {
+                next.up();
+                Ok(())
+            })
+            .max_parallelism(3)
+        })
+        .unwrap();
+        let mut engine = Stepped::open(place.builder().in_flight(2).workflow(&flow));
+        let run = engine.begin(&flow, &Trail::new());
+        engine.settle();
+        assert_eq!(told.get(), 0);
+        assert!(engine.cancel(run, "enough"));
+        engine.settle();
+        assert_eq!(told.get(), 1, "the step was told");
+        let cancelled = Some(RunOutcome::Cancelled("enough".to_owned()));
+        assert_eq!(
+            engine.outcome(run),
+            cancelled,
+            "it does not wait for the step"
+        );
+        assert_eq!(gate.waiting(), 1, "which still runs");
+        engine.assert_no_leftovers();
+        gate.let_pass(1);
+        engine.settle();
+        assert_eq!(engine.outcome(run), cancelled, "its outcome came too late");
+        assert_eq!(after.get(), 0);
+        engine.assert_no_leftovers();
+    });
+}
+
+#[test]
+fn a_branch_of_a_cancelled_run_never_starts_though_its_time_comes_during_the_clean_up() {
+    // So many branches that the clean-up takes several transactions; the time they wait for comes
+    // in between.
+    on_each(|place| {
+        let clock = standing_clock();
+        let calls = Counter::default();
+        let count = calls.clone();
+        let flow = Workflow::<u32>::build("many", "1", |flow| {
+            flow.split_each(
+                "each",
+                None,
+                |n| (0..*n).map(|n| (n.to_string(), n)).collect(),
+                |flow| {
+                    flow.sleep("sleep", Duration::from_secs(1))
+                        .step("count", move |_, _| {
+                            count.up();
+                            Ok(())
+                        })
+                },
+                |_, _| Ok(()),
+            )
+        })
+        .unwrap();
+        let mut engine = Stepped::open(place.builder().clock(clock.clone()).workflow(&flow));
+        let run = engine.begin(&flow, &3_000);
+        engine.settle();
+        assert!(engine.cancel(run, "enough"));
+        clock.advance(Duration::from_secs(1));
+        engine.settle();
+        assert_eq!(calls.get(), 0);
+        assert_eq!(
+            engine.outcome(run),
+            Some(RunOutcome::Cancelled("enough".to_owned()))
+        );
+        engine.assert_no_leftovers();
+    });
+}
+
+/// A step that fails in its first call and works in its second; each call is counted.
+fn second_time(
+    name: &'static str,
+    calls: &Counter,
+) -> impl Fn(&Context, &mut Trail) -> Result<(), StepError> + Send + Sync + 'static {
+    let calls = calls.clone();
+    move |_, trail| {
+        if calls.up() == 1 {
+            return Err(StepError::failed(name));
+        }
+        trail.push(name.to_owned());
+        Ok(())
+    }
+}
+
+/// A step that works; each call is counted.
+fn each_time(
+    name: &'static str,
+    calls: &Counter,
+) -> impl Fn(&Context, &mut Trail) -> Result<(), StepError> + Send + Sync + 'static {
+    let calls = calls.clone();
+    move |_, trail| {
+        calls.up();
+        trail.push(name.to_owned());
+        Ok(())
+    }
+}
+
+#[test]
+fn a_failed_run_that_is_retried_goes_on_from_the_failed_step() {
+    on_each(|place| {
+        let (before, bad) = (Counter::default(), Counter::default());
+        let flow = Workflow::<Trail>::build("retry", "1", |flow| {
+            flow.step("before", each_time("before", &before))
+                .step("bad", second_time("bad", &bad))
+                .step("after", mark("after"))
+        })
+        .unwrap();
+        let mut engine = Stepped::open(place.builder().workflow(&flow));
+        let run = engine.begin(&flow, &Trail::new());
+        engine.settle();
+        assert_eq!(messages(&engine.fault(run)), ["bad"]);
+        engine.assert_no_leftovers();
+        assert_eq!(engine.retry(run), 1);
+        engine.settle();
+        assert_eq!(engine.data::<Trail>(run), ["before", "bad", "after"]);
+        assert_eq!((before.get(), bad.get()), (1, 2));
+        engine.assert_no_leftovers();
+        let scheduler = engine.scheduler.clone();
+        let again = engine.ask(scheduler.retry(run));
+        assert!(
+            matches!(again, Err(WriteError::WrongState { .. })),
+            "{again:?}"
+        );
+    });
+}
+
+#[test]
+fn a_step_after_a_join_that_failed_is_tried_again_when_its_run_is() {
+    on_each(|place| {
+        let (calls, bad) = (Counter::default(), Counter::default());
+        let flow = Workflow::<Trail>::build("after-join", "1", |flow| {
+            flow.split("split", |split| {
+                split
+                    .branch("a", |flow| flow.step("a", each_time("a", &calls)))
+                    .branch("b", |flow| flow.step("b", each_time("b", &calls)))
+                    .join(gather)
+            })
+            .step("bad", second_time("bad", &bad))
+        })
+        .unwrap();
+        let mut engine = Stepped::open(place.builder().workflow(&flow));
+        let run = engine.begin(&flow, &Trail::new());
+        engine.settle();
+        assert_eq!(messages(&engine.fault(run)), ["bad"]);
+        assert_eq!(engine.retry(run), 1);
+        engine.settle();
+        assert_eq!(engine.data::<Trail>(run), ["a", "b", "bad"]);
+        assert_eq!(calls.get(), 2);
+        engine.assert_no_leftovers();
+    });
+}
+
+#[test]
+fn a_failed_split_that_is_retried_repeats_only_what_failed() {
+    // Two levels; on each there are branches that failed and branches that did not.
+    on_each(|place| {
+        let (good, bad) = (Counter::default(), Counter::default());
+        let inner_bad = Counter::default();
+        let flow = Workflow::<Trail>::build("retry", "1", |flow| {
+            flow.step("first", mark("first"))
+                .split("outer", |split| {
+                    split
+                        .branch("good", |flow| flow.step("good", each_time("good", &good)))
+                        .branch("bad", |flow| {
+                            flow.step("ahead", each_time("ahead", &good))
+                                .step("bad", second_time("bad", &bad))
+                        })
+                        .branch("deep", |flow| {
+                            flow.split("inner", |split| {
+                                split
+                                    .branch("g", |flow| flow.step("g", each_time("g", &good)))
+                                    .branch("b", |flow| {
+                                        flow.step("b", second_time("b", &inner_bad))
+                                    })
+                                    .join(gather)
+                            })
+                            .step("then", mark("then"))
+                        })
+                        .join(gather)
+                })
+                .step("last", mark("last"))
+        })
+        .unwrap();
+        let mut engine = Stepped::open(place.builder().workflow(&flow));
+        let run = engine.begin(&flow, &Trail::new());
+        engine.settle();
+        assert_eq!(
+            messages(&engine.fault(run)),
+            ["bad", "b"],
+            "in branch order"
+        );
+        engine.assert_no_leftovers();
+        assert_eq!(engine.retry(run), 2);
+        engine.settle();
+        let expected = ["first", "good", "ahead", "bad", "g", "b", "then", "last"];
+        assert_eq!(engine.data::<Trail>(run), expected);
+        assert_eq!(good.get(), 3, "what was done is not done again");
+        engine.assert_no_leftovers();
+    });
+}
+
+#[test]
+fn a_retry_keeps_what_was_done_before_a_gateway_that_failed() {
+    // The step's outcome and the failure of the gateway after it are one checkpoint.
+    on_each(|place| {
+        let calls = Counter::default();
+        let (bad, before) = (Counter::default(), calls.clone());
+        let first = move |bad: &Counter| assert!(bad.up() > 1, "at first it panics");
+        let (count, more) = (bad.clone(), bad.clone());
+        let choice = Workflow::<Trail>::build("choice", "1", |flow| {
+            flow.step("before", each_time("before", &before))
+                .choice("which", |arms| {
+                    arms.when(
+                        "always",
+                        move |_| {
+                            first(&count);
+                            true
+                        },
+                        |flow| flow.step("arm", mark("arm")),
+                    )
+                })
+        })
+        .unwrap();
+        let change = Workflow::<Trail>::build("change", "1", |flow| {
+            flow.step("before", each_time("before", &before))
+                .change("one", |trail| {
+                    trail.push("one".to_owned());
+                    Ok(())
+                })
+                .change("two", move |trail| {
+                    first(&more);
+                    trail.push("two".to_owned());
+                    Ok(())
+                })
+        })
+        .unwrap();
+        let builder = place.builder().workflow(&choice).workflow(&change);
+        let mut engine = Stepped::open(builder);
+        let cases = [
+            (&choice, vec!["before", "arm"]),
+            (&change, vec!["before", "one", "two"]),
+        ];
+        for (flow, expected) in cases {
+            let bad_before = bad.get();
+            let run = engine.begin(flow, &Trail::new());
+            engine.settle();
+            if bad_before == 0 {
+                assert_eq!(codes(&engine.fault(run)), ["panicked"]);
+                assert_eq!(engine.retry(run), 1);
+                engine.settle();
+            }
+            assert_eq!(engine.data::<Trail>(run), expected);
+        }
+        assert_eq!(calls.get(), 2, "a step that succeeded is not done again");
+        engine.assert_no_leftovers();
+    });
+}
+
+#[test]
+fn a_join_that_failed_to_merge_merges_when_it_is_retried() {
+    on_each(|place| {
+        let (bad, calls) = (Counter::default(), Counter::default());
+        let flow = Workflow::<Trail>::build("merge", "1", |flow| {
+            flow.split("split", |split| {
+                split
+                    .branch("a", |flow| flow.step("a", each_time("a", &calls)))
+                    .branch("b", |flow| flow.step("b", each_time("b", &calls)))
+                    .join(move |trail, branches| {
+                        if bad.up() == 1 {
+                            return Err(StepError::failed("cannot merge"));
+                        }
+                        gather(trail, branches)
+                    })
+            })
+        })
+        .unwrap();
+        let mut engine = Stepped::open(place.builder().workflow(&flow));
+        let run = engine.begin(&flow, &Trail::new());
+        engine.settle();
+        assert_eq!(messages(&engine.fault(run)), ["cannot merge"]);
+        engine.assert_no_leftovers();
+        assert_eq!(engine.retry(run), 1);
+        engine.settle();
+        assert_eq!(engine.data::<Trail>(run), ["a", "b"]);
+        assert_eq!(calls.get(), 2);
+        engine.assert_no_leftovers();
+    });
+}
+
+#[test]
+fn a_gateway_after_a_join_that_failed_is_taken_again_when_it_is_retried() {
+    on_each(|place| {
+        let (bad, calls) = (Counter::default(), Counter::default());
+        let flow = Workflow::<Trail>::build("after-join", "1", |flow| {
+            flow.split("split", |split| {
+                split
+                    .branch("a", |flow| flow.step("a", each_time("a", &calls)))
+                    .branch("b", |flow| flow.step("b", each_time("b", &calls)))
+                    .join(gather)
+            })
+            .choice("which", |arms| {
+                arms.when(
+                    "always",
+                    move |_| {
+                        assert!(bad.up() > 1, "at first it panics");
+                        true
+                    },
+                    |flow| flow.step("arm", mark("arm")),
+                )
+            })
+        })
+        .unwrap();
+        let mut engine = Stepped::open(place.builder().workflow(&flow));
+        let run = engine.begin(&flow, &Trail::new());
+        engine.settle();
+        assert_eq!(codes(&engine.fault(run)), ["panicked"]);
+        engine.assert_no_leftovers();
+        assert_eq!(engine.retry(run), 1);
+        engine.settle();
+        assert_eq!(engine.data::<Trail>(run), ["a", "b", "arm"]);
+        assert_eq!(calls.get(), 2);
+        engine.assert_no_leftovers();
+    });
+}
+
+#[test]
+fn a_retried_split_keeps_to_its_max_parallelism() {
+    on_each(|place| {
+        let (gate, calls) = (Gate::closed(), Counter::default());
+        let (wait, count) = (gate.clone(), calls.clone());
+        let flow = Workflow::<Trail>::build("retry-limit", "1", |flow| {
+            flow.split_each(
+                "each",
+                Some(2),
+                |_| (0..6).map(|n| (n.to_string(), Trail::new())).collect(),
+                move |flow| {
+                    flow.step_async("step", move |_, trail| {
+                        let (gate, bad) = (wait.clone(), count.up() <= 6);
+                        async move {
+                            if bad {
+                                return Err(StepError::failed("at first"));
+                            }
+                            gate.pass().await;
+                            Ok(trail)
+                        }
+                    })
+                },
+                |_, _| Ok(()),
+            )
+        })
+        .unwrap();
+        let mut engine = Stepped::open(place.builder().in_flight(8).workflow(&flow));
+        let run = engine.begin(&flow, &Trail::new());
+        engine.settle();
+        assert_eq!(engine.fault(run).errors.len(), 6);
+        engine.retry(run);
+        for _ in 0..6 {
+            engine.settle();
+            assert!((1..=2).contains(&gate.waiting()), "{}", gate.waiting());
+            gate.let_pass(1);
+        }
+        engine.settle();
+        assert_eq!(engine.data::<Trail>(run), Trail::new());
+        engine.assert_no_leftovers();
+    });
+}
+
+#[test]
+fn a_retry_does_not_forget_the_detached_branch_that_failed() {
+    // Where only it failed there is nothing left to go on from, and that is said; beside a failure of
+    // the run's own branch the run goes on, and still fails with the detached branch's error (I9).
+    on_each(|place| {
+        for own_fails in [false, true] {
+            let own = Counter::default();
+            if !own_fails {
+                own.up();
+            }
+            let flow = Workflow::<Trail>::build("detached", "1", |flow| {
+                flow.detach("aside", |flow| flow.step("bad", fail("bad aside")))
+                    .step("own", second_time("own", &own))
+                    .max_parallelism(2)
+            })
+            .unwrap();
+            let place = if place.is_file() {
+                Place::file()
+            } else {
+                Place::memory()
+            };
+            let mut engine = Stepped::open(place.builder().workflow(&flow));
+            let run = engine.begin(&flow, &Trail::new());
+            engine.settle();
+            let fault = engine.fault(run);
+            assert_eq!(fault.errors.len(), 1 + usize::from(own_fails));
+            let scheduler = engine.scheduler.clone();
+            let retried = engine.ask(scheduler.retry(run));
+            if own_fails {
+                assert_eq!(retried.unwrap(), 1);
+            } else {
+                assert!(
+                    matches!(retried, Err(WriteError::WrongState { .. })),
+                    "{retried:?}"
+                );
+            }
+            engine.settle();
+            assert_eq!(messages(&engine.fault(run)), ["bad aside"]);
+            assert_eq!(own.get(), 2);
+            engine.assert_no_leftovers();
+        }
+    });
+}
+
+#[test]
+fn a_shutdown_gives_unfinished_steps_back_and_they_have_not_failed() {
+    // One step does not end before the deadline: it is given back, and begins again as its first
+    // attempt when an engine opens the file.
+    let place = Place::file();
+    let begun = Meeting::new();
+    let tell = begun.clone();
+    let attempts = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&attempts);
+    let flow = Workflow::<Trail>::build("shutdown", "1", |flow| {
+        flow.step("before", mark("before")).step_async(
+            "long",
+            move |context: Context, mut trail: Trail| {
+                seen.lock().unwrap().push(context.attempt());
+                let first = seen.lock().unwrap().len() == 1;
+                tell.arrive();
+                async move {
+                    if first {
+                        std::future::pending::<()>().await;
+                    }
+                    trail.push("long".to_owned());
+                    Ok(trail)
+                }
+            },
+        )
+    })
+    .unwrap();
+    let engine = place.builder().workflow(&flow).open().unwrap();
+    let run = begin(&engine, &flow, &Trail::new());
+    assert!(begun.wait_for(1));
+    let id = run.id();
+    let report = engine.shutdown(Duration::from_millis(10));
+    assert_eq!((report.given_back, report.abandoned), (1, 0));
+    let engine = place.builder().workflow(&flow).open().unwrap();
+    let run = engine.scheduler().handle(id);
+    assert_eq!(data::<Trail>(end_of(&run)), ["before", "long"]);
+    assert_eq!(*attempts.lock().unwrap(), [1, 1]);
+    assert_no_leftovers(&engine);
+}
+
+#[test]
+fn a_shutdown_amid_many_jobs_strands_none() {
+    // On the channel, in the outbox, in a step: whatever stage they are in, the next engine does
+    // them. Several times over, since it is a matter of moments.
+    for _ in 0..5 {
+        let place = Place::file();
+        let begun = Meeting::new();
+        let tell = begun.clone();
+        let flow = Workflow::<u64>::build("many", "1", |flow| {
+            flow.step("one", move |_, n| {
+                tell.arrive();
+                *n += 1;
+                Ok(())
+            })
+            .step("two", |_, n| {
+                *n += 1;
+                Ok(())
+            })
+        })
+        .unwrap();
+        let engine = place.builder().workflow(&flow).open().unwrap();
+        let requests = (0..200).map(|n| flow.request(&n).unwrap()).collect();
+        let runs = engine.scheduler().schedule_all_blocking(requests).unwrap();
+        assert!(begun.wait_for(20));
+        engine.shutdown(PATIENCE);
+        let mut engine = Stepped::open(place.builder().workflow(&flow));
+        engine.settle();
+        for (n, run) in (0..).zip(&runs) {
+            assert_eq!(engine.data::<u64>(run.id()), n + 2);
+        }
+        engine.assert_no_leftovers();
+    }
+}
+
+#[test]
+fn who_still_holds_a_scheduler_or_a_run_after_a_shutdown_is_told_so() {
+    on_each(|place| {
+        let flow = Workflow::<Trail>::build("closed", "1", |flow| {
+            flow.wait_event("reply", "reply", |_: &mut Trail, (): ()| {})
+        })
+        .unwrap();
+        let engine = place.builder().workflow(&flow).open().unwrap();
+        let run = begin(&engine, &flow, &Trail::new());
+        let scheduler = engine.scheduler();
+        let asked = Meeting::new();
+        let (early, tell) = (run.clone(), asked.clone());
+        let early = std::thread::spawn(move || {
+            tell.arrive();
+            early.wait_blocking(Some(PATIENCE))
+        });
+        assert!(asked.wait_for(1));
+        engine.shutdown(PATIENCE);
+        let refused = scheduler.schedule_blocking(flow.request(&Trail::new()).unwrap());
+        let Err(ScheduleError::Refused(AdmitError::Storage { value, .. })) = refused else {
+            panic!("the engine is gone: {refused:?}");
+        };
+        assert_eq!(value.len(), 1, "handed back");
+        let cancelled = scheduler.cancel_blocking(run.id(), "why not");
+        assert!(
+            matches!(cancelled, Err(WriteError::Storage(_))),
+            "{cancelled:?}"
+        );
+        let early = early.join().unwrap();
+        assert!(matches!(early, Err(WaitError::Closed)), "{early:?}");
+        let late = run.wait_blocking(Some(PATIENCE));
+        assert!(matches!(late, Err(WaitError::Closed)), "{late:?}");
+    });
+}
+
+#[test]
+fn a_shutdown_lets_steps_finish_within_its_deadline() {
+    let place = Place::file();
+    let (begun, stopping) = (Meeting::new(), Meeting::new());
+    let (tell, wait) = (begun.clone(), stopping.clone());
+    let flow = Workflow::<Trail>::build("finish", "1", |flow| {
+        flow.step("short", move |_, trail| {
+            tell.arrive();
+            assert!(wait.wait_for(1));
+            trail.push("short".to_owned());
+            Ok(())
+        })
+        .step("next", mark("next"))
+    })
+    .unwrap();
+    let engine = place.builder().workflow(&flow).open().unwrap();
+    let run = begin(&engine, &flow, &Trail::new()).id();
+    assert!(begun.wait_for(1));
+    let stop = std::thread::spawn(move || engine.shutdown(PATIENCE));
+    stopping.arrive();
+    let report = stop.join().unwrap();
+    assert_eq!((report.given_back, report.abandoned), (0, 0));
+    let mut engine = Stepped::open(place.builder().workflow(&flow));
+    engine.settle();
+    assert_eq!(engine.data::<Trail>(run), ["short", "next"]);
+    assert_eq!(begun.count(), 1, "it was finished, not repeated");
+    engine.assert_no_leftovers();
+}
+
+#[test]
+fn a_builder_reports_all_its_problems_at_once() {
+    let built = Workflow::<Trail>::build("bad", "", |flow| {
+        flow.retry(3, Duration::from_secs(1))
+            .step("same", mark("a"))
+            .step("same", mark("b"))
+            .retry(0, Duration::ZERO)
+            .timeout(Duration::ZERO)
+            .choice("no arms", |arms| arms)
+            .split("no branches", |split| split.max_parallelism(0))
+            .split("names", |split| {
+                split
+                    .branch("twin", |flow| flow.step("left", mark("left")))
+                    .branch("twin", |flow| flow.step("right", mark("right")))
+                    .branch("empty", |flow| flow)
+            })
+            .detach("nothing", |flow| flow)
+            .wait_event("event", "", |_: &mut Trail, (): ()| {})
+            .sleep("sleep", Duration::from_secs(1))
+            .retry(2, Duration::from_secs(1))
+            .max_parallelism(0)
+    });
+    let error = built.unwrap_err();
+    let found: Vec<_> = error
+        .problems
+        .iter()
+        .map(|p| (p.code, p.node.as_deref().unwrap_or_default()))
+        .collect();
+    let expected = [
+        ("name-invalid", ""),
+        ("nothing-before", ""),
+        ("duplicate-name", "same"),
+        ("limit-invalid", "same"),
+        ("no-branches", "no arms"),
+        ("no-branches", "no branches"),
+        ("limit-invalid", "no branches"),
+        ("duplicate-branch", "names"),
+        ("no-steps", "names"),
+        ("no-steps", "nothing"),
+        ("name-invalid", "event"),
+        ("wrong-node", "sleep"),
+        ("limit-invalid", ""),
+    ];
+    for problem in expected {
+        assert!(
+            found.contains(&problem),
+            "{problem:?} is not among {found:?}"
+        );
+    }
+    let text = error.to_string();
+    assert!(error.problems.iter().all(|p| text.contains(&p.message)));
+    let empty = Workflow::<Trail>::build("empty", "1", |flow| flow).unwrap_err();
+    assert_eq!(empty.problems[0].code, "no-steps");
+}
+
+#[test]
+fn a_workflow_that_is_not_here_is_a_typed_error_that_names_those_that_are() {
+    on_each(|place| {
+        let flow = Workflow::<Trail>::build("here", "1", |flow| flow.step("a", mark("a")));
+        let flow = flow.unwrap();
+        let mut engine = Stepped::open(place.builder().workflow(&flow));
+        let scheduler = engine.scheduler.clone();
+        let null = windlass::Payload::null;
+        let cases = [
+            (Request::new("there", null()), "there"),
+            (Request::new("here", null()).version("2"), "here"),
+        ];
+        for (request, asked) in cases {
+            let refused = engine.ask(scheduler.schedule(request));
+            let Err(ScheduleError::UnknownWorkflow { name, known, .. }) = refused else {
+                panic!("it is not here: {refused:?}");
+            };
+            assert_eq!((name.as_str(), known), (asked, vec!["here".to_owned()]));
+        }
+        engine.assert_no_leftovers();
+    });
+}
+
+#[test]
+fn a_name_and_version_mean_one_definition_for_ever() {
+    on_each(|place| {
+        let build = |step: &'static str, version: &str| {
+            Workflow::<Trail>::build("name", version, |flow| flow.step(step, mark(step))).unwrap()
+        };
+        let (known, other) = (build("a", "1"), build("b", "1"));
+        let differs = |error: EngineError| {
+            matches!(
+                error,
+                EngineError::Write(WriteError::WorkflowDiffers { .. })
+            )
+        };
+        let engine = place.builder().workflow(&known).open().unwrap();
+        assert!(differs(engine.register(&other).unwrap_err()));
+        engine.register(&known).expect("the same again is fine");
+        engine
+            .register(&build("b", "2"))
+            .expect("so is a new version");
+        let run = begin(&engine, &known, &Trail::new());
+        assert_eq!(data::<Trail>(end_of(&run)), ["a"], "nothing has changed");
+        let newest = Request::new("name", windlass::Payload::encode(&Trail::new()).unwrap());
+        let run = engine.scheduler().schedule_blocking(newest).unwrap();
+        assert_eq!(data::<Trail>(end_of(&run)), ["b"], "the newest is meant");
+        assert_no_leftovers(&engine);
+        engine.shutdown(PATIENCE);
+        if place.is_file() {
+            let error = place.builder().workflow(&other).open().unwrap_err();
+            assert!(differs(error), "after a restart too");
+        }
+    });
+}
+
+#[test]
+fn an_engine_without_the_code_of_a_workflow_leaves_its_runs_alone() {
+    // The run waits while only an engine without its code is there, says so, and goes on when one
+    // with it opens; the other engine may stay.
+    let place = Place::file();
+    let known = Workflow::<Trail>::build("known", "1", |flow| flow.step("a", mark("a"))).unwrap();
+    let other = Workflow::<Trail>::build("other", "1", |flow| {
+        flow.step("b", mark("b")).call("c", "special")
+    })
+    .unwrap();
+    let special =
+        windlass::Handler::blocking(|_, data| Ok(windlass::StepOutput::data(data.clone())));
+    let with = || {
+        place
+            .builder()
+            .workflow(&other)
+            .handler("special", special.clone())
+    };
+    let run = Stepped::open(with()).begin(&other, &Trail::new());
+    let missing = place.builder().workflow(&other).open();
+    let Err(EngineError::Missing(missing)) = missing else {
+        panic!("its handler is missing: {missing:?}");
+    };
+    assert_eq!(missing.handlers, ["special"]);
+    let mut engine = Stepped::open(place.builder().workflow(&known));
+    engine.settle();
+    assert_eq!(engine.outcome(run), None);
+    assert_eq!(engine.waits(run), ["handler"]);
+    let why = engine.inspector().why(run).unwrap().unwrap();
+    let names = &why.branches[0].waits_for.missing;
+    assert!(names.iter().any(|name| name == "special"), "{names:?}");
+    let mine = engine.begin(&known, &Trail::new());
+    engine.settle();
+    assert_eq!(engine.data::<Trail>(mine), ["a"], "its own runs go on");
+    let mut second = Stepped::open(with());
+    second.settle();
+    assert_eq!(second.data::<Trail>(run), ["b"]);
+    second.assert_no_leftovers();
+}
+
+#[test]
+fn a_workflow_registered_later_is_served_from_then_on() {
+    let place = Place::file();
+    let flow = Workflow::<Trail>::build("later", "1", |flow| flow.step("a", mark("a"))).unwrap();
+    let run = Stepped::open(place.builder().workflow(&flow)).begin(&flow, &Trail::new());
+    let engine: Engine = place.builder().open().unwrap();
+    assert_eq!(engine.inspector().unwrap().outcome(run).unwrap(), None);
+    engine.register(&flow).unwrap();
+    let run = engine.scheduler().handle(run);
+    assert_eq!(data::<Trail>(end_of(&run)), ["a"]);
+    assert_no_leftovers(&engine);
+}
+
+#[test]
+fn what_would_wait_for_itself_on_a_runner_is_a_typed_error() {
+    on_each(|place| {
+        let scheduler = Arc::new(Mutex::new(None::<windlass::Scheduler>));
+        let door = Arc::clone(&scheduler);
+        let flow = Workflow::<Trail>::build("itself", "1", |flow| {
+            flow.step("wait", move |context, trail| {
+                let scheduler = door.lock().unwrap().clone().unwrap();
+                let again = Request::new("itself", windlass::Payload::null());
+                let refused = scheduler.schedule_blocking(again);
+                assert!(
+                    matches!(refused, Err(ScheduleError::OnRunner)),
+                    "{refused:?}"
+                );
+                let ended = scheduler
+                    .handle(context.run())
+                    .wait_blocking(Some(PATIENCE));
+                assert!(matches!(ended, Err(WaitError::OnRunner)), "{ended:?}");
+                trail.push("went on".to_owned());
+                Ok(())
+            })
+        })
+        .unwrap();
+        let engine = place.builder().workflow(&flow).open().unwrap();
+        *scheduler.lock().unwrap() = Some(engine.scheduler());
+        let run = begin(&engine, &flow, &Trail::new());
+        assert_eq!(data::<Trail>(end_of(&run)), ["went on"]);
+        assert_no_leftovers(&engine);
+        *scheduler.lock().unwrap() = None;
+    });
+}
+
+#[test]
+fn what_a_run_did_can_be_shown() {
+    on_each(|place| {
+        let flow = Workflow::<Trail>::build("shown", "1", |flow| {
+            flow.step("good", mark("good"))
+                .step("bad", fail("bad"))
+                .step("never", mark("never"))
+        })
+        .unwrap();
+        let mut engine = Stepped::open(place.builder().workflow(&flow));
+        let run = engine.begin(&flow, &Trail::new());
+        assert_eq!(engine.status(run), RunStatus::Pending);
+        engine.settle();
+        let detail = engine.show(run);
+        assert_eq!(detail.summary.status, RunStatus::Failed);
+        let steps: Vec<_> = detail
+            .steps
+            .iter()
+            .map(|s| (s.step.as_str(), s.status, s.attempt))
+            .collect();
+        let expected = [
+            ("good", StepStatus::Succeeded, 1),
+            ("bad", StepStatus::Failed, 1),
+            ("never", StepStatus::Skipped, 0),
+        ];
+        assert_eq!(steps, expected);
+        assert_eq!(detail.errors[0].message, "bad");
+        engine.assert_no_leftovers();
+    });
+}
