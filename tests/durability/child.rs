@@ -117,6 +117,12 @@ fn act() {
     }
     match role.as_str() {
         "see-through" => assert_eq!(see_through(builder), EXPECTED),
+        "serve" => {
+            let _engine = builder.workflow(&workflow()).open().unwrap();
+            loop {
+                std::thread::park();
+            }
+        }
         "work" => super::two_processes::work(builder),
         other => panic!("no role {other}"),
     }

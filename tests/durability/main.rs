@@ -9,5 +9,6 @@
 mod budgets;
 mod child;
 mod kill_sweep;
+mod random_kills;
 mod tidy;
 mod two_processes;
