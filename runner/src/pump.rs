@@ -224,7 +224,7 @@ impl Pump {
     fn start(&mut self, job: LockedJob) {
         let meter = Arc::clone(self.shared.store.meter());
         meter.taken();
-        if meter.should_refill() {
+        if meter.should_refill() && !meter.is_quick() {
             self.shared.store.nudge();
         }
         if !job.ticket.start() {

@@ -10,6 +10,9 @@ use crate::sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 /// How far ahead the channel is filled: what Runners take within this time, at their measured rate.
 const HORIZON: Duration = Duration::from_millis(200);
 
+/// Attempts shorter than this, in nanoseconds, end before a commit does.
+const QUICK_NS: u64 = 500_000;
+
 /// Shared counts of one engine.
 #[derive(Debug, Default)]
 pub struct Meter {
@@ -190,6 +193,12 @@ impl Meter {
     /// Whether the writer should be asked for more: there is room, and something may wait.
     pub fn should_refill(&self) -> bool {
         self.backlog.load(Ordering::SeqCst) && self.wants_jobs()
+    }
+
+    /// Whether attempts are so short that the checkpoint of one comes before a commit for its sake
+    /// alone would: it brings the next job along.
+    pub fn is_quick(&self) -> bool {
+        (1..QUICK_NS).contains(&self.service_ns.load(Ordering::Relaxed))
     }
 
     pub(crate) fn set_producers_wait(&self, wait: bool) {
