@@ -508,50 +508,58 @@ fn shedding_drops_the_oldest_that_has_not_started_and_nothing_that_runs() {
 #[test]
 fn a_late_checkpoint_of_a_fenced_runner_is_refused() {
     // While a step of the first engine hangs its jobs are freed, as an operator would, and a second
-    // engine does the step. What the first one brings after that changes nothing.
-    let place = Place::file();
-    let (gate, calls) = (Gate::closed(), Counter::default());
-    let (wait, count) = (gate.clone(), calls.clone());
-    let flow = Workflow::<Trail>::build("fenced", "1", |flow| {
-        flow.step_async("step", move |_, mut trail: Trail| {
-            let (gate, call) = (wait.clone(), count.up());
-            async move {
-                if call == 1 {
-                    gate.pass().await;
-                }
-                trail.push(format!("call {call}"));
-                Ok(trail)
+    // engine does the step. What the first one brings after that changes nothing. Under a limit too,
+    // where the writer looks before it writes instead of guarding the write.
+    for limit in [None, Some(1)] {
+        let place = Place::file();
+        let clock = standing_clock();
+        let (gate, calls) = (Gate::closed(), Counter::default());
+        let (wait, count) = (gate.clone(), calls.clone());
+        let flow = Workflow::<Trail>::build("fenced", "1", |flow| {
+            let flow = flow
+                .step_async("step", move |_, mut trail: Trail| {
+                    let (gate, call) = (wait.clone(), count.up());
+                    async move {
+                        if call == 1 {
+                            gate.pass().await;
+                        }
+                        trail.push(format!("call {call}"));
+                        Ok(trail)
+                    }
+                })
+                .sleep("hold", Duration::from_mins(1))
+                .step("after", mark("after"));
+            match limit {
+                Some(limit) => flow.max_parallelism(limit),
+                None => flow,
             }
         })
-        .wait_event("hold", "go", |_: &mut Trail, _: String| {})
-        .step("after", mark("after"))
-    })
-    .unwrap();
-    let mut first = Stepped::open(place.builder().workflow(&flow));
-    let run = first.begin(&flow, &Trail::new());
-    first.settle();
-    assert_eq!(gate.waiting(), 1);
-    free_all_jobs(&place);
-    let mut second = Stepped::open(place.builder().workflow(&flow));
-    second.settle();
-    assert_eq!(second.waits(run), ["event"], "it has gone on");
-    gate.let_pass(1);
-    first.settle();
-    assert_eq!(calls.get(), 2);
-    assert_eq!(gate.waiting(), 0, "the late one has ended");
-    assert_eq!(second.waits(run), ["event"], "and nothing has changed");
-    assert_eq!(
-        second.show(run).data.unwrap().decode::<Trail>().unwrap(),
-        ["call 2"]
-    );
-    second.signal(event(run, "go", "1", ""));
-    second.settle();
-    first.settle();
-    assert_eq!(first.data::<Trail>(run), ["call 2", "after"]);
-    let steps = first.show(run).steps;
-    let outcomes = steps.iter().filter(|s| s.step == "step").count();
-    assert_eq!(outcomes, 1, "one outcome counts");
-    first.assert_no_leftovers();
+        .unwrap();
+        let builder = place.builder().clock(clock.clone()).workflow(&flow);
+        let mut first = Stepped::open(builder.clone());
+        let run = first.begin(&flow, &Trail::new());
+        first.settle();
+        assert_eq!(gate.waiting(), 1);
+        free_all_jobs(&place);
+        let mut second = Stepped::open(builder);
+        second.settle();
+        assert_eq!(second.waits(run), ["timer"], "it has gone on");
+        gate.let_pass(1);
+        first.settle();
+        assert_eq!(
+            (gate.waiting(), calls.get()),
+            (0, 2),
+            "the late one has ended"
+        );
+        assert_eq!(second.waits(run), ["timer"], "and nothing has changed");
+        let data = second.show(run).data.unwrap();
+        assert_eq!(data.decode::<Trail>().unwrap(), ["call 2"]);
+        clock.advance(Duration::from_mins(1));
+        second.settle();
+        first.settle();
+        assert_eq!(first.data::<Trail>(run), ["call 2", "after"]);
+        first.assert_no_leftovers();
+    }
 }
 
 /// Frees what any owner has locked, each job with a higher token, though its owner lives.
