@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::allowed::{Allowed, Kind};
-use crate::config::Layer;
+use crate::config::{HELP, Layer};
 
 /// Runs workflow files durably: every step that is done stays done, whatever crashes.
 #[derive(Debug, Parser)]
@@ -55,7 +55,8 @@ pub(crate) enum Command {
     Signal(SignalArgs),
     /// Let a parked or failed run go on from the step it stopped at
     Retry(RetryArgs),
-    /// Print the effective settings and where each comes from
+    /// Print the effective settings and where each comes from; --help explains them all
+    #[command(after_long_help = HELP)]
     Config(EngineArgs),
     /// Measure jobs per second on this machine
     Bench(BenchArgs),

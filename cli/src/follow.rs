@@ -2,17 +2,21 @@
 
 use std::time::Duration;
 
-use windlass::{Inspector, RunDetail, RunId, RunStatus};
+use windlass::{Inspector, RunDetail, RunHandle, RunId, RunStatus, WaitError};
 
-use crate::clock::{Stopwatch, pause};
+use crate::clock::Stopwatch;
 use crate::engine;
 use crate::failure::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
+use crate::session::Session;
 
 /// Between two looks: short at first so that a short run ends at once.
 const LOOK_FIRST: Duration = Duration::from_millis(10);
 const LOOK_LATER: Duration = Duration::from_millis(150);
+
+/// Ctrl-C is noticed within this.
+const NOTICE: Duration = Duration::from_millis(20);
 
 /// Why nothing more happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +53,14 @@ impl Followed {
 /// Follows all runs at once until each has ended or is parked, or somebody asks to stop. In the
 /// order given.
 pub(crate) fn follow(
+    session: &Session,
     inspector: &mut Inspector,
     runs: &[RunId],
-    interrupt: &Interrupt,
     progress: &mut Progress,
 ) -> Result<Vec<Followed>, Failure> {
     let mut over: Vec<Option<Followed>> = runs.iter().map(|_| None).collect();
     let mut look_again = LOOK_FIRST;
+    let (scheduler, interrupt) = (session.engine().scheduler(), session.interrupt());
     loop {
         let watch = Stopwatch::start();
         let interrupted = interrupt.is_asked();
@@ -74,17 +79,29 @@ pub(crate) fn follow(
             return Ok(over.into_iter().flatten().collect());
         }
         // A run with very many steps is looked at less often.
-        rest(look_again.max(watch.elapsed() * 5), interrupt);
+        let first_open = runs.iter().zip(&over).find(|(_, slot)| slot.is_none());
+        if let Some((run, _)) = first_open {
+            let until = look_again.max(watch.elapsed() * 5);
+            rest(&scheduler.handle(*run), until, interrupt)?;
+        }
         look_again = (look_again * 2).min(LOOK_LATER);
     }
 }
 
-/// Waits, but not while somebody waits for us to stop.
-fn rest(duration: Duration, interrupt: &Interrupt) {
+/// Waits until it is time to look again: earlier if the run ends or somebody wants us to stop.
+///
+/// # Errors
+/// The store is closed after an error, so the run will not go on here.
+fn rest(run: &RunHandle, duration: Duration, interrupt: &Interrupt) -> Result<(), Failure> {
     let watch = Stopwatch::start();
     while watch.elapsed() < duration && !interrupt.is_asked() {
-        pause(LOOK_FIRST.min(duration));
+        match run.wait_blocking(Some(NOTICE.min(duration))) {
+            Ok(_) => break,
+            Err(WaitError::TimedOut(_)) => {}
+            Err(error) => return Err(Failure::broken_off(&error)),
+        }
     }
+    Ok(())
 }
 
 /// `None` while the run goes on.

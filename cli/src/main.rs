@@ -38,7 +38,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// The default allocator gives memory back after every transaction: 72k instead of 190k jobs/s.
+/// The system's allocator gives memory back after every transaction, which costs SQLite more than
+/// half of its speed. With its feature `override` this one serves SQLite too, not only Rust code.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -101,12 +101,7 @@ impl Resumption {
                 &serving,
             )?;
         }
-        let followed = follow(
-            &mut inspector,
-            &self.runs,
-            session.interrupt(),
-            &mut progress,
-        )?;
+        let followed = follow(&session, &mut inspector, &self.runs, &mut progress)?;
         let followed = session.close(followed, &mut inspector, &mut progress)?;
         drop(progress);
         report(global, config, &followed)

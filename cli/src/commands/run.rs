@@ -64,9 +64,9 @@ pub(super) fn run(global: &Global, args: &RunArgs) -> Result<Exit, Failure> {
         let run = begin.begin(workflow)?;
         progress.say(&format!("run {run} of workflow {name} begins"));
         followed.append(&mut follow(
+            &session,
             &mut inspector,
             &[run],
-            session.interrupt(),
             &mut progress,
         )?);
     }

@@ -28,6 +28,51 @@ pub(super) const KEYS: [&str; 15] = [
     STEP_TIMEOUT,
 ];
 
+/// Every key with its meaning, unit, default and extremes; the help of `windlass config`.
+pub(crate) const HELP: &str = "\
+Settings come from defaults, windlass.toml, WINDLASS_* variables and flags; later ones win.
+A variable is the key in capitals with _ for . and -: WINDLASS_RETENTION_KEEP. Durations are a
+number and a unit: 200ms, 10s, 5m, 1h, 30d.
+
+database               the SQLite file, relative to the current folder. Default windlass.db
+durability             what a power loss may cost: nothing (full) or the newest work (normal); a
+                       crash of the process costs nothing in either. Default full
+runners                Runner threads, 1 to 1024. Default one per processor; more only helps
+                       handlers that block
+in_flight              steps that wait at once on one Runner, 1 to 10000. Default 5; with 1 a
+                       Runner does nothing else while a program runs
+capacity               jobs between Scheduler and Runners, 1 to 1000000. Default 1024; few cost
+                       speed, many cost memory
+history                which attempts are kept: all, failures or off. Default all; without it
+                       show knows no times and outputs of steps
+max_crashes            crashes of the engine in one step, 1 to 1000, before the step is parked.
+                       Default 3
+log                    log lines on stderr: a level, or filters such as windlass=debug. Default warn
+allow                  list of kinds of step that may run: shell. Default none
+admission.policy       what happens to new runs when too many wait: backpressure (the producer
+                       waits), reject-new or drop-oldest. Default backpressure
+admission.max_pending  runs that wait for their first step, from 1. Default 100000
+admission.timeout      how long a producer waits under backpressure. Default 30s
+retention.keep         how long ended runs are kept, or forever. Default 30d
+dialects.step-groups-yaml.max_concurrent_steps
+                       steps of one run that work at once, 1 to 10000. Default 5
+dialects.step-groups-yaml.step_timeout
+                       limit for one attempt of a step that sets none; 0s is no limit. Default 30m
+
+Handlers stand in [handlers.TYPE], here or in the file of --handlers; TYPE \"*\" serves every type
+without its own, but shell:
+
+command                list of texts: a program and its arguments. JSON on stdin and stdout;
+                       WINDLASS_CTX_{RUN,BRANCH,STEP,ATTEMPT,IDEMPOTENCY_KEY} in its environment;
+                       exit code 75 asks to be tried again later
+timeout                limit for one attempt of a step that sets none
+attempts               tries of one step, from 1. Default 1
+backoff                pause before the second try, doubled after each. Default 1s
+simulate               instead of command: only takes this long
+output                 table of what a simulation gives
+fail, fail_attempts    message a simulation fails with, and how many attempts do. Default all
+";
+
 /// The variable that sets a key: `retention.keep` → `WINDLASS_RETENTION_KEEP`.
 pub(super) fn variable(key: &str) -> String {
     format!("WINDLASS_{}", key.replace(['.', '-'], "_").to_uppercase())
@@ -80,5 +125,6 @@ mod tests {
         variables.dedup();
         assert_eq!(variables.len(), KEYS.len());
         assert!(KEYS.iter().all(|key| !default(key).is_null()));
+        assert!(KEYS.iter().all(|key| HELP.contains(&format!("\n{key}"))));
     }
 }

@@ -24,6 +24,7 @@ use crate::handlers_file::HandlerEntries;
 use crate::time_text::DurationText;
 
 pub(crate) use effective::Effective;
+pub(crate) use keys::HELP;
 pub(crate) use layer::Layer;
 
 /// The file that is read when no other is named.

@@ -138,8 +138,6 @@ fn ctrl_c_lets_the_running_step_finish_and_says_how_to_go_on() {
     // As a terminal does: to the whole process group.
     send("INT", &format!("-{}", engine.id()));
     eventually("it stops", || lab.read("err").contains("interrupted"));
-    // Idle Runners notice within 50 ms.
-    crate::lab::pause(150);
     lab.write("go", "");
     let run = ended(engine).expect(130).json()["runs"][0].clone();
     let go_on = format!(

@@ -157,3 +157,42 @@ fn texts_for_people_name_the_same_things() {
     assert!(lab.call(&["runs"]).expect(0).out.contains("failed"));
     assert!(lab.call(&["config"]).expect(0).out.contains("default"));
 }
+
+#[test]
+fn bench_says_what_was_measured_and_on_what() {
+    let lab = Lab::new();
+    let words = [
+        "bench",
+        "--jobs",
+        "500",
+        "--runners",
+        "1",
+        "--repeat",
+        "1",
+        "--json",
+    ];
+    let bench = lab.call(&words).expect(0).json();
+    has(
+        &bench,
+        &[
+            "machine",
+            "sqlite",
+            "jobs",
+            "runners",
+            "history",
+            "full",
+            "normal",
+            "workloads",
+        ],
+    );
+    for durability in ["full", "normal"] {
+        has(&bench[durability], &["jobs_per_s", "raw_jobs_per_s"]);
+        assert!(bench[durability]["jobs_per_s"].as_f64().unwrap() > 0.0);
+    }
+    has(&bench["workloads"]["A"], &["median", "spread"]);
+    assert_eq!(
+        std::fs::read_dir(lab.path(".")).unwrap().count(),
+        0,
+        "nothing is left behind"
+    );
+}
