@@ -10,7 +10,7 @@ use windlass_store::sync::{
     Arc, JoinHandle, Mutex, Receiver, Sender, block_on, bounded, oneshot, spawn,
 };
 use windlass_store::{
-    Change, Committed, LockedJob, OwnerRow, StorageError, Store, StoreKind, Writer,
+    Change, Committed, LockedJob, OwnerLife, OwnerRow, StorageError, Store, StoreKind, Writer,
 };
 use windlass_workflow_model::{OwnerId, WorkflowKey};
 
@@ -124,12 +124,12 @@ fn claim(
     writer: &mut Writer,
     committed: &Receiver<Committed>,
 ) -> Result<OwnerId, EngineError> {
-    let mut file = String::new();
-    if let StoreKind::Sqlite { owners, .. } = store.kind() {
-        let life = owners.claim()?;
-        life.name().clone_into(&mut file);
-        store.set_life(life);
-    }
+    let life = match store.kind() {
+        StoreKind::Sqlite { owners, .. } => owners.claim()?,
+        StoreKind::Memory { .. } => OwnerLife::in_memory(),
+    };
+    let file = life.name().to_owned();
+    store.set_life(life);
     let owner = OwnerRow {
         id: OwnerId(0),
         started_at: store.clock().now(),

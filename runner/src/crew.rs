@@ -9,7 +9,7 @@ use windlass_store::{Change, LockedJob, Store};
 
 use crate::attempt::give_back;
 use crate::limits::{ABANDONED_MAX, IN_FLIGHT_MAX, RUNNERS_MAX, STOP_GRACE};
-use crate::pump::{Pump, Shared, overdue};
+use crate::pump::{Pump, Shared, killed_its_runner, overdue};
 use crate::seat::Seats;
 use crate::serving::Serving;
 
@@ -173,7 +173,7 @@ impl Crew {
             }
             if current.thread.is_finished() && !current.leave.load(Ordering::SeqCst) {
                 tracing::error!(runner = number, "a runner died and is replaced");
-                self.free_seats(number);
+                self.fail_seats(number);
                 *member = self.engage(number);
             } else if self.is_stuck(number, now) && self.may_abandon() {
                 tracing::warn!(
@@ -182,6 +182,7 @@ impl Crew {
                 );
                 current.leave.store(true, Ordering::SeqCst);
                 self.renew_seats(number);
+                self.shared.store.nudge();
                 if let (Some(old), new) = (member.take(), self.engage(number)) {
                     self.abandoned.lock().push(old.thread);
                     *member = new;
@@ -235,11 +236,28 @@ impl Crew {
         }
     }
 
-    /// A thread died with jobs in flight: they go back to the outbox.
-    fn free_seats(&self, number: usize) {
-        let now = self.shared.store.clock().elapsed();
+    /// A thread died of a step: that attempt has failed, as with any other panic.
+    fn fail_seats(&self, number: usize) {
+        let clock = self.shared.store.clock();
         for seat in number * self.in_flight..(number + 1) * self.in_flight {
-            self.free_seat(seat, now);
+            let Some(job) = self.shared.seats.seat(seat).lock().take() else {
+                continue;
+            };
+            self.shared
+                .store
+                .meter()
+                .ended(clock.elapsed().saturating_sub(job.started));
+            if job.job.ticket.conclude() {
+                let checkpoint = if job.blocking {
+                    killed_its_runner(job, clock.now())
+                } else {
+                    give_back(&job.job.row)
+                };
+                let _ = self
+                    .shared
+                    .store
+                    .submit(Change::Checkpoint(Box::new(checkpoint)));
+            }
         }
     }
 

@@ -15,11 +15,11 @@ use windlass_store::sync::{
     Arc, AtomicBool, Mutex, Notify, Ordering, Receiver, RecvTimeoutError, pause,
 };
 use windlass_store::{Change, LockedJob, Running, Store};
-use windlass_workflow_model::{Payload, StepStatus};
+use windlass_workflow_model::{Payload, StepStatus, codes};
 
 use crate::attempt::{LazyReader, Outcome, Task, conclude, panicked, prepare, timed_out};
 use crate::context::{Cancellation, Context};
-use crate::handler::{Handler, StepResult};
+use crate::handler::{Handler, StepError, StepResult};
 use crate::seat::{InFlight, Seats};
 use crate::serving::{Served, Serving};
 
@@ -482,5 +482,30 @@ pub(crate) fn overdue(
         started_at,
         ended_at: now,
         result: Err(timed_out(timeout).into()),
+    })
+}
+
+/// The checkpoint of a step whose panic took its thread along.
+pub(crate) fn killed_its_runner(
+    in_flight: InFlight,
+    now: windlass_workflow_model::Timestamp,
+) -> windlass_store::Checkpoint {
+    let InFlight {
+        job,
+        served,
+        handover,
+        attempt,
+        started_at,
+        ..
+    } = in_flight;
+    let text = "the step panicked, and what it panicked with panicked when it was dropped";
+    conclude(Outcome {
+        served: &served,
+        row: &job.row,
+        handover,
+        attempt,
+        started_at,
+        ended_at: now,
+        result: Err(StepError::new(codes::PANICKED, text)),
     })
 }

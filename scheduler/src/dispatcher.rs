@@ -126,13 +126,15 @@ impl Dispatcher {
         } else {
             self.committed.recv_timeout(rest)
         };
+        // A clock that stands still must not keep us from looking.
+        let mut timed_out = rest.is_zero();
         match received {
             Ok(committed) => self.handle(committed),
-            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Timeout) => timed_out = true,
             Err(RecvTimeoutError::Disconnected) => return false,
         }
         let now = self.store.clock().elapsed();
-        if !self.closed && (now.saturating_sub(self.looked_at) >= LOOK_EVERY || rest.is_zero()) {
+        if !self.closed && (timed_out || now.saturating_sub(self.looked_at) >= LOOK_EVERY) {
             self.looked_at = now;
             self.look(now);
         }

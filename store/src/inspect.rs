@@ -14,7 +14,7 @@ use windlass_workflow_model::{
 use crate::backend::{Reader, Result, RunFilter};
 use crate::change::RunOutcome;
 use crate::error::{OpenError, StorageError};
-use crate::owner::{OwnerFiles, Proof};
+use crate::owner::{OwnerFiles, OwnerLife, Proof};
 use crate::record::{BranchRow, HistoryRow, State};
 use crate::store::{Store, StoreKind, open_reader};
 use crate::sync::Arc;
@@ -168,10 +168,18 @@ fn list(runs: &[RunId]) -> String {
 pub struct Inspector {
     reader: Box<dyn Reader>,
     owners: Option<OwnerFiles>,
+    /// Ours, where there are no files.
+    life: Option<OwnerLife>,
 }
 
-/// A job that some Runner is in, by the owner files.
-type RunningJobs = HashSet<(BranchId, FencingToken)>;
+/// The jobs that some Runner is in.
+struct RunningJobs(HashSet<(BranchId, FencingToken)>);
+
+impl RunningJobs {
+    fn has(&self, row: &BranchRow) -> bool {
+        self.0.contains(&(row.id, row.token))
+    }
+}
 
 impl Inspector {
     /// Opens a database for reading, from any process.
@@ -183,6 +191,7 @@ impl Inspector {
         Ok(Self {
             reader,
             owners: Some(owners),
+            life: None,
         })
     }
 
@@ -198,6 +207,7 @@ impl Inspector {
         Ok(Self {
             reader: store.reader()?,
             owners,
+            life: store.life(),
         })
     }
 
@@ -407,13 +417,22 @@ impl Inspector {
 
     /// The jobs that Runners are in now.
     fn running(&mut self) -> Result<RunningJobs> {
-        let Some(files) = self.owners.clone() else {
-            // In memory there are no owner files: what is locked shows as on the channel.
-            return Ok(RunningJobs::new());
+        let slots: Vec<_> = match &self.owners {
+            Some(files) => {
+                let owners = self.reader.owners()?;
+                owners
+                    .iter()
+                    .flat_map(|owner| files.running(&owner.file))
+                    .collect()
+            }
+            None => self.life.iter().flat_map(OwnerLife::running).collect(),
         };
-        let owners = self.reader.owners()?;
-        let slots = owners.iter().flat_map(|owner| files.running(&owner.file));
-        Ok(slots.map(|slot| (slot.branch, slot.token)).collect())
+        Ok(RunningJobs(
+            slots
+                .into_iter()
+                .map(|slot| (slot.branch, slot.token))
+                .collect(),
+        ))
     }
 
     fn serving(&mut self, root: &BranchRow) -> Result<Serving> {
@@ -465,9 +484,7 @@ impl Inspector {
             State::Failed => (RunStatus::Failed, reason),
             State::Cancelled => (RunStatus::Cancelled, reason),
             State::Timer if root.is_unstarted() => (RunStatus::Scheduled, None),
-            State::Ready if root.is_unstarted() && !running.contains(&(root.id, root.token)) => {
-                (RunStatus::Pending, None)
-            }
+            State::Ready if root.is_unstarted() && !running.has(root) => (RunStatus::Pending, None),
             State::Ready
             | State::Held
             | State::Timer
@@ -556,7 +573,7 @@ fn waits_for(
                 ..kind("runner")
             },
         },
-        State::Ready if running.contains(&(row.id, row.token)) => kind("running"),
+        State::Ready if running.has(row) => kind("running"),
         State::Ready if serving == Serving::NoEngine => WaitsFor {
             missing: vec!["its engine is gone".to_owned()],
             ..kind("lock")
@@ -712,9 +729,7 @@ impl Steps<'_> {
         );
         match row.state {
             _ if !waits => None,
-            State::Ready if self.running.contains(&(row.id, row.token)) => {
-                Some(StepStatus::Running)
-            }
+            State::Ready if self.running.has(row) => Some(StepStatus::Running),
             State::Ready | State::Held => Some(StepStatus::Pending),
             State::Timer | State::Event | State::Parked => Some(StepStatus::Waiting),
             State::Joining

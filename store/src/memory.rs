@@ -657,6 +657,11 @@ impl Reader for MemoryReader {
                 || row.owner != OwnerId(0)
                 || row.due.is_some()
         };
+        let failed = |run: &RunId| {
+            rows.branches
+                .get(&run.root())
+                .is_some_and(|root| root.state == State::Failed)
+        };
         Ok(vec![
             (
                 "branches",
@@ -664,7 +669,10 @@ impl Reader for MemoryReader {
             ),
             ("joins", rows.joins.len() as u64),
             ("detached", rows.detached.len() as u64),
-            ("events", rows.events.len() as u64),
+            (
+                "events",
+                rows.events.keys().filter(|run| !failed(run)).count() as u64,
+            ),
             ("subscriptions", rows.subscriptions.len() as u64),
             ("limits", rows.limits.len() as u64),
             ("held", rows.held.len() as u64),

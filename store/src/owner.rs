@@ -108,8 +108,11 @@ impl OwnerFiles {
                 .is_ok_and(|named| file.metadata().is_ok_and(|ours| ours.ino() == named.ino()));
             if same {
                 file.write_all_at(&MAGIC.to_le_bytes(), 0)?;
+                let file = Mutex::new(Some(file));
+                let slots = Mutex::default();
                 return Ok(OwnerLife(Arc::new(Life {
-                    file: Mutex::new(Some(file)),
+                    file,
+                    slots,
                     path,
                     name,
                 })));
@@ -190,11 +193,38 @@ pub struct OwnerLife(Arc<Life>);
 struct Life {
     /// `None` once it is over. The lock goes with the descriptor, which no child inherits.
     file: Mutex<Option<File>>,
+    /// The same in memory, where nobody else looks.
+    slots: Mutex<Vec<Option<Running>>>,
     path: PathBuf,
     name: String,
 }
 
 impl OwnerLife {
+    /// A life without a file, for a store in memory.
+    pub fn in_memory() -> Self {
+        let (file, slots) = (Mutex::new(None), Mutex::default());
+        let (path, name) = (PathBuf::new(), String::new());
+        Self(Arc::new(Life {
+            file,
+            slots,
+            path,
+            name,
+        }))
+    }
+
+    /// The jobs that our Runners are in, if this is a life in memory.
+    pub(crate) fn running(&self) -> Vec<Running> {
+        self.0.slots.lock().iter().flatten().copied().collect()
+    }
+
+    fn note(&self, slot: usize, job: Option<Running>) {
+        let mut slots = self.0.slots.lock();
+        if slots.len() <= slot {
+            slots.resize(slot + 1, None);
+        }
+        slots[slot] = job;
+    }
+
     /// The file's name.
     pub fn name(&self) -> &str {
         &self.0.name
@@ -203,6 +233,9 @@ impl OwnerLife {
     /// Writes down that the Runner on `slot` begins a job. Not synced: it has to survive the
     /// process, not the machine.
     pub fn begin(&self, slot: usize, job: Running) {
+        if self.0.name.is_empty() {
+            return self.note(slot, Some(job));
+        }
         let mut bytes = [0; SLOT];
         let words = [
             job.branch.0.cast_unsigned(),
@@ -221,6 +254,9 @@ impl OwnerLife {
 
     /// Writes down that the Runner on `slot` is idle.
     pub fn idle(&self, slot: usize) {
+        if self.0.name.is_empty() {
+            return self.note(slot, None);
+        }
         self.write(slot, &[0; SLOT]);
     }
 

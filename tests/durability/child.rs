@@ -28,7 +28,7 @@ pub(crate) fn start(role: &str, database: &Path, kill_at: Option<&str>) -> Child
 }
 
 /// Kills this process as the kernel does, at once.
-fn die() {
+pub(crate) fn die() {
     let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
 }
 
@@ -123,6 +123,7 @@ fn act() {
                 std::thread::park();
             }
         }
+        "suffer" => super::poison::suffer(builder),
         "work" => super::two_processes::work(builder),
         other => panic!("no role {other}"),
     }

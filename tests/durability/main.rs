@@ -9,6 +9,7 @@
 mod budgets;
 mod child;
 mod kill_sweep;
+mod poison;
 mod random_kills;
 mod tidy;
 mod two_processes;

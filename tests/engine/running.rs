@@ -1309,3 +1309,25 @@ fn what_a_run_did_can_be_shown() {
         engine.assert_no_leftovers();
     });
 }
+
+#[test]
+fn a_step_that_kills_its_runner_every_time_does_not_do_so_for_ever() {
+    // Everything has a bound (I12): an attempt that takes its thread with it is an attempt.
+    on_each(|place| {
+        let calls = Counter::default();
+        let count = calls.clone();
+        let flow = Workflow::<Trail>::build("dies", "1", |flow| {
+            flow.step("bomb", move |_, _| {
+                count.up();
+                std::panic::panic_any(Bomb);
+            })
+            .retry(2, Duration::from_millis(1))
+        })
+        .unwrap();
+        let engine = place.builder().workflow(&flow).open().unwrap();
+        let run = begin(&engine, &flow, &Trail::new());
+        assert_eq!(codes(&fault(end_of(&run))), ["panicked"]);
+        assert_eq!(calls.get(), 2);
+        assert_no_leftovers(&engine);
+    });
+}

@@ -37,7 +37,9 @@ impl<T: Tables> Apply<'_, T> {
             }
             self.tables.delete_joins(row.run)?;
         }
-        if row.flags & flags::EVENTS != 0 {
+        let fails = row.record.reason.is_none() && row.record.fault.is_some();
+        if row.flags & flags::EVENTS != 0 && !fails {
+            // A failed run may be retried, and then waits for what was acknowledged to be stored.
             self.tables.delete_events(row.run)?;
         }
         if row.flags & flags::LIMITED != 0 {
@@ -147,7 +149,8 @@ impl<T: Tables> Apply<'_, T> {
         else {
             return Ok(Err(WriteError::NoSuchRun(run)));
         };
-        if root.state.is_end() {
+        let withdrawn = root.state == State::Ending && root.record.reason.is_some();
+        if root.state.is_end() || withdrawn {
             return Ok(Ok(false));
         }
         self.clear_unstarted(&mut root);
@@ -304,9 +307,15 @@ impl<T: Tables> Apply<'_, T> {
                     return Ok((gone, false));
                 }
                 let root = self.tables.branch(run.root())?;
+                if root
+                    .as_ref()
+                    .is_some_and(|root| root.flags & flags::EVENTS != 0)
+                {
+                    self.tables.delete_events(run)?;
+                }
                 let key = root
                     .and_then(|row| row.record.attributes)
-                    .and_then(|a| a.dedupe_key);
+                    .and_then(|attributes| attributes.dedupe_key);
                 if let Some(key) = key {
                     self.tables.delete_dedupe(&key)?;
                 }

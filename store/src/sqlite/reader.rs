@@ -170,7 +170,13 @@ impl Reader for SqliteReader {
             ("branches", self.count(unfinished)?),
             ("joins", self.count("SELECT count(*) FROM joins")?),
             ("detached", self.count("SELECT count(*) FROM detached")?),
-            ("events", self.count("SELECT count(*) FROM events")?),
+            (
+                "events",
+                self.count(
+                    "SELECT count(*) FROM events WHERE NOT EXISTS \
+                     (SELECT 1 FROM branches WHERE id = events.run AND state = 9)",
+                )?,
+            ),
             (
                 "subscriptions",
                 self.count("SELECT count(*) FROM subscriptions")?,
