@@ -103,6 +103,13 @@ impl Definition {
         self
     }
 
+    /// The same workflow under another version.
+    #[must_use]
+    pub fn with_version(mut self, version: impl Into<String>) -> Self {
+        self.version = version.into();
+        self
+    }
+
     /// Whether a run can have branches that no join waits for.
     pub fn detaches(&self) -> bool {
         self.nodes

@@ -124,8 +124,7 @@ impl Beginning<'_> {
             entries: &self.serving.entries,
             step_timeout: self.note.step_timeout(),
         };
-        let definition = settle(workflow.definition, policies, &self.invocation)
-            .map_err(|error| Failure::broken_off(&error))?;
+        let definition = settle(workflow.definition, policies, &self.invocation);
         self.session
             .serve(definition.clone(), workflow.functions, self.serving)?;
         schedule(self.session.engine(), &definition, self.input, self.note)

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use serde_json::Value as Json;
 use windlass::{Definition, RetryPolicy, StepSpec};
 
 use crate::handlers_file::HandlerEntries;
@@ -33,19 +32,15 @@ impl Policies<'_> {
 }
 
 /// The definition with the policies of its steps, under the version `VERSION-INVOCATION`.
-///
-/// # Errors
-/// The definition has no JSON form.
 pub(crate) fn settle(
     definition: Definition,
     policies: Policies<'_>,
     invocation: &str,
-) -> Result<Definition, serde_json::Error> {
+) -> Definition {
     let version = format!("{}-{invocation}", definition.version());
-    let settled = definition.with_step_policies(|step| Some(policies.of(step)));
-    let mut json = serde_json::to_value(&settled)?;
-    json["version"] = Json::from(version);
-    serde_json::from_value(json)
+    definition
+        .with_step_policies(|step| Some(policies.of(step)))
+        .with_version(version)
 }
 
 #[cfg(test)]
@@ -81,7 +76,7 @@ mod tests {
             entries: &entries,
             step_timeout: Some(Duration::from_secs(9)),
         };
-        let settled = settle(definition, policies, "abc").unwrap();
+        let settled = settle(definition, policies, "abc");
         let found: Vec<_> = settled
             .nodes()
             .iter()
