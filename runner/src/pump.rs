@@ -14,8 +14,8 @@ use tracing::Instrument as _;
 use windlass_store::sync::{
     Arc, AtomicBool, Mutex, Notify, Ordering, Receiver, RecvTimeoutError, pause,
 };
-use windlass_store::{Change, LockedJob, Running, Store};
-use windlass_workflow_model::{Payload, StepStatus, codes};
+use windlass_store::{Change, Checkpoint, LockedJob, Running, Store};
+use windlass_workflow_model::{Payload, StepStatus, Timestamp, codes};
 
 use crate::attempt::{LazyReader, Outcome, Task, conclude, panicked, prepare, timed_out};
 use crate::context::{Cancellation, Context};
@@ -424,88 +424,41 @@ impl Pump {
 }
 
 /// The checkpoint of a step in flight.
-pub(crate) fn outcome(
+fn outcome(
     in_flight: InFlight,
     context: &Context,
-    ended_at: windlass_workflow_model::Timestamp,
+    ended_at: Timestamp,
     result: StepResult,
-) -> windlass_store::Checkpoint {
-    let InFlight {
-        job,
-        served,
-        handover,
-        attempt,
-        started_at,
-        ..
-    } = in_flight;
-    let mut checkpoint = conclude(Outcome {
-        served: &served,
-        row: &job.row,
-        handover,
-        attempt,
-        started_at,
-        ended_at,
-        result,
-    });
-    if checkpoint
-        .attempt
-        .as_ref()
-        .is_some_and(|a| a.status == StepStatus::Succeeded)
-    {
+) -> Checkpoint {
+    let mut checkpoint = concluded(in_flight, ended_at, result);
+    let attempt = checkpoint.attempt.as_ref();
+    if attempt.is_some_and(|attempt| attempt.status == StepStatus::Succeeded) {
         checkpoint.schedules = context.take_schedules();
     }
     checkpoint
 }
 
 /// The checkpoint of a step that is taken from its thread because its time is over.
-pub(crate) fn overdue(
-    in_flight: InFlight,
-    now: windlass_workflow_model::Timestamp,
-) -> windlass_store::Checkpoint {
-    let timeout = in_flight
-        .deadline
-        .unwrap_or_default()
-        .saturating_sub(in_flight.started);
-    let InFlight {
-        job,
-        served,
-        handover,
-        attempt,
-        started_at,
-        ..
-    } = in_flight;
-    conclude(Outcome {
-        served: &served,
-        row: &job.row,
-        handover,
-        attempt,
-        started_at,
-        ended_at: now,
-        result: Err(timed_out(timeout).into()),
-    })
+pub(crate) fn overdue(in_flight: InFlight, now: Timestamp) -> Checkpoint {
+    let deadline = in_flight.deadline.unwrap_or_default();
+    let timeout = deadline.saturating_sub(in_flight.started);
+    concluded(in_flight, now, Err(timed_out(timeout).into()))
 }
 
 /// The checkpoint of a step whose panic took its thread along.
-pub(crate) fn killed_its_runner(
-    in_flight: InFlight,
-    now: windlass_workflow_model::Timestamp,
-) -> windlass_store::Checkpoint {
-    let InFlight {
-        job,
-        served,
-        handover,
-        attempt,
-        started_at,
-        ..
-    } = in_flight;
+pub(crate) fn killed_its_runner(in_flight: InFlight, now: Timestamp) -> Checkpoint {
     let text = "the step panicked, and what it panicked with panicked when it was dropped";
+    concluded(in_flight, now, Err(StepError::new(codes::PANICKED, text)))
+}
+
+fn concluded(in_flight: InFlight, ended_at: Timestamp, result: StepResult) -> Checkpoint {
     conclude(Outcome {
-        served: &served,
-        row: &job.row,
-        handover,
-        attempt,
-        started_at,
-        ended_at: now,
-        result: Err(StepError::new(codes::PANICKED, text)),
+        served: &in_flight.served,
+        row: &in_flight.job.row,
+        handover: in_flight.handover,
+        attempt: in_flight.attempt,
+        started_at: in_flight.started_at,
+        ended_at,
+        result,
     })
 }

@@ -268,8 +268,6 @@ pub struct Committed {
     pub cancelled: Vec<RunId>,
     /// Answers to give.
     pub(crate) answers: Vec<Box<dyn Answer>>,
-    /// When the next timer is due.
-    pub next_due: Option<Timestamp>,
     /// Set when the store is closed for good.
     pub closed: Option<StorageError>,
 }

@@ -289,7 +289,6 @@ impl<T: Tables> Loop<T> {
         self.meter.set_producers_wait(!self.waiting.is_empty());
         self.tell(Committed {
             answers,
-            next_due: self.ledger.next_due,
             ..Committed::default()
         });
     }
@@ -454,7 +453,6 @@ impl<T: Tables> Loop<T> {
             ended: effects.ended,
             cancelled: effects.cancelled,
             answers,
-            next_due: self.ledger.next_due,
             closed: None,
         });
     }
@@ -505,20 +503,21 @@ impl<T: Tables> Loop<T> {
                 answers.extend(refuse(change, error, false));
             }
         }
-        for waiting in self.waiting.drain(..) {
-            let source = error.clone();
-            let error = AdmitError::Storage {
-                value: waiting.runs,
-                source,
-            };
-            answers.push(said(waiting.reply, Err(error)));
-        }
+        answers.extend(self.refuse_waiting(error));
         self.tell(Committed {
             answers,
-            next_due: self.ledger.next_due,
             ..Committed::default()
         });
         crate::sync::pause(RETRY_AFTER);
+    }
+
+    /// Nothing of what producers wait for has been tried: it is not stored.
+    fn refuse_waiting(&mut self, error: &StorageError) -> Vec<Box<dyn Answer>> {
+        let refuse = |waiting: Waiting| {
+            let (value, source) = (waiting.runs, error.clone());
+            said(waiting.reply, Err(AdmitError::Storage { value, source }))
+        };
+        self.waiting.drain(..).map(refuse).collect()
     }
 
     fn close(&mut self, error: StorageError, remove: bool) {
@@ -543,14 +542,7 @@ impl<T: Tables> Loop<T> {
             .into_iter()
             .filter_map(|change| refuse(change, error, unknown))
             .collect();
-        for waiting in self.waiting.drain(..) {
-            let source = error.clone();
-            let error = AdmitError::Storage {
-                value: waiting.runs,
-                source,
-            };
-            answers.push(said(waiting.reply, Err(error)));
-        }
+        answers.extend(self.refuse_waiting(error));
         self.tell(Committed {
             answers,
             ..Committed::default()

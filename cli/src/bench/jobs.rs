@@ -22,9 +22,6 @@ pub(super) const PAYLOAD_BYTES: usize = 100;
 /// begin at once.
 const BULK: u64 = 1_000;
 
-/// Threads that schedule: while one waits for its commit another fills the next.
-const PRODUCERS: u64 = 2;
-
 /// Jobs per second from the first schedule to the last completion on disk.
 pub(super) fn rate(folder: &Path, workload: Workload<'_>) -> Result<f64, Failure> {
     let done = Arc::new(AtomicU64::new(0));
@@ -83,34 +80,19 @@ fn noop(done: &Arc<AtomicU64>) -> Result<Workflow<Json>, Failure> {
     Ok(Workflow::from_parts(definition, Functions::new(), handlers))
 }
 
+/// One producer, in bulks.
 fn schedule(scheduler: &Scheduler, jobs: u64) -> Result<(), Failure> {
-    let next = AtomicU64::new(0);
-    let producer = || -> Result<(), Failure> {
-        let payload = payload();
-        loop {
-            let first = next.fetch_add(BULK, Ordering::Relaxed);
-            if first >= jobs {
-                return Ok(());
-            }
-            let requests =
-                (first..jobs.min(first + BULK)).map(|_| Request::new("noop", payload.clone()));
-            scheduler
-                .schedule_all_blocking(requests.collect())
-                .map_err(|error| Failure::broken_off(&error))?;
-        }
-    };
-    std::thread::scope(|scope| {
-        let producers: Vec<_> = (0..PRODUCERS).map(|_| scope.spawn(producer)).collect();
-        let results = producers.into_iter().map(|producer| {
-            let lost = |_| {
-                Err(Failure::refused(
-                    "a producer thread panicked; please report it",
-                ))
-            };
-            producer.join().unwrap_or_else(lost)
-        });
-        results.collect()
-    })
+    let payload = payload();
+    let mut scheduled = 0;
+    while scheduled < jobs {
+        let bulk = BULK.min(jobs - scheduled);
+        let requests = (0..bulk).map(|_| Request::new("noop", payload.clone()));
+        scheduler
+            .schedule_all_blocking(requests.collect())
+            .map_err(|error| Failure::broken_off(&error))?;
+        scheduled += bulk;
+    }
+    Ok(())
 }
 
 /// Exactly [`PAYLOAD_BYTES`] of JSON.

@@ -73,7 +73,6 @@ impl Ledger {
     pub(crate) fn forget(&mut self, meta: Meta) {
         self.meta = meta;
         self.backlog = Some(Rank(0));
-        self.unstarted_from = BranchId(0);
         self.sweeping = true;
         self.next_due = Some(Timestamp(i64::MIN));
     }

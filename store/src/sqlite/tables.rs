@@ -282,54 +282,38 @@ impl Tables for SqliteTables {
         let data = row.data.as_ref().map(Payload::as_bytes);
         let started_at = nullable(row.started_at.map(|at| at.0));
         let ended_at = nullable(row.ended_at.map(|at| at.0));
+        // The columns first, then what the row is written under.
+        let (token, owner, flags) = match guard {
+            Guard::Read => (0, 0, 0),
+            Guard::Lock(key, flags) => (key.token.0, key.owner.0, flags),
+        };
+        let all = params![
+            row.id.0,
+            position,
+            activation,
+            state,
+            row.rank.0,
+            row.flags,
+            row.owner.0,
+            row.token.0,
+            row.attempt,
+            row.crashes,
+            row.suspect,
+            due,
+            data,
+            record,
+            started_at,
+            ended_at,
+            token,
+            owner,
+            flags
+        ];
         let changed = match guard {
-            Guard::Read => execute(
-                &self.db,
-                update_branch!(""),
-                params![
-                    row.id.0,
-                    position,
-                    activation,
-                    state,
-                    row.rank.0,
-                    row.flags,
-                    row.owner.0,
-                    row.token.0,
-                    row.attempt,
-                    row.crashes,
-                    row.suspect,
-                    due,
-                    data,
-                    record,
-                    started_at,
-                    ended_at
-                ],
-            )?,
-            Guard::Lock(key, flags) => execute(
-                &self.db,
-                update_branch!(" AND token = ?17 AND owner = ?18 AND flags = ?19"),
-                params![
-                    row.id.0,
-                    position,
-                    activation,
-                    state,
-                    row.rank.0,
-                    row.flags,
-                    row.owner.0,
-                    row.token.0,
-                    row.attempt,
-                    row.crashes,
-                    row.suspect,
-                    due,
-                    data,
-                    record,
-                    started_at,
-                    ended_at,
-                    key.token.0,
-                    key.owner.0,
-                    flags
-                ],
-            )?,
+            Guard::Read => execute(&self.db, update_branch!(""), &all[..16])?,
+            Guard::Lock(..) => {
+                let sql = update_branch!(" AND token = ?17 AND owner = ?18 AND flags = ?19");
+                execute(&self.db, sql, all)?
+            }
         };
         Ok(changed == 1)
     }
