@@ -1,0 +1,213 @@
+//! The steps of a run, put together from its definition, history and live branches.
+
+use std::collections::HashMap;
+
+use windlass_workflow_model::{
+    ActivationId, Definition, NodeId, NodeKind, Payload, RunStatus, StepStatus,
+};
+
+use super::RunningJobs;
+use super::views::{RunSummary, StepView};
+use crate::record::{BranchRow, HistoryRow, State};
+
+/// Puts the steps of a run together from its definition, history and live branches.
+pub(super) struct Steps<'a> {
+    pub(super) definition: &'a Definition,
+    pub(super) summary: &'a RunSummary,
+    pub(super) running: &'a RunningJobs,
+}
+
+impl Steps<'_> {
+    pub(super) fn views(&self, history: &[HistoryRow], live: &[BranchRow]) -> Vec<StepView> {
+        let mut by_node: HashMap<NodeId, Vec<StepView>> = HashMap::new();
+        let mut seen: HashMap<(NodeId, ActivationId), usize> = HashMap::new();
+        for row in history {
+            let views = by_node.entry(row.node).or_default();
+            let view = self.ended_view(row);
+            if let Some(index) = seen.get(&(row.node, row.activation)) {
+                views[*index] = view;
+            } else {
+                seen.insert((row.node, row.activation), views.len());
+                views.push(view);
+            }
+        }
+        for row in live {
+            let node = row.position.node;
+            let Some(status) = self.live_status(row) else {
+                continue;
+            };
+            let views = by_node.entry(node).or_default();
+            let name = row
+                .record
+                .membership
+                .as_ref()
+                .map(|membership| membership.name.as_str());
+            let index = *seen.entry((node, row.activation)).or_insert_with(|| {
+                views.push(self.blank(node, name));
+                views.len() - 1
+            });
+            let view = &mut views[index];
+            let begun = matches!(status, StepStatus::Running);
+            (view.status, view.attempt) = (
+                status,
+                row.attempt - u32::from(status == StepStatus::Pending),
+            );
+            (view.activation, view.ended_at) = (Some(row.activation), None);
+            view.reason.clone_from(&row.record.reason);
+            if !begun {
+                view.started_at = None;
+            }
+        }
+        let mut views = Vec::new();
+        for block in self.definition.blocks() {
+            views.push(self.block_view(&block.name, &by_node));
+        }
+        for (id, node) in (0..).map(NodeId).zip(self.definition.nodes()) {
+            if matches!(
+                node.kind,
+                NodeKind::Step(_) | NodeKind::Sleep { .. } | NodeKind::Await { .. }
+            ) || by_node.contains_key(&id)
+            {
+                let unreached = || vec![self.unreached(id)];
+                views.extend(by_node.remove(&id).unwrap_or_else(unreached));
+            }
+        }
+        views
+    }
+
+    fn blank(&self, id: NodeId, branch: Option<&str>) -> StepView {
+        let node = self.definition.node(id);
+        StepView {
+            step: node.name.clone(),
+            kind: node.kind.word().to_owned(),
+            parent: node.place.parent.clone(),
+            branch: node.place.branch.clone().or(branch.map(str::to_owned)),
+            join_policy: node.place.join_policy.clone(),
+            activation: None,
+            attempt: 0,
+            status: StepStatus::Pending,
+            reason: None,
+            started_at: None,
+            ended_at: None,
+            output: None,
+            error: None,
+        }
+    }
+
+    fn ended_view(&self, row: &HistoryRow) -> StepView {
+        let error = row
+            .detail
+            .fault
+            .as_ref()
+            .and_then(|fault| fault.errors.first().cloned());
+        StepView {
+            activation: Some(row.activation),
+            attempt: row.attempt,
+            status: row.status,
+            reason: row.detail.reason.clone(),
+            started_at: row.started_at,
+            ended_at: Some(row.ended_at),
+            output: row.detail.output.clone().map(Payload::from_json),
+            error,
+            ..self.blank(row.node, row.branch_name.as_deref())
+        }
+    }
+
+    /// The status of the step that a live branch stands in; `None` if it stands in a gateway or has
+    /// come to its end.
+    fn live_status(&self, row: &BranchRow) -> Option<StepStatus> {
+        let waits = matches!(
+            self.definition.node(row.position.node).kind,
+            NodeKind::Step(_) | NodeKind::Sleep { .. } | NodeKind::Await { .. }
+        );
+        match row.state {
+            _ if !waits => None,
+            State::Ready if self.running.has(row) => Some(StepStatus::Running),
+            State::Ready | State::Held => Some(StepStatus::Pending),
+            State::Timer | State::Event | State::Parked => Some(StepStatus::Waiting),
+            State::Joining
+            | State::Arrived
+            | State::Ending
+            | State::Succeeded
+            | State::Failed
+            | State::Cancelled => None,
+        }
+    }
+
+    fn unreached(&self, id: NodeId) -> StepView {
+        let (status, reason) = match self.summary.status {
+            RunStatus::Cancelled => (StepStatus::Cancelled, self.summary.reason.clone()),
+            RunStatus::Failed => (
+                StepStatus::Skipped,
+                Some(self.definition.unreached_reason().to_owned()),
+            ),
+            RunStatus::Succeeded => (StepStatus::Skipped, Some("not-taken".to_owned())),
+            RunStatus::Scheduled
+            | RunStatus::Pending
+            | RunStatus::Running
+            | RunStatus::Waiting
+            | RunStatus::Parked => (StepStatus::Pending, None),
+        };
+        StepView {
+            status,
+            reason,
+            ..self.blank(id, None)
+        }
+    }
+
+    fn block_view(&self, name: &str, by_node: &HashMap<NodeId, Vec<StepView>>) -> StepView {
+        let mut members = Vec::new();
+        for (id, node) in (0..).map(NodeId).zip(self.definition.nodes()) {
+            if node.place.parent.as_deref() == Some(name) {
+                match by_node.get(&id) {
+                    Some(views) => members.extend(views.iter().cloned()),
+                    None if matches!(node.kind, NodeKind::Step(_)) => {
+                        members.push(self.unreached(id));
+                    }
+                    None => {}
+                }
+            }
+        }
+        let all = |status: StepStatus| members.iter().all(|member| member.status == status);
+        let any = |status: StepStatus| members.iter().any(|member| member.status == status);
+        let open = any(StepStatus::Running) || any(StepStatus::Waiting) || any(StepStatus::Pending);
+        let status = if members.is_empty() || all(StepStatus::Pending) {
+            StepStatus::Pending
+        } else if all(StepStatus::Skipped) {
+            StepStatus::Skipped
+        } else if open {
+            StepStatus::Running
+        } else if any(StepStatus::Failed) {
+            StepStatus::Failed
+        } else if any(StepStatus::Cancelled) {
+            StepStatus::Cancelled
+        } else {
+            StepStatus::Succeeded
+        };
+        let block = self
+            .definition
+            .blocks()
+            .iter()
+            .find(|block| block.name == name);
+        let over = !matches!(status, StepStatus::Pending | StepStatus::Running);
+        let ends = members.iter().filter_map(|member| member.ended_at);
+        StepView {
+            step: name.to_owned(),
+            kind: block.map(|block| block.kind.clone()).unwrap_or_default(),
+            parent: block.and_then(|block| block.parent.clone()),
+            branch: block.and_then(|block| block.label.clone()),
+            join_policy: block.and_then(|block| block.join_policy.clone()),
+            activation: None,
+            attempt: 0,
+            status,
+            reason: members
+                .first()
+                .filter(|_| status == StepStatus::Skipped)
+                .and_then(|m| m.reason.clone()),
+            started_at: members.iter().filter_map(|member| member.started_at).min(),
+            ended_at: ends.max().filter(|_| over),
+            output: None,
+            error: None,
+        }
+    }
+}

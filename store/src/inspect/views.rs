@@ -1,0 +1,118 @@
+//! What inspection shows: runs, their steps, and what they wait for.
+
+use windlass_workflow_model::{
+    ActivationId, Definition, ErrorEntry, Payload, RunId, RunStatus, StepStatus, Timestamp,
+};
+
+use crate::sync::Arc;
+
+/// One run in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunSummary {
+    /// Its id.
+    pub run: RunId,
+    /// Its workflow's name.
+    pub workflow: String,
+    /// Its workflow's version.
+    pub version: String,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// Why it is cancelled or parked.
+    pub reason: Option<String>,
+    /// When it was admitted.
+    pub created_at: Timestamp,
+    /// When its first attempt began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// One run in full.
+#[derive(Clone, Debug)]
+pub struct RunDetail {
+    /// The line in the list.
+    pub summary: RunSummary,
+    /// The last data of its first branch.
+    pub data: Option<Payload>,
+    /// Why it failed, all of it.
+    pub errors: Vec<ErrorEntry>,
+    /// Its steps and blocks, in the order of the definition.
+    pub steps: Vec<StepView>,
+    /// Its workflow.
+    pub definition: Arc<Definition>,
+    /// What was stored with it.
+    pub note: Option<String>,
+}
+
+/// One activation of a step, or a step that was not reached, or a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepView {
+    /// Its name.
+    pub step: String,
+    /// One word for what it is.
+    pub kind: String,
+    /// The block around it.
+    pub parent: Option<String>,
+    /// The branch it is on.
+    pub branch: Option<String>,
+    /// How the block around it joins its branches.
+    pub join_policy: Option<String>,
+    /// The activation; `None` if it was not reached.
+    pub activation: Option<ActivationId>,
+    /// The last attempt, from 1; 0 if there was none.
+    pub attempt: u32,
+    /// Where it stands.
+    pub status: StepStatus,
+    /// Why it was passed by, waits or was cancelled.
+    pub reason: Option<String>,
+    /// When the last attempt began.
+    pub started_at: Option<Timestamp>,
+    /// When the last attempt ended.
+    pub ended_at: Option<Timestamp>,
+    /// What it gave.
+    pub output: Option<Payload>,
+    /// Why the last attempt failed.
+    pub error: Option<ErrorEntry>,
+}
+
+/// What keeps a run from going on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Why {
+    /// The run.
+    pub run: RunId,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// Its live branches.
+    pub branches: Vec<BranchWait>,
+}
+
+/// What one branch waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BranchWait {
+    /// Its name; the first one of a run is `main`.
+    pub branch: String,
+    /// The step or gateway where it stands.
+    pub step: String,
+    /// That step's activation.
+    pub activation: ActivationId,
+    /// What it waits for.
+    pub waits_for: WaitsFor,
+}
+
+/// What a branch waits for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WaitsFor {
+    /// One of `running`, `runner`, `channel`, `outbox`, `lock`, `retry`, `timer`, `event`, `join`,
+    /// `handler`, `operator`.
+    pub kind: &'static str,
+    /// The engine that has the job: its process and machine.
+    pub owner: Option<String>,
+    /// When it goes on by itself.
+    pub until: Option<Timestamp>,
+    /// The event.
+    pub event: Option<String>,
+    /// The join.
+    pub join: Option<String>,
+    /// What is missing: branches, handlers, an operator's word.
+    pub missing: Vec<String>,
+}

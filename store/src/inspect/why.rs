@@ -1,0 +1,79 @@
+//! What a branch waits for, judged by its row and by who is there.
+
+use windlass_workflow_model::{Definition, NodeKind, OwnerId};
+
+use super::RunningJobs;
+use super::views::WaitsFor;
+use crate::record::{BranchRow, State};
+
+/// Whether a living engine serves a workflow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Serving {
+    Yes,
+    NoHandler,
+    NoEngine,
+}
+
+pub(super) fn waits_for(
+    row: &BranchRow,
+    definition: &Definition,
+    running: &RunningJobs,
+    serving: Serving,
+) -> WaitsFor {
+    let kind = |kind| WaitsFor {
+        kind,
+        ..WaitsFor::default()
+    };
+    let node = definition.node(row.position.node);
+    match row.state {
+        State::Ready if row.owner == OwnerId(0) => match serving {
+            Serving::Yes => kind("outbox"),
+            Serving::NoHandler => kind("handler"),
+            Serving::NoEngine => WaitsFor {
+                missing: vec!["a running engine".to_owned()],
+                ..kind("runner")
+            },
+        },
+        State::Ready if running.has(row) => kind("running"),
+        State::Ready if serving == Serving::NoEngine => WaitsFor {
+            missing: vec!["its engine is gone".to_owned()],
+            ..kind("lock")
+        },
+        State::Ready => kind("channel"),
+        State::Held => WaitsFor {
+            missing: vec!["a place under max_parallelism".to_owned()],
+            ..kind("runner")
+        },
+        State::Timer if row.attempt > 1 => WaitsFor {
+            until: row.due,
+            ..kind("retry")
+        },
+        State::Timer => WaitsFor {
+            until: row.due,
+            ..kind("timer")
+        },
+        State::Event => {
+            let event = match &node.kind {
+                NodeKind::Await { event, .. } => Some(event.clone()),
+                _ => None,
+            };
+            WaitsFor {
+                event,
+                ..kind("event")
+            }
+        }
+        State::Joining => WaitsFor {
+            join: Some(node.name.clone()),
+            ..kind("join")
+        },
+        State::Ending => WaitsFor {
+            missing: vec!["the rest of its branches".to_owned()],
+            ..kind("join")
+        },
+        State::Parked => WaitsFor {
+            missing: row.record.reason.clone().into_iter().collect(),
+            ..kind("operator")
+        },
+        State::Arrived | State::Succeeded | State::Failed | State::Cancelled => WaitsFor::default(),
+    }
+}
