@@ -3,6 +3,8 @@
 
 mod harness;
 mod mediator;
+mod retry;
 mod running;
+mod stopping;
 mod traps;
 mod trouble;
