@@ -33,7 +33,7 @@ pub enum EngineError {
     Storage(#[from] StorageError),
     /// Our owner file cannot be made, or there is no thread.
     #[error(
-        "the engine cannot be started: {0}; check the permissions of the database's folder and the limits of this user"
+        "the engine cannot be started: {0}; check the permissions and free space of the database's folder, and the limits of this user"
     )]
     System(#[from] std::io::Error),
 }

@@ -290,7 +290,7 @@ impl Crew {
         }
         let mut report = CrewReport::default();
         for job in self.shared.seats.in_flight() {
-            job.cancellation.cancel();
+            // Given back first, told to stop then: what it says of being stopped is no outcome.
             if job.job.ticket.conclude() {
                 report.given_back += 1;
                 let checkpoint = give_back(&job.job.row);
@@ -299,6 +299,7 @@ impl Crew {
                     .store
                     .submit(Change::Checkpoint(Box::new(checkpoint)));
             }
+            job.cancellation.cancel();
         }
         for member in self.members.lock().drain(..).flatten() {
             let waited = clock.elapsed() + Duration::from_millis(200);

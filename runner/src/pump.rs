@@ -253,6 +253,7 @@ impl Pump {
             let running = Running {
                 branch: job.row.id,
                 token: job.row.token,
+                started_at: self.shared.store.clock().now(),
             };
             life.begin(self.seats[free].0, running);
             self.idle_noted = false;

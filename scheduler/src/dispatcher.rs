@@ -67,6 +67,8 @@ pub struct Dispatcher {
     closes_after: Duration,
     retention: Option<Retention>,
     retained_at: Duration,
+    /// Whether nothing could be written the last time.
+    troubled: bool,
     closed: bool,
 }
 
@@ -106,6 +108,7 @@ impl Dispatcher {
             closes_after: Duration::ZERO,
             retention,
             retained_at: Duration::ZERO,
+            troubled: false,
             closed: false,
         })
     }
@@ -148,6 +151,15 @@ impl Dispatcher {
             }
             self.closed = true;
             self.waiters.close();
+        }
+        if let Some(error) = &committed.trouble
+            && !self.troubled
+        {
+            self.troubled = true;
+            tracing::error!(%error, "nothing can be written for now, so no step counts; it is tried again");
+        } else if committed.trouble.is_none() && self.troubled {
+            self.troubled = false;
+            tracing::warn!("writing works again");
         }
         let any = !committed.dispatch.is_empty();
         for job in committed.dispatch.drain(..) {

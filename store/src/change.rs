@@ -268,6 +268,8 @@ pub struct Committed {
     pub cancelled: Vec<RunId>,
     /// Answers to give.
     pub(crate) answers: Vec<Box<dyn Answer>>,
+    /// Why nothing can be written for now; it is tried again until it works.
+    pub trouble: Option<StorageError>,
     /// Set when the store is closed for good.
     pub closed: Option<StorageError>,
 }

@@ -353,6 +353,7 @@ fn only_a_crash_alone_is_charged_and_at_the_bound_the_job_is_parked() {
             let both = [&one, &two].map(|job| Running {
                 branch: job.row.id,
                 token: job.row.token,
+                started_at: Timestamp(1),
             });
             rig.own();
             let recovered = rig
@@ -376,6 +377,7 @@ fn only_a_crash_alone_is_charged_and_at_the_bound_the_job_is_parked() {
         let running = vec![Running {
             branch: one.row.id,
             token: one.row.token,
+            started_at: Timestamp(1),
         }];
         rig.own();
         let recovered = rig
@@ -406,6 +408,7 @@ fn a_stale_slot_and_a_clean_stop_blame_nobody() {
         let stale = Running {
             branch: job.row.id,
             token: FencingToken(job.row.token.0 - 1),
+            started_at: Timestamp(1),
         };
         rig.own();
         let recovered = rig
@@ -423,6 +426,7 @@ fn a_stale_slot_and_a_clean_stop_blame_nobody() {
         let exact = Running {
             branch: job.row.id,
             token: job.row.token,
+            started_at: Timestamp(1),
         };
         rig.own();
         let recovered = rig

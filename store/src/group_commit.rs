@@ -453,6 +453,7 @@ impl<T: Tables> Loop<T> {
             ended: effects.ended,
             cancelled: effects.cancelled,
             answers,
+            trouble: None,
             closed: None,
         });
     }
@@ -506,6 +507,7 @@ impl<T: Tables> Loop<T> {
         answers.extend(self.refuse_waiting(error));
         self.tell(Committed {
             answers,
+            trouble: Some(error.clone()),
             ..Committed::default()
         });
         crate::sync::pause(RETRY_AFTER);
@@ -567,6 +569,7 @@ impl<T: Tables> Loop<T> {
             && committed.ended.is_empty()
             && committed.cancelled.is_empty()
             && committed.answers.is_empty()
+            && committed.trouble.is_none()
             && committed.closed.is_none();
         if !nothing {
             // Nobody listens any more only when the engine is gone.

@@ -12,7 +12,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
-use windlass_workflow_model::{BranchId, FencingToken};
+use windlass_workflow_model::{BranchId, FencingToken, Timestamp};
 
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 
@@ -29,6 +29,8 @@ pub struct Running {
     pub branch: BranchId,
     /// The token of its lock.
     pub token: FencingToken,
+    /// When the attempt began.
+    pub started_at: Timestamp,
 }
 
 /// What a look at another owner's file shows.
@@ -107,7 +109,9 @@ impl OwnerFiles {
             let same = fs::metadata(&path)
                 .is_ok_and(|named| file.metadata().is_ok_and(|ours| ours.ino() == named.ino()));
             if same {
-                file.write_all_at(&MAGIC.to_le_bytes(), 0)?;
+                let mut header = [0; SLOT];
+                header[..8].copy_from_slice(&MAGIC.to_le_bytes());
+                file.write_all_at(&header, 0)?;
                 let file = Mutex::new(Some(file));
                 let slots = Mutex::default();
                 return Ok(OwnerLife(Arc::new(Life {
@@ -240,6 +244,7 @@ impl OwnerLife {
         let words = [
             job.branch.0.cast_unsigned(),
             job.token.0.cast_unsigned(),
+            job.started_at.0.cast_unsigned(),
             boot_id(),
         ];
         let check = checksum(&words);
@@ -250,6 +255,19 @@ impl OwnerLife {
             place.copy_from_slice(&word.to_le_bytes());
         }
         self.write(slot, &bytes);
+    }
+
+    /// Makes the file large enough for so many slots, so that none is lost when the disk is full.
+    pub fn reserve(&self, slots: usize) {
+        let file = self.0.file.lock();
+        let Some(file) = &*file else { return };
+        let length = file.metadata().map_or(0, |meta| meta.len());
+        let wanted = ((slots + 1) * SLOT) as u64;
+        if length < wanted {
+            let zeros = vec![0; usize::try_from(wanted - length).unwrap_or(0)];
+            // Without room a slot is written when there is some.
+            let _ = file.write_all_at(&zeros, length);
+        }
     }
 
     /// Writes down that the Runner on `slot` is idle.
@@ -297,16 +315,17 @@ fn read_slots(file: &File) -> Vec<Running> {
         .filter_map(|slot| {
             let mut bytes = [0; SLOT];
             file.read_exact_at(&mut bytes, (slot * SLOT) as u64).ok()?;
-            let words = [word(&bytes, 0), word(&bytes, 1), word(&bytes, 2)];
-            (words[2] == boot_id() && word(&bytes, 3) == checksum(&words)).then(|| Running {
+            let words = [0, 1, 2, 3].map(|index| word(&bytes, index));
+            (words[3] == boot_id() && word(&bytes, 4) == checksum(&words)).then(|| Running {
                 branch: BranchId(words[0].cast_signed()),
                 token: FencingToken(words[1].cast_signed()),
+                started_at: Timestamp(words[2].cast_signed()),
             })
         })
         .collect()
 }
 
-fn checksum(words: &[u64; 3]) -> u64 {
+fn checksum(words: &[u64; 4]) -> u64 {
     words.iter().fold(MAGIC, |sum, word| {
         (sum ^ word).wrapping_mul(0x0100_0000_01b3).rotate_left(23)
     })
@@ -335,6 +354,7 @@ mod tests {
         let job = Running {
             branch: BranchId(7),
             token: FencingToken(3),
+            started_at: Timestamp(5),
         };
         life.begin(2, job);
         assert!(matches!(files.probe(life.name()), Proof::Alive));
@@ -363,6 +383,7 @@ mod tests {
             Running {
                 branch: BranchId(1),
                 token: FencingToken(1),
+                started_at: Timestamp(5),
             },
         );
         life.idle(0);
@@ -371,6 +392,7 @@ mod tests {
             Running {
                 branch: BranchId(2),
                 token: FencingToken(1),
+                started_at: Timestamp(5),
             },
         );
         let path = folder.path().join("w.db.owners/n").join(life.name());

@@ -121,6 +121,8 @@ pub(crate) mod flags {
     pub(crate) const LIMITED: u8 = 4;
     /// The run has, or had, branches or detached branches: its end looks for leftovers.
     pub(crate) const BRANCHED: u8 = 8;
+    /// Not every attempt of the run leaves a row of history.
+    pub(crate) const PARTIAL: u8 = 16;
 }
 
 /// A branch, as it is stored.
@@ -324,6 +326,8 @@ pub struct HistoryDetail {
     pub fault: Option<Fault>,
     /// Why it was passed by.
     pub reason: Option<String>,
+    /// Whether another attempt was to follow.
+    pub again: bool,
     /// What it gave, as JSON.
     pub output: Option<Vec<u8>>,
 }

@@ -12,7 +12,7 @@ use crate::backend::{Guard, Result, RunLimit, Tables};
 use crate::change::{Admit, Admitted, Ended, RunOutcome};
 use crate::limits::{BULK_RUNS_MAX, KEY_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use crate::record::{BranchRow, Rank, Record, RunAttributes, State, flags};
-use crate::store::{Admission, ShedPolicy};
+use crate::store::{Admission, History, ShedPolicy};
 
 /// Why the door stays shut. Nothing was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,6 +189,9 @@ impl<T: Tables> Apply<'_, T> {
         let run = RunId(self.new_ids(1));
         let mut row = first_row(run, admit, self.ledger.meta.epoch, flag);
         row.created_at = self.now;
+        if self.rules.history != History::All {
+            row.flags |= flags::PARTIAL;
+        }
         if let Some(max) = admit.max_parallelism {
             row.flags |= flags::LIMITED;
             self.tables.set_limit(run, RunLimit { max, active: 0 })?;

@@ -88,7 +88,7 @@ impl<T: Tables> Apply<'_, T> {
         if !guarded {
             self.leave_slot(job)?;
         }
-        let mut row = after_attempt(job, checkpoint.attempt.as_ref());
+        let mut row = after_attempt(job, checkpoint.attempt.as_ref(), ended_at);
         let was_unstarted = job.is_unstarted();
         let ids = self.ledger.meta.next_id;
         row.flags &= !flags::UNSTARTED;
@@ -462,6 +462,7 @@ impl<T: Tables> Apply<'_, T> {
                 detail: HistoryDetail {
                     fault: attempt.fault.clone(),
                     reason: None,
+                    again: matches!(checkpoint.then, Then::Retry { .. }),
                     output: attempt
                         .output
                         .as_ref()
@@ -501,7 +502,8 @@ impl BranchRow {
 }
 
 /// The row as it is when an attempt has ended and before it is known where it goes.
-fn after_attempt(job: &BranchRow, attempt: Option<&AttemptRecord>) -> BranchRow {
+fn after_attempt(job: &BranchRow, attempt: Option<&AttemptRecord>, now: Timestamp) -> BranchRow {
+    let began = attempt.map_or(now, |attempt| attempt.started_at);
     BranchRow {
         owner: OwnerId(0),
         attempt: 1,
@@ -514,7 +516,7 @@ fn after_attempt(job: &BranchRow, attempt: Option<&AttemptRecord>) -> BranchRow 
             max_parallelism: job.record.max_parallelism,
             ..Record::default()
         },
-        started_at: job.started_at.or(attempt.map(|attempt| attempt.started_at)),
+        started_at: job.started_at.or(Some(began)),
         ..job.clone()
     }
 }

@@ -1,6 +1,6 @@
 //! Who works on the store, what it serves, and what a dead one leaves behind.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use windlass_workflow_model::{BranchId, Definition, FencingToken, OwnerId, WorkflowKey};
 
@@ -64,9 +64,9 @@ impl<T: Tables> Apply<'_, T> {
         running: &[Running],
         charge: Option<u32>,
     ) -> Result<Recovered> {
-        let claimed: HashSet<_> = running
+        let claimed: HashMap<_, _> = running
             .iter()
-            .map(|slot| (slot.branch, slot.token))
+            .map(|slot| ((slot.branch, slot.token), slot.started_at))
             .collect();
         let mut rows = Vec::new();
         loop {
@@ -82,7 +82,7 @@ impl<T: Tables> Apply<'_, T> {
         }
         let was_running: HashSet<BranchId> = rows
             .iter()
-            .filter(|row| claimed.contains(&(row.id, row.token)))
+            .filter(|row| claimed.contains_key(&(row.id, row.token)))
             .map(|row| row.id)
             .collect();
         let mut recovered = Recovered {
@@ -91,6 +91,8 @@ impl<T: Tables> Apply<'_, T> {
             parked: Vec::new(),
         };
         for mut row in rows {
+            let began = claimed.get(&(row.id, row.token)).copied();
+            row.started_at = row.started_at.or(began);
             row.token = FencingToken(row.token.0 + 1);
             if let (Some(max_crashes), true) = (charge, was_running.contains(&row.id)) {
                 if was_running.len() == 1 {

@@ -10,13 +10,15 @@ mod why;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use windlass_workflow_model::{BranchId, Definition, FencingToken, OwnerId, RunId, RunStatus};
+use windlass_workflow_model::{
+    BranchId, Definition, FencingToken, OwnerId, RunId, RunStatus, Timestamp,
+};
 
 use crate::backend::{Reader, Result, RunFilter};
 use crate::change::RunOutcome;
 use crate::error::{OpenError, StorageError};
 use crate::owner::{OwnerFiles, OwnerLife, Proof};
-use crate::record::{BranchRow, State};
+use crate::record::{BranchRow, State, flags};
 use crate::store::{Store, StoreKind, open_reader};
 use crate::sync::Arc;
 
@@ -67,12 +69,16 @@ pub struct Inspector {
     life: Option<OwnerLife>,
 }
 
-/// The jobs that some Runner is in.
-struct RunningJobs(HashSet<(BranchId, FencingToken)>);
+/// The jobs that some Runner of a living engine is in, and since when.
+struct RunningJobs(HashMap<(BranchId, FencingToken), Timestamp>);
 
 impl RunningJobs {
+    fn since(&self, row: &BranchRow) -> Option<Timestamp> {
+        self.0.get(&(row.id, row.token)).copied()
+    }
+
     fn has(&self, row: &BranchRow) -> bool {
-        self.0.contains(&(row.id, row.token))
+        self.since(row).is_some()
     }
 }
 
@@ -211,6 +217,7 @@ impl Inspector {
             definition: &definition,
             summary: &summary,
             running: &running,
+            is_partial: root.flags & flags::PARTIAL != 0,
         }
         .views(&history, &live);
         let note = root
@@ -314,7 +321,8 @@ impl Inspector {
     fn running(&mut self) -> Result<RunningJobs> {
         let slots: Vec<_> = match &self.owners {
             Some(files) => {
-                let owners = self.reader.owners()?;
+                let mut owners = self.reader.owners()?;
+                owners.retain(|owner| matches!(files.probe(&owner.file), Proof::Alive));
                 owners
                     .iter()
                     .flat_map(|owner| files.running(&owner.file))
@@ -322,12 +330,10 @@ impl Inspector {
             }
             None => self.life.iter().flat_map(OwnerLife::running).collect(),
         };
-        Ok(RunningJobs(
-            slots
-                .into_iter()
-                .map(|slot| (slot.branch, slot.token))
-                .collect(),
-        ))
+        let jobs = slots
+            .into_iter()
+            .map(|slot| ((slot.branch, slot.token), slot.started_at));
+        Ok(RunningJobs(jobs.collect()))
     }
 
     fn serving(&mut self, root: &BranchRow) -> Result<Serving> {
@@ -363,7 +369,7 @@ impl Inspector {
             status,
             reason,
             created_at: root.created_at,
-            started_at: root.started_at,
+            started_at: root.started_at.or(running.since(root)),
             ended_at: root.ended_at,
         })
     }

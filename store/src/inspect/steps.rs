@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use windlass_workflow_model::{
-    ActivationId, Definition, NodeId, NodeKind, Payload, RunStatus, StepStatus,
+    ActivationId, Definition, Node, NodeId, NodeKind, Payload, RunStatus, StepStatus,
 };
 
 use super::RunningJobs;
@@ -15,6 +15,8 @@ pub(super) struct Steps<'a> {
     pub(super) definition: &'a Definition,
     pub(super) summary: &'a RunSummary,
     pub(super) running: &'a RunningJobs,
+    /// Whether attempts of this run may have left no row.
+    pub(super) is_partial: bool,
 }
 
 impl Steps<'_> {
@@ -54,9 +56,7 @@ impl Steps<'_> {
             );
             (view.activation, view.ended_at) = (Some(row.activation), None);
             view.reason.clone_from(&row.record.reason);
-            if !begun {
-                view.started_at = None;
-            }
+            view.started_at = self.running.since(row).filter(|_| begun);
         }
         let mut views = Vec::new();
         for block in self.definition.blocks() {
@@ -95,6 +95,7 @@ impl Steps<'_> {
     }
 
     fn ended_view(&self, row: &HistoryRow) -> StepView {
+        let withdrawn = row.detail.again && self.summary.status == RunStatus::Cancelled;
         let error = row
             .detail
             .fault
@@ -103,7 +104,11 @@ impl Steps<'_> {
         StepView {
             activation: Some(row.activation),
             attempt: row.attempt,
-            status: row.status,
+            status: if withdrawn {
+                StepStatus::Cancelled
+            } else {
+                row.status
+            },
             reason: row.detail.reason.clone(),
             started_at: row.started_at,
             ended_at: Some(row.ended_at),
@@ -136,6 +141,10 @@ impl Steps<'_> {
 
     fn unreached(&self, id: NodeId) -> StepView {
         let (status, reason) = match self.summary.status {
+            RunStatus::Succeeded if self.is_partial && !self.is_optional(id) => {
+                (StepStatus::Succeeded, Some("not-recorded".to_owned()))
+            }
+            _ if self.is_partial => (StepStatus::Pending, Some("not-recorded".to_owned())),
             RunStatus::Cancelled => (StepStatus::Cancelled, self.summary.reason.clone()),
             RunStatus::Failed => (
                 StepStatus::Skipped,
@@ -153,6 +162,17 @@ impl Steps<'_> {
             reason,
             ..self.blank(id, None)
         }
+    }
+
+    /// Whether a run can come to its end without this step: it stands behind a choice or on a fault
+    /// path.
+    fn is_optional(&self, id: NodeId) -> bool {
+        let definition = self.definition;
+        let skipped =
+            |node: &Node| matches!(&node.kind, NodeKind::Step(step) if step.guard.is_some());
+        let branches =
+            |node: &Node| matches!(node.kind, NodeKind::Choice { .. }) || node.on_fault.is_some();
+        skipped(definition.node(id)) || definition.nodes().iter().any(branches)
     }
 
     fn block_view(&self, name: &str, by_node: &HashMap<NodeId, Vec<StepView>>) -> StepView {

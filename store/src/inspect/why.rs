@@ -44,10 +44,12 @@ pub(super) fn waits_for(
             missing: vec!["a place under max_parallelism".to_owned()],
             ..kind("runner")
         },
-        State::Timer if row.attempt > 1 => WaitsFor {
-            until: row.due,
-            ..kind("retry")
-        },
+        State::Timer if !row.position.entering && matches!(node.kind, NodeKind::Step(_)) => {
+            WaitsFor {
+                until: row.due,
+                ..kind("retry")
+            }
+        }
         State::Timer => WaitsFor {
             until: row.due,
             ..kind("timer")

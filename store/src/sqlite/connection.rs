@@ -36,6 +36,7 @@ pub(crate) fn open(path: &Path, durability: Durability) -> Result<Opened, OpenEr
         "SQLite {} is linked in, but a write-ahead log is safe only from 3.51.3 on",
         rusqlite::version()
     );
+    refuse_folder(path)?;
     create_private(path)?;
     let path = path
         .canonicalize()
@@ -75,16 +76,32 @@ pub(crate) fn check(path: &Path) -> Result<(PathBuf, String), OpenError> {
             why,
         }
     })?;
+    refuse_folder(&path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(&path, flags).map_err(|e| failed(&path, e))?;
     connection
         .busy_timeout(std::time::Duration::from_secs(5))
         .map_err(|e| failed(&path, e))?;
-    refuse_foreign(&connection, &path)?;
+    let application = refuse_foreign(&connection, &path)?;
+    if application != schema::APPLICATION_ID {
+        let why = "nothing has been stored in it".to_owned();
+        return Err(OpenError::NotADatabase { path, why });
+    }
     let nonce = connection
         .query_row("SELECT nonce FROM identity", [], |row| row.get(0))
         .map_err(|e| failed(&path, e))?;
     Ok((path, nonce))
+}
+
+fn refuse_folder(path: &Path) -> Result<(), OpenError> {
+    if path.is_dir() {
+        let why = "it is a folder; give the path of a file in it".to_owned();
+        return Err(OpenError::Open {
+            path: path.to_owned(),
+            why,
+        });
+    }
+    Ok(())
 }
 
 /// Makes an empty file that only we may read, if there is none.
@@ -172,7 +189,8 @@ fn refuse_network_filesystem(path: &Path) -> Result<(), OpenError> {
     })
 }
 
-fn refuse_foreign(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+/// Gives the application id: ours, or 0 if the file is empty.
+fn refuse_foreign(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
     let pragma = |name: &str| -> Result<i64, OpenError> {
         connection
             .pragma_query_value(None, name, |row| row.get(0))
@@ -196,7 +214,7 @@ fn refuse_foreign(connection: &Connection, path: &Path) -> Result<(), OpenError>
             known,
         });
     }
-    Ok(())
+    Ok(application)
 }
 
 /// Sets what the guarantees rest on, and reads it back: a setting that silently did not take would
