@@ -11,11 +11,13 @@ use crate::backend::{
     EventRow, Guard, JoinCount, JoinKey, Meta, Reader, Result, RunLimit, Sweep, Tables,
 };
 use crate::record::{BranchRow, ChildRange, HistoryRow, OwnerRow, Rank, State, flags};
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 /// All rows, with the indexes that find work.
 #[derive(Debug)]
-pub(crate) struct Rows {
+struct Rows {
+    in_transaction: bool,
+    readers_waiting: u32,
     meta: Meta,
     branches: BTreeMap<BranchId, BranchRow>,
     ready: BTreeSet<(WorkflowKey, Rank, BranchId)>,
@@ -45,6 +47,8 @@ impl Default for Rows {
             retention_cursor: 0,
         };
         Self {
+            in_transaction: false,
+            readers_waiting: 0,
             meta,
             branches: BTreeMap::new(),
             ready: BTreeSet::new(),
@@ -92,28 +96,74 @@ impl Rows {
     }
 }
 
-/// The writing side. Its changes are seen one by one, not batch by batch: no reader can tell, as
-/// nothing is acknowledged before the end of the batch.
+/// The rows, and whose turn it is: readers see what is between two transactions and nothing else.
+#[derive(Debug, Default)]
+pub(crate) struct SharedRows {
+    rows: Mutex<Rows>,
+    turn: Condvar,
+}
+
+impl SharedRows {
+    /// The rows as the last transaction left them.
+    fn read(&self) -> MutexGuard<'_, Rows> {
+        let mut rows = self.rows.lock();
+        if rows.in_transaction {
+            rows.readers_waiting += 1;
+            while rows.in_transaction {
+                self.turn.wait(&mut rows);
+            }
+            rows.readers_waiting -= 1;
+            self.turn.notify_all();
+        }
+        rows
+    }
+
+    /// Begins a transaction, after the readers who wait for the end of the last one.
+    fn begin(&self) {
+        let mut rows = self.rows.lock();
+        while rows.readers_waiting > 0 {
+            self.turn.wait(&mut rows);
+        }
+        rows.in_transaction = true;
+    }
+
+    fn end(&self) {
+        self.rows.lock().in_transaction = false;
+        self.turn.notify_all();
+    }
+
+    /// The rows in the open transaction.
+    fn lock(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock()
+    }
+}
+
+/// The writing side.
 pub(crate) struct MemoryTables {
-    rows: Arc<Mutex<Rows>>,
+    rows: Arc<SharedRows>,
 }
 
 impl MemoryTables {
-    pub(crate) fn new(rows: Arc<Mutex<Rows>>) -> Self {
+    pub(crate) fn new(rows: Arc<SharedRows>) -> Self {
         Self { rows }
     }
 }
 
 impl Tables for MemoryTables {
     fn begin(&mut self) -> Result<bool> {
+        self.rows.begin();
         Ok(false)
     }
 
     fn commit(&mut self) -> Result<()> {
+        self.rows.end();
         Ok(())
     }
 
-    fn rollback(&mut self) {}
+    fn rollback(&mut self) {
+        // Nothing here can fail half way; whatever ended the transaction did so before it wrote.
+        self.rows.end();
+    }
 
     fn rows_written(&self) -> u64 {
         0
@@ -550,22 +600,22 @@ impl Rows {
 /// The reading side.
 #[derive(Debug)]
 pub(crate) struct MemoryReader {
-    rows: Arc<Mutex<Rows>>,
+    rows: Arc<SharedRows>,
 }
 
 impl MemoryReader {
-    pub(crate) fn new(rows: Arc<Mutex<Rows>>) -> Self {
+    pub(crate) fn new(rows: Arc<SharedRows>) -> Self {
         Self { rows }
     }
 }
 
 impl Reader for MemoryReader {
     fn branch(&mut self, id: BranchId) -> Result<Option<BranchRow>> {
-        Ok(self.rows.lock().branches.get(&id).cloned())
+        Ok(self.rows.read().branches.get(&id).cloned())
     }
 
     fn range(&mut self, range: ChildRange, from: u32, limit: u32) -> Result<Vec<BranchRow>> {
-        let rows = self.rows.lock();
+        let rows = self.rows.read();
         let first = range.first.0;
         let all = BranchId(first + i64::from(from))..BranchId(first + i64::from(range.count));
         Ok(rows
@@ -577,11 +627,11 @@ impl Reader for MemoryReader {
     }
 
     fn detached(&mut self, run: RunId) -> Result<Vec<BranchId>> {
-        Ok(self.rows.lock().detached_of(run))
+        Ok(self.rows.read().detached_of(run))
     }
 
     fn runs(&mut self, before: Option<RunId>, limit: u32) -> Result<Vec<BranchRow>> {
-        let rows = self.rows.lock();
+        let rows = self.rows.read();
         let before = before.map_or(BranchId(i64::MAX), RunId::root);
         let roots = rows.branches.range(..before).rev().map(|(_, row)| row);
         Ok(roots
@@ -592,7 +642,7 @@ impl Reader for MemoryReader {
     }
 
     fn unfinished(&mut self, limit: u32) -> Result<Vec<BranchRow>> {
-        let rows = self.rows.lock();
+        let rows = self.rows.read();
         let open = |row: &&BranchRow| row.parent.is_none() && row.ended_at.is_none();
         Ok(rows
             .branches
@@ -607,7 +657,7 @@ impl Reader for MemoryReader {
     fn history(&mut self, run: RunId) -> Result<Vec<HistoryRow>> {
         let mut history = self
             .rows
-            .lock()
+            .read()
             .history
             .get(&run)
             .cloned()
@@ -617,7 +667,7 @@ impl Reader for MemoryReader {
     }
 
     fn event(&mut self, run: RunId, seq: i64) -> Result<Option<(Payload, bool)>> {
-        let rows = self.rows.lock();
+        let rows = self.rows.read();
         let mut events = rows.events.get(&run).into_iter().flatten();
         Ok(events
             .find(|event| event.seq == seq)
@@ -625,15 +675,15 @@ impl Reader for MemoryReader {
     }
 
     fn run_faults(&mut self, run: RunId) -> Result<Vec<Fault>> {
-        Ok(self.rows.lock().faults_of(run))
+        Ok(self.rows.read().faults_of(run))
     }
 
     fn definition(&mut self, workflow: WorkflowKey) -> Result<Option<Arc<Definition>>> {
-        Ok(self.rows.lock().workflows.get(&workflow).cloned())
+        Ok(self.rows.read().workflows.get(&workflow).cloned())
     }
 
     fn owners(&mut self) -> Result<Vec<OwnerRow>> {
-        Ok(self.rows.lock().owners.values().cloned().collect())
+        Ok(self.rows.read().owners.values().cloned().collect())
     }
 
     fn served_by(&mut self, _workflow: WorkflowKey) -> Result<Vec<OwnerId>> {
@@ -645,13 +695,13 @@ impl Reader for MemoryReader {
     }
 
     fn admission(&mut self) -> Result<(u64, u64)> {
-        let meta = &self.rows.lock().meta;
+        let meta = &self.rows.read().meta;
         let positive = |number: i64| u64::try_from(number).unwrap_or(0);
         Ok((positive(meta.unstarted), positive(meta.shed)))
     }
 
     fn leftovers(&mut self) -> Result<Vec<(&'static str, u64)>> {
-        let rows = self.rows.lock();
+        let rows = self.rows.read();
         let unfinished = |row: &&BranchRow| {
             !(row.parent.is_none() && row.state.is_end())
                 || row.owner != OwnerId(0)

@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::error::{OpenError, StorageError};
 use crate::group_commit::{CommitHook, Writer};
 use crate::limits::QUEUE_CHANGES_MAX;
-use crate::memory::{MemoryReader, MemoryTables, Rows};
+use crate::memory::{MemoryReader, MemoryTables, SharedRows};
 use crate::meter::Meter;
 use crate::owner::{OwnerFiles, OwnerLife};
 use crate::sqlite::{self, SqliteReader, SqliteTables, Yielding};
@@ -136,7 +136,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     options: Options,
     kind: StoreKind,
-    rows: Option<Arc<Mutex<Rows>>>,
+    rows: Option<Arc<SharedRows>>,
     life: Arc<Mutex<Option<OwnerLife>>>,
 }
 
@@ -180,7 +180,7 @@ impl Store {
     /// # Panics
     /// Never: memory that is empty can be read.
     pub fn memory(options: Options, clock: Arc<dyn Clock>) -> (Self, Writer, Receiver<Committed>) {
-        let rows = Arc::new(Mutex::new(Rows::default()));
+        let rows = Arc::new(SharedRows::default());
         let tables = MemoryTables::new(Arc::clone(&rows));
         let life = Arc::new(Mutex::new(None));
         let nonce = format!("memory-{}-{}", std::process::id(), clock.now().0);
@@ -199,7 +199,7 @@ impl Store {
     fn start(
         tables: impl Tables + 'static,
         kind: StoreKind,
-        rows: Option<Arc<Mutex<Rows>>>,
+        rows: Option<Arc<SharedRows>>,
         life: Arc<Mutex<Option<OwnerLife>>>,
         options: Options,
         clock: Arc<dyn Clock>,

@@ -18,7 +18,7 @@ pub use std::thread::{JoinHandle, Thread, ThreadId, current, yield_now};
 pub use crossbeam_channel::{
     Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError, bounded, unbounded,
 };
-pub use parking_lot::{Condvar, Mutex, RwLock};
+pub use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 pub use tokio::sync::{Notify, oneshot};
 
 /// Starts a named thread.

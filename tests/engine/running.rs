@@ -675,6 +675,62 @@ fn what_a_run_did_can_be_shown() {
 }
 
 #[test]
+fn a_run_that_begins_with_a_split_has_a_start_and_a_running_step_says_since_when() {
+    on_each(|place| {
+        let (gate, begun) = (Gate::closed(), Meeting::new());
+        let (wait, tell) = (gate.clone(), begun.clone());
+        let flow = Workflow::<Trail>::build("since", "1", |flow| {
+            flow.split("both", |split| {
+                split
+                    .branch("a", |flow| flow.step("a", mark("a")))
+                    .branch("b", |flow| {
+                        flow.step_async("b", move |_, trail: Trail| {
+                            let gate = wait.clone();
+                            tell.arrive();
+                            async move {
+                                gate.pass().await;
+                                Ok(trail)
+                            }
+                        })
+                    })
+            })
+        })
+        .unwrap();
+        let engine = place.builder().workflow(&flow).open().unwrap();
+        let run = begin(&engine, &flow, &Trail::new());
+        assert!(begun.wait_for(1));
+        let mut inspector = engine.inspector().unwrap();
+        let running = inspector.show(run.id()).unwrap().unwrap();
+        assert!(running.summary.started_at.is_some());
+        let step = running.steps.iter().find(|step| step.step == "b").unwrap();
+        assert_eq!(step.status, StepStatus::Running);
+        assert!(step.started_at.is_some());
+        gate.let_pass(1);
+        end_of(&run);
+        let ended = inspector.show(run.id()).unwrap().unwrap().summary;
+        assert_eq!(ended.started_at, running.summary.started_at);
+        assert_no_leftovers(&engine);
+    });
+}
+
+#[test]
+fn without_history_a_step_of_a_succeeded_run_is_not_called_skipped() {
+    on_each(|place| {
+        let flow = Workflow::<Trail>::build("off", "1", |flow| flow.step("a", mark("a"))).unwrap();
+        let builder = place
+            .builder()
+            .history(windlass::History::Off)
+            .workflow(&flow);
+        let mut engine = Stepped::open(builder);
+        let run = engine.begin(&flow, &Trail::new());
+        engine.settle();
+        let step = &engine.show(run).steps[0];
+        assert_eq!(step.status, StepStatus::Succeeded);
+        assert_eq!(step.reason.as_deref(), Some("not-recorded"));
+    });
+}
+
+#[test]
 fn a_step_that_kills_its_runner_every_time_does_not_do_so_for_ever() {
     // Everything has a bound (I12): an attempt that takes its thread with it is an attempt.
     on_each(|place| {

@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use windlass::{AdmitError, Context, RunOutcome, ScheduleError, WaitError, Workflow, WriteError};
+use windlass::{
+    AdmitError, Context, RunOutcome, ScheduleError, StepError, WaitError, Workflow, WriteError,
+};
 
 use crate::harness::*;
 
@@ -199,6 +201,43 @@ fn a_shutdown_gives_unfinished_steps_back_and_they_have_not_failed() {
     let run = engine.scheduler().handle(id);
     assert_eq!(data::<Trail>(end_of(&run)), ["before", "long"]);
     assert_eq!(*attempts.lock().unwrap(), [1, 1]);
+    assert_no_leftovers(&engine);
+}
+
+#[test]
+fn what_a_step_says_of_being_stopped_by_a_shutdown_is_no_outcome() {
+    // Ten steps that fail as soon as they are told to stop: none of them has failed, each begins
+    // again when an engine opens the file.
+    let place = Place::file();
+    let begun = Meeting::new();
+    let tell = begun.clone();
+    let flow = Workflow::<Trail>::build("stopped", "1", |flow| {
+        flow.step_async("long", move |context: Context, mut trail: Trail| {
+            tell.arrive();
+            let first = tell.count() <= 10;
+            async move {
+                if first {
+                    context.cancelled().await;
+                    return Err(StepError::failed("it was told to stop"));
+                }
+                trail.push("long".to_owned());
+                Ok(trail)
+            }
+        })
+    })
+    .unwrap();
+    let builder = place.builder().runners(2).in_flight(5);
+    let engine = builder.workflow(&flow).open().unwrap();
+    let runs: Vec<_> = (0..10)
+        .map(|_| begin(&engine, &flow, &Trail::new()).id())
+        .collect();
+    assert!(begun.wait_for(10));
+    assert_eq!(engine.shutdown(Duration::ZERO).given_back, 10);
+    let engine = place.builder().workflow(&flow).open().unwrap();
+    for run in runs {
+        let run = engine.scheduler().handle(run);
+        assert_eq!(data::<Trail>(end_of(&run)), ["long"]);
+    }
     assert_no_leftovers(&engine);
 }
 
