@@ -1,6 +1,7 @@
 //! Who waits for the end of which run, in this process.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use windlass_store::RunOutcome;
 use windlass_store::inspect::Inspector;
@@ -32,8 +33,8 @@ impl Waiters {
     pub(crate) fn tell(&self, run: RunId, outcome: &RunOutcome) {
         let waiting = self.0.lock().runs.remove(&run);
         for waiter in waiting.into_iter().flatten() {
-            // Whoever waited may have gone.
-            let _ = waiter.send(outcome.clone());
+            // Whoever waited may have gone, or its waker may panic: neither is our concern.
+            let _ = catch_unwind(AssertUnwindSafe(|| waiter.send(outcome.clone())));
         }
     }
 

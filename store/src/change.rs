@@ -1,5 +1,6 @@
 //! The vocabulary of writes. Whoever wants something to become true sends one of these.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use windlass_workflow_model::{
@@ -275,10 +276,11 @@ pub struct Committed {
 }
 
 impl Committed {
-    /// Tells everybody who waits for an answer. Runs foreign wakers, so never on the writer thread.
+    /// Tells everybody who waits for an answer. Runs foreign wakers, so never on the writer thread;
+    /// one that panics harms nobody else.
     pub fn tell(&mut self) {
         for answer in self.answers.drain(..) {
-            answer.give();
+            let _ = catch_unwind(AssertUnwindSafe(|| answer.give()));
         }
     }
 }

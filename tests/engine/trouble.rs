@@ -327,3 +327,29 @@ fn a_write_that_fails_closes_the_store_and_loses_nothing_that_was_acknowledged()
     }
     engine.assert_no_leftovers();
 }
+
+struct Bomb;
+
+impl std::task::Wake for Bomb {
+    fn wake(self: std::sync::Arc<Self>) {
+        panic!("a waker of the caller's own");
+    }
+}
+
+#[test]
+fn a_caller_whose_waker_panics_harms_nobody_else() {
+    on_each(|place| {
+        let flow = Workflow::<Trail>::build("w", "1", |flow| flow.step("a", mark("a"))).unwrap();
+        let engine = place.builder().workflow(&flow).open().unwrap();
+        let scheduler = engine.scheduler();
+        let waker = std::task::Waker::from(std::sync::Arc::new(Bomb));
+        let mut context = std::task::Context::from_waker(&waker);
+        let request = flow.request(&Trail::new()).unwrap();
+        let mut asked = std::pin::pin!(scheduler.schedule(request));
+        let _ = std::future::Future::poll(asked.as_mut(), &mut context);
+        for _ in 0..3 {
+            let run = begin(&engine, &flow, &Trail::new());
+            assert_eq!(data::<Trail>(end_of(&run)), ["a"]);
+        }
+    });
+}
