@@ -78,6 +78,11 @@ pub(crate) fn follow(
         if over.iter().all(Option::is_some) {
             return Ok(over.into_iter().flatten().collect());
         }
+        session.promise(
+            runs.iter()
+                .zip(&over)
+                .filter_map(|(run, slot)| slot.is_none().then_some(*run)),
+        );
         // A run with very many steps is looked at less often.
         let first_open = runs.iter().zip(&over).find(|(_, slot)| slot.is_none());
         if let Some((run, _)) = first_open {

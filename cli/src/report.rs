@@ -1,6 +1,8 @@
 //! What `run`, `resume` and `retry` print at their end.
 
-use windlass::RunStatus;
+use std::path::Path;
+
+use windlass::{RunId, RunStatus};
 
 use crate::args::Global;
 use crate::config::Config;
@@ -41,6 +43,12 @@ pub(crate) fn report(
         .unwrap_or(Exit::Succeeded))
 }
 
+/// How to go on with a run that this process leaves unfinished.
+pub(crate) fn go_on(run: RunId, database: &Path) -> String {
+    let db = database.display();
+    format!("run {run} is interrupted; go on with: windlass resume {run} --db {db}")
+}
+
 /// Later is worse.
 fn severity(exit: Exit) -> u8 {
     match exit {
@@ -57,9 +65,7 @@ fn say_ending(config: &Config, followed: &Followed) {
     let (run, db) = (summary.run, config.database.display());
     match (followed.ending, summary.status) {
         (Ending::Interrupted, _) => {
-            say(format!(
-                "run {run} is interrupted; go on with: windlass resume {run} --db {db}"
-            ));
+            say(go_on(run, &config.database));
         }
         (Ending::Parked, _) => {
             let reason = summary.reason.as_deref().unwrap_or("no reason is stored");

@@ -1,6 +1,6 @@
 //! One engine at work for one command, from its opening to its end.
 
-use windlass::{Definition, Engine, Functions, Inspector, Json, Workflow};
+use windlass::{Definition, Engine, Functions, Inspector, Json, RunId, Workflow};
 
 use crate::config::Config;
 use crate::engine::{self, SHUTDOWN};
@@ -9,12 +9,14 @@ use crate::follow::{Ending, Followed};
 use crate::interrupt::Interrupt;
 use crate::program::Programs;
 use crate::progress::Progress;
+use crate::report::go_on;
 use crate::steps::Serving;
 
 /// An engine that Ctrl-C stops gracefully.
 pub(crate) struct Session {
     engine: Engine,
     interrupt: Interrupt,
+    database: std::path::PathBuf,
     guards: std::path::PathBuf,
 }
 
@@ -26,6 +28,7 @@ impl Session {
         Ok(Self {
             engine,
             interrupt,
+            database: config.database.clone(),
             guards: config.guards(),
         })
     }
@@ -38,6 +41,12 @@ impl Session {
     /// Whether somebody asked to stop.
     pub(crate) fn interrupt(&self) -> &Interrupt {
         &self.interrupt
+    }
+
+    /// Somebody who stops us at once is told how to go on with these runs.
+    pub(crate) fn promise(&self, open: impl Iterator<Item = RunId>) {
+        let lines = open.map(|run| go_on(run, &self.database));
+        self.interrupt.set_last_words(lines.collect());
     }
 
     /// Reads the same database.

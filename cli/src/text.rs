@@ -1,5 +1,7 @@
 //! Runs, steps and graphs as lines for people.
 
+use std::path::Path;
+
 use windlass::{
     BranchWait, Definition, ErrorEntry, Graph, RunDetail, RunId, RunSummary, StepView, Timestamp,
     Why,
@@ -14,6 +16,14 @@ const SHORT_DIGITS: usize = 8;
 /// A run's id, shortened.
 pub(crate) fn short(run: RunId) -> String {
     run.to_string().chars().take(SHORT_DIGITS).collect()
+}
+
+/// A number and its noun: `1 branch`, `2 branches`.
+pub(crate) fn counted(number: impl Into<u64>, one: &str, many: &str) -> String {
+    match number.into() {
+        1 => format!("1 {one}"),
+        number => format!("{number} {many}"),
+    }
 }
 
 /// Lines whose columns line up; each ends with a newline.
@@ -155,7 +165,11 @@ pub(crate) fn graph(definition: &Definition) -> String {
 }
 
 /// What each live branch waits for.
-pub(crate) fn why(why: &Why) -> String {
+///
+/// `database` is the one that a flag names, if any; commands that are proposed name it too.
+pub(crate) fn why(why: &Why, database: Option<&Path>) -> String {
+    let db = database.map_or_else(String::new, |path| format!(" --db {}", path.display()));
+    let propose = |word: &str| format!("windlass {word} {}{db}", why.run);
     let head = format!("run {} is {}", why.run, why.status);
     let nothing = why
         .branches
@@ -163,13 +177,31 @@ pub(crate) fn why(why: &Why) -> String {
         .then(|| "  no branch is live: nothing is waited for".to_owned());
     lines(
         std::iter::once(head)
-            .chain(why.branches.iter().map(wait))
+            .chain(why.branches.iter().map(|branch| wait(branch, propose)))
             .chain(nothing),
     )
 }
 
-fn wait(branch: &BranchWait) -> String {
+fn wait(branch: &BranchWait, propose: impl Fn(&str) -> String) -> String {
     let wait = &branch.waits_for;
+    let place = format!("  branch {} at {}", branch.branch, branch.step);
+    let no_engine = wait
+        .missing
+        .iter()
+        .any(|missing| missing.contains("engine"));
+    if wait.kind == "operator" {
+        let reason = if wait.missing.is_empty() {
+            "no reason is stored".to_owned()
+        } else {
+            wait.missing.join(", ")
+        };
+        let (retry, cancel) = (propose("retry"), propose("cancel"));
+        return format!("{place}: waits for an operator: {reason}; {retry} or {cancel}");
+    }
+    if no_engine && matches!(wait.kind, "runner" | "lock") {
+        let resume = propose("resume");
+        return format!("{place}: no engine is open on this database: {resume}");
+    }
     let mut more = Vec::new();
     more.extend(wait.event.iter().map(|event| format!("event {event:?}")));
     more.extend(wait.join.iter().map(|join| format!("join {join:?}")));
@@ -187,12 +219,7 @@ fn wait(branch: &BranchWait) -> String {
     } else {
         format!(": {}", more.join(", "))
     };
-    format!(
-        "  branch {} at {}: {}{more}",
-        branch.branch,
-        branch.step,
-        words(wait.kind)
-    )
+    format!("{place}: {}{more}", words(wait.kind))
 }
 
 fn words(kind: &str) -> String {
@@ -210,7 +237,7 @@ fn words(kind: &str) -> String {
         "mutex" => "waits for a mutex".to_owned(),
         "gate" => "waits for its turn".to_owned(),
         "handler" => "waits for an engine that has its workflow and handlers".to_owned(),
-        "operator" => "is parked; see its error, then windlass retry or windlass cancel".to_owned(),
+        "operator" => "waits for an operator".to_owned(),
         other => format!("waits for {other}"),
     }
 }

@@ -83,14 +83,14 @@ fn noop(done: &Arc<AtomicU64>) -> Result<Workflow<Json>, Failure> {
 /// One producer, in bulks.
 fn schedule(scheduler: &Scheduler, jobs: u64) -> Result<(), Failure> {
     let payload = payload();
-    let mut scheduled = 0;
-    while scheduled < jobs {
-        let bulk = BULK.min(jobs - scheduled);
+    let mut accepted = 0;
+    while accepted < jobs {
+        let bulk = BULK.min(jobs - accepted);
         let requests = (0..bulk).map(|_| Request::new("noop", payload.clone()));
         scheduler
             .schedule_all_blocking(requests.collect())
             .map_err(|error| Failure::broken_off(&error))?;
-        scheduled += bulk;
+        accepted += bulk;
     }
     Ok(())
 }

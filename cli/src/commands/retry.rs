@@ -10,6 +10,7 @@ use crate::note::Note;
 use crate::resumption::Resumption;
 use crate::session::Session;
 use crate::stdout::{print, print_json, say};
+use crate::text::counted;
 
 pub(super) fn retry(global: &Global, args: &RetryArgs) -> Result<Exit, Failure> {
     let (config, _) = settings(global, args.engine.layers())?;
@@ -29,7 +30,11 @@ pub(super) fn retry(global: &Global, args: &RetryArgs) -> Result<Exit, Failure> 
             print_json(&json!({ "run": run.to_string(), "branches": branches }))?;
         } else {
             print(&format!(
-                "run {run}: {branches} branches go on as soon as an engine has its workflow\n"
+                "run {run}: {} as soon as an engine has its workflow\n",
+                match branches {
+                    1 => "1 branch goes on".to_owned(),
+                    _ => format!("{branches} branches go on"),
+                }
             ))?;
         }
         return Ok(Exit::Succeeded);
@@ -37,7 +42,8 @@ pub(super) fn retry(global: &Global, args: &RetryArgs) -> Result<Exit, Failure> 
     let resumption = Resumption::prepare_retry(&before, &args.handlers, &config)?;
     let branches = go_on(&session)?;
     say(format!(
-        "run {run} goes on from where it stopped ({branches} branches)"
+        "run {run} goes on from where it stopped ({})",
+        counted(branches, "branch", "branches")
     ));
     resumption.finish(session, global, &config)
 }

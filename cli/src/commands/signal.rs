@@ -27,27 +27,40 @@ pub(super) fn signal(global: &Global, args: &SignalArgs) -> Result<Exit, Failure
         .signal_blocking(event)
         .map_err(|error| Failure::refused_by(&error))?;
     engine.shutdown(SHUTDOWN);
+    let event = &args.event;
     let (word, says) = match outcome {
-        SignalOutcome::Delivered => ("delivered", "a branch waited for it and goes on"),
+        SignalOutcome::Delivered => (
+            "delivered",
+            format!(
+                "event {event:?} for run {run} is delivered: a branch waited for it and goes on"
+            ),
+        ),
         SignalOutcome::Stored => (
             "stored",
-            "nobody waits for it yet; it is kept until somebody does",
+            format!(
+                "event {event:?} for run {run} is stored: nobody waits for it yet; it is kept until somebody does"
+            ),
         ),
         SignalOutcome::Duplicate => (
             "duplicate",
-            "an event with this id was sent before; nothing changed",
+            format!("an event with id {id:?} was sent to run {run} before; nothing changed"),
         ),
-        SignalOutcome::RunEnded => ("run-ended", "the run has ended; nothing changed"),
+        SignalOutcome::RunEnded => (
+            "run-ended",
+            format!(
+                "run {run} had ended already, so event {event:?} reaches nobody; nothing changed"
+            ),
+        ),
     };
     if global.json {
-        print_json(
-            &json!({ "run": run.to_string(), "event": args.event, "id": id, "outcome": word }),
-        )?;
+        print_json(&json!({ "run": run.to_string(), "event": event, "id": id, "outcome": word }))?;
     } else {
-        print(&format!(
-            "event {:?} for run {run} is {word}: {says}\n",
-            args.event
-        ))?;
+        print(&format!("{says}\n"))?;
     }
-    Ok(Exit::Succeeded)
+    Ok(match outcome {
+        SignalOutcome::RunEnded => Exit::Refused,
+        SignalOutcome::Delivered | SignalOutcome::Stored | SignalOutcome::Duplicate => {
+            Exit::Succeeded
+        }
+    })
 }

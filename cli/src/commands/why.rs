@@ -20,7 +20,7 @@ pub(super) fn why(global: &Global, args: &OneRun) -> Result<Exit, Failure> {
     if global.json {
         print_json(&WhyJson::from(&why))?;
     } else {
-        print(&text::why(&why))?;
+        print(&text::why(&why, global.db.as_deref()))?;
     }
     Ok(Exit::Succeeded)
 }

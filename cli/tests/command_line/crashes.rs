@@ -33,6 +33,11 @@ fn after_a_kill_the_orphan_is_gone_before_the_retry_and_the_run_ends_once() {
     engine.wait().unwrap();
     let why = lab.call(&["why", "last", "--json"]).expect(0).json();
     assert_eq!(why["branches"][0]["step"], "b", "{why}");
+    let why = lab.call(&["why", "last"]).expect(0).out;
+    assert!(
+        why.contains("no engine is open on this database: windlass resume "),
+        "{why}"
+    );
     let run = lab.call(&["resume", "--json"]).expect(0).json()["runs"][0].clone();
     assert_eq!(run["status"], "succeeded");
     assert_eq!(run["outputs"]["b"], json!({"stdout": "alone"}));
@@ -175,7 +180,8 @@ fn a_second_ctrl_c_ends_at_once_and_takes_the_programs_along() {
     send("TERM", &engine.id().to_string());
     crate::lab::pause(300);
     send("TERM", &engine.id().to_string());
-    ended(engine).expect(130);
+    let done = ended(engine).expect(130);
+    done.says(&["go on with: windlass resume ", " --db windlass.db"]);
     eventually("the program is gone", || !lives(program));
     assert_eq!(lab.read("signal"), "");
     lab.call(&["resume"]).expect(0);
@@ -195,6 +201,14 @@ fn a_step_that_crashes_its_engine_is_parked_and_can_be_retried() {
     assert_eq!(parked.json()["runs"][0]["status"], "parked");
     let why = lab.call(&["why", "last", "--json"]).expect(0).json();
     assert_eq!(why["branches"][0]["waits_for"]["kind"], "operator");
+    let why = lab.call(&["why", "last"]).expect(0).out;
+    for word in [
+        "waits for an operator: ",
+        "; windlass retry ",
+        " or windlass cancel ",
+    ] {
+        assert!(why.contains(word), "{word} is not in {why}");
+    }
     lab.write("harmless", "");
     let done = lab.call(&["retry", "last"]).expect(0);
     assert_eq!(done.json(), json!({"a": {"stdout": "fine"}}));

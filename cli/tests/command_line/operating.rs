@@ -52,15 +52,26 @@ fn an_event_is_kept_until_somebody_waits_and_repeats_change_nothing() {
     eventually("a runs", || number(&lab.path("pid")).is_some());
     let send = |words: &[&str]| {
         let words = [&["signal", "last", "go"], words, &["--json"]].concat();
-        lab.call(&words).expect(0).json()["outcome"].clone()
+        let done = lab.call(&words);
+        (done.code, done.json()["outcome"].clone())
     };
-    assert_eq!(send(&["{\"x\": 1}", "--id", "1"]), "stored");
-    assert_eq!(send(&["{\"x\": 2}", "--id", "1"]), "duplicate");
+    assert_eq!(
+        send(&["{\"x\": 1}", "--id", "1"]),
+        (Some(0), json!("stored"))
+    );
+    assert_eq!(
+        send(&["{\"x\": 2}", "--id", "1"]),
+        (Some(0), json!("duplicate"))
+    );
+    let again = lab.call(&["signal", "last", "go", "--id", "1"]).expect(0);
+    assert!(again.out.contains("was sent") && !again.out.contains("stored"));
     lab.call(&["signal", "last", "go", "{"])
         .expect(2)
         .says(&["no JSON"]);
     lab.call(&["cancel", "last"]).expect(0);
-    assert_eq!(send(&[]), "run-ended");
+    assert_eq!(send(&[]), (Some(2), json!("run-ended")));
+    let late = lab.call(&["signal", "last", "go"]).expect(2);
+    assert!(late.out.contains("had ended already"), "{late:?}");
     engine.wait().unwrap();
 }
 
