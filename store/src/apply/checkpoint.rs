@@ -74,28 +74,51 @@ impl<T: Tables> Apply<'_, T> {
         job: &BranchRow,
         guarded: bool,
     ) -> Result<bool> {
-        let ended_at = self.now;
-        let guard = if guarded {
-            Guard::Lock(job.key(), job.flags)
-        } else {
-            Guard::Read
-        };
         if let Then::GiveBack = checkpoint.then {
             self.effects.recorded_starts += u64::from(job.is_unstarted());
             self.unlock(job.key())?;
             return Ok(true);
         }
-        if !guarded {
+        let guard = if guarded {
+            Guard::Lock(job.key(), job.flags)
+        } else {
             self.leave_slot(job)?;
-        }
-        let mut row = after_attempt(job, checkpoint.attempt.as_ref(), ended_at);
-        let was_unstarted = job.is_unstarted();
+            Guard::Read
+        };
         let ids = self.ledger.meta.next_id;
-        row.flags &= !flags::UNSTARTED;
-        row.rank = row.rank.started();
-        let mut children = None;
-        let mut event = None;
-        let mut end = false;
+        let mut row = after_attempt(job, checkpoint.attempt.as_ref(), self.now);
+        self.place(checkpoint, job, &mut row)?;
+        if !self.tables.update(&row, guard)? {
+            // Nothing was written; what was taken for the row goes back.
+            self.ledger.meta.next_id = ids;
+            self.effects.unused_credits += u64::from(row.owner != OwnerId(0));
+            return Ok(false);
+        }
+        if job.is_unstarted() {
+            self.ledger.meta.unstarted -= 1;
+            self.ledger.droppable.remove(&row.id);
+            self.effects.recorded_starts += 1;
+        }
+        self.note_timer(&row);
+        self.dispatch(&row, None);
+        self.write_history(checkpoint, job)?;
+        self.follow_up(checkpoint, &row)?;
+        if row.state.is_end() {
+            self.announce(&row);
+        }
+        Ok(true)
+    }
+
+    /// Puts the branch's own row where it goes.
+    fn place(
+        &mut self,
+        checkpoint: &Checkpoint,
+        job: &BranchRow,
+        row: &mut BranchRow,
+    ) -> Result<()> {
+        if !checkpoint.detached.is_empty() {
+            row.flags |= flags::BRANCHED;
+        }
         match &checkpoint.then {
             Then::Move(Next::Run {
                 position,
@@ -104,7 +127,7 @@ impl<T: Tables> Apply<'_, T> {
             }) => {
                 (row.position, row.activation) = (*position, *activation);
                 row.data = Some(data.clone());
-                self.make_ready(&mut row)?;
+                self.make_ready(row)?;
             }
             Then::Move(Next::Sleep {
                 node,
@@ -115,7 +138,7 @@ impl<T: Tables> Apply<'_, T> {
                 (row.position, row.activation) = (Position::at(*node), *activation);
                 row.data = Some(data.clone());
                 row.state = State::Timer;
-                row.due = Some(ended_at.after(*delay));
+                row.due = Some(self.now.after(*delay));
             }
             Then::Retry {
                 node,
@@ -141,10 +164,9 @@ impl<T: Tables> Apply<'_, T> {
                 if let Some(early) = self.tables.next_event(row.run, name)? {
                     self.tables.consume_event(&early)?;
                     row.record.event = Some(early.seq);
-                    self.make_ready(&mut row)?;
+                    self.make_ready(row)?;
                 } else {
                     row.state = State::Event;
-                    event = Some(name);
                 }
             }
             Then::Move(Next::Split {
@@ -166,10 +188,8 @@ impl<T: Tables> Apply<'_, T> {
                     count,
                     scope: *scope,
                 });
-                children = Some(first);
             }
             Then::Move(Next::End { result, last }) => {
-                end = true;
                 match result {
                     Ok(data) => row.data = Some(data.clone()),
                     Err(fault) => {
@@ -191,64 +211,54 @@ impl<T: Tables> Apply<'_, T> {
                         self.discard(row.run, range)?;
                     }
                     if !checkpoint.detached.is_empty() {
-                        row.flags |= flags::BRANCHED;
                         self.count_detached(row.run, checkpoint.detached.len())?;
                     }
-                    self.conclude(&mut row)?;
+                    self.conclude(row)?;
                 }
             }
             Then::GiveBack => unreachable!("handled above"),
         }
-        if !checkpoint.detached.is_empty() {
-            row.flags |= flags::BRANCHED;
-        }
-        if !self.tables.update(&row, guard)? {
-            // Nothing was written; what was taken for the row goes back.
-            self.ledger.meta.next_id = ids;
-            if row.owner != OwnerId(0) {
-                self.effects.unused_credits += 1;
+        Ok(())
+    }
+
+    /// Writes what goes with the branch's own row: branches, arrivals, subscriptions, clean-ups, runs.
+    fn follow_up(&mut self, checkpoint: &Checkpoint, row: &BranchRow) -> Result<()> {
+        let mut ends = false;
+        match &checkpoint.then {
+            Then::Move(Next::Await { event, .. }) if row.state == State::Event => {
+                self.tables.subscribe(row.run, event, row.id)?;
             }
-            return Ok(false);
-        }
-        if was_unstarted {
-            self.ledger.meta.unstarted -= 1;
-            self.ledger.droppable.remove(&row.id);
-            self.effects.recorded_starts += 1;
-        }
-        self.note_timer(&row);
-        self.dispatch(&row, None);
-        self.write_history(checkpoint, job, ended_at)?;
-        if let Some(name) = event {
-            self.tables.subscribe(row.run, name, row.id)?;
-        }
-        if let (
-            Some(first),
             Then::Move(Next::Split {
                 join,
                 scope,
                 children,
                 max_parallelism,
                 ..
-            }),
-        ) = (children, &checkpoint.then)
-        {
-            let template = Membership {
-                scope: *scope,
-                join: Some(*join),
-                index: 0,
-                of: u32::try_from(children.len()).expect("bounded by SPLIT_BRANCHES_MAX"),
-                max_parallelism: max_parallelism.unwrap_or(0),
-                resumed: false,
-                name: String::new(),
-            };
-            self.insert_children(&row, first, children, &template)?;
+            }) => {
+                let template = Membership {
+                    scope: *scope,
+                    join: Some(*join),
+                    index: 0,
+                    of: u32::try_from(children.len()).expect("bounded by SPLIT_BRANCHES_MAX"),
+                    max_parallelism: max_parallelism.unwrap_or(0),
+                    resumed: false,
+                    name: String::new(),
+                };
+                self.insert_children(row, children, &template)?;
+            }
+            Then::Move(Next::End { .. }) => ends = true,
+            Then::Move(Next::Await { .. } | Next::Run { .. } | Next::Sleep { .. })
+            | Then::Retry { .. }
+            | Then::GiveBack => {}
         }
-        self.insert_detached(&row, checkpoint, end && row.parent.is_none())?;
-        if let (Some(range), true) = (checkpoint.merged, !end || row.parent.is_some()) {
+        // The end of a run has seen to its last branches itself, since it waits for them.
+        let ends_run = ends && row.parent.is_none();
+        self.insert_detached(row, checkpoint, ends_run)?;
+        if let Some(range) = checkpoint.merged.filter(|_| !ends_run) {
             self.discard(row.run, range)?;
         }
-        if end && row.parent.is_some() {
-            self.arrive(&row)?;
+        if ends && !ends_run {
+            self.arrive(row)?;
         }
         for admit in &checkpoint.schedules {
             let known = match &admit.attributes.dedupe_key {
@@ -259,19 +269,18 @@ impl<T: Tables> Apply<'_, T> {
                 self.begin_run(admit, 0)?;
             }
         }
-        if row.state.is_end() {
-            self.announce(&row);
-        }
-        Ok(true)
+        Ok(())
     }
 
     fn insert_children(
         &mut self,
         parent: &BranchRow,
-        first: BranchId,
         children: &[Child],
         template: &Membership,
     ) -> Result<()> {
+        let Some(ChildRange { first, .. }) = parent.record.children else {
+            return Ok(());
+        };
         for (id, child) in (first.0..).zip(children) {
             let membership = Membership {
                 index: child.index,
@@ -415,12 +424,8 @@ impl<T: Tables> Apply<'_, T> {
         self.conclude_if_ending(row.run)
     }
 
-    fn write_history(
-        &mut self,
-        checkpoint: &Checkpoint,
-        job: &BranchRow,
-        ended_at: Timestamp,
-    ) -> Result<()> {
+    fn write_history(&mut self, checkpoint: &Checkpoint, job: &BranchRow) -> Result<()> {
+        let ended_at = self.now;
         let keeps = |status: StepStatus| match self.rules.history {
             History::All => true,
             History::Failures => status == StepStatus::Failed,
@@ -505,6 +510,8 @@ impl BranchRow {
 fn after_attempt(job: &BranchRow, attempt: Option<&AttemptRecord>, now: Timestamp) -> BranchRow {
     let began = attempt.map_or(now, |attempt| attempt.started_at);
     BranchRow {
+        flags: job.flags & !flags::UNSTARTED,
+        rank: job.rank.started(),
         owner: OwnerId(0),
         attempt: 1,
         crashes: 0,
