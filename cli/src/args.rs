@@ -18,6 +18,15 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+impl Cli {
+    /// Whether whoever reads stdout expects JSON, also about a failure.
+    pub(crate) fn wants_json(&self) -> bool {
+        let by_format =
+            matches!(&self.command, Command::Check(args) if args.format == CheckFormat::Json);
+        self.global.json || by_format
+    }
+}
+
 /// What every command takes.
 #[derive(Debug, Args)]
 pub(crate) struct Global {

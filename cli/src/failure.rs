@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use windlass_dialects::Diagnostic;
+
 /// The exit codes of every command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -25,6 +27,8 @@ pub(crate) struct Failure {
     pub(crate) exit: Exit,
     /// One line each: where, what, why, how to fix.
     pub(crate) problems: Vec<String>,
+    /// What is wrong with the workflow file, told already; for `--json`.
+    pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
 impl Failure {
@@ -33,6 +37,7 @@ impl Failure {
         Self {
             exit: Exit::Refused,
             problems: vec![problem.to_string()],
+            diagnostics: Vec::new(),
         }
     }
 
@@ -46,7 +51,14 @@ impl Failure {
         Self {
             exit: Exit::Refused,
             problems,
+            diagnostics: Vec::new(),
         }
+    }
+
+    /// The same, with what was found in the workflow file.
+    pub(crate) fn with_diagnostics(mut self, diagnostics: &[Diagnostic]) -> Self {
+        self.diagnostics = diagnostics.to_vec();
+        self
     }
 
     /// Broken off while it was at work, with the whole chain of sources in the one line.
@@ -54,6 +66,7 @@ impl Failure {
         Self {
             exit: Exit::Failed,
             problems: vec![chain(error)],
+            diagnostics: Vec::new(),
         }
     }
 }

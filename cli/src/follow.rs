@@ -75,14 +75,15 @@ pub(crate) fn follow(
             let ending = ending.or(interrupted.then_some(Ending::Interrupted));
             *slot = ending.map(|ending| Followed { detail, ending });
         }
+        let goes_on = |slot: &Option<Followed>| {
+            slot.as_ref()
+                .is_none_or(|run| run.ending == Ending::Interrupted)
+        };
+        let open = runs.iter().zip(&over).filter(|(_, slot)| goes_on(slot));
+        session.promise(open.map(|(run, _)| *run));
         if over.iter().all(Option::is_some) {
             return Ok(over.into_iter().flatten().collect());
         }
-        session.promise(
-            runs.iter()
-                .zip(&over)
-                .filter_map(|(run, slot)| slot.is_none().then_some(*run)),
-        );
         // A run with very many steps is looked at less often.
         let first_open = runs.iter().zip(&over).find(|(_, slot)| slot.is_none());
         if let Some((run, _)) = first_open {

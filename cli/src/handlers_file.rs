@@ -36,6 +36,28 @@ const KEYS: [&str; 8] = [
     "fail_attempts",
 ];
 
+/// A handlers file is kept with each run, so it may not be endless.
+const FILE_BYTES_MAX: usize = 1 << 20;
+
+/// The text of a handlers file.
+///
+/// # Errors
+/// A refusal: the file cannot be read or is too large.
+pub(crate) fn handlers_text(path: &Path) -> Result<String, Failure> {
+    let name = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::refused(format!(
+            "handlers file {name} cannot be read ({error}); correct --handlers or the file"
+        ))
+    })?;
+    if text.len() > FILE_BYTES_MAX {
+        return Err(Failure::refused(format!(
+            "handlers file {name} has more than {FILE_BYTES_MAX} bytes, too many to be stored with the run; shorten it"
+        )));
+    }
+    Ok(text)
+}
+
 /// How the steps of one type are done.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct HandlerEntry {
@@ -90,21 +112,11 @@ pub(crate) struct Simulation {
 pub(crate) struct HandlerEntries(pub(crate) BTreeMap<String, HandlerEntry>);
 
 impl HandlerEntries {
-    /// Reads a file whose only top-level key is `handlers`.
+    /// Reads the text of a file whose only top-level key is `handlers`.
     ///
     /// # Errors
-    /// A refusal with every problem, or that the file cannot be read.
-    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let path = path.display();
-            Failure::refused(format!(
-                "handlers file {path} cannot be read ({error}); correct --handlers or the file"
-            ))
-        })?;
-        Self::parse(&path.display().to_string(), &text)
-    }
-
-    fn parse(name: &str, text: &str) -> Result<Self, Failure> {
+    /// A refusal with every problem.
+    pub(crate) fn parse(name: &str, text: &str) -> Result<Self, Failure> {
         let (mut toml, table) = TomlText::parse(name, text);
         let mut entries = Self::default();
         for (key, value) in &table {
@@ -254,10 +266,17 @@ impl EntryReader<'_, '_> {
         };
         let fail_attempts = self.count("fail_attempts", 0);
         let fail = self.text("fail");
+        if let (Some(value), false) = (
+            self.table.get("fail_attempts"),
+            self.table.contains_key("fail"),
+        ) {
+            let why = "has no effect without fail; add fail = \"MESSAGE\", or drop it";
+            self.key_problem("fail_attempts", &value.span(), why);
+        }
         Simulation {
             takes: self.duration("simulate").unwrap_or_default(),
             output,
-            fail: fail.or_else(|| fail_attempts.map(|_| "simulated failure".to_owned())),
+            fail,
             fail_attempts,
         }
     }
@@ -383,6 +402,9 @@ d = 1
 simulate = "soon"
 output = [1]
 fail = 3
+[handlers.f]
+simulate = "1s"
+fail_attempts = 2
 "#;
         let problems = HandlerEntries::parse("h.toml", text).unwrap_err().problems;
         let expected = [
@@ -397,6 +419,7 @@ fail = 3
             ("h.toml:15:", "\"soon\" is no duration"),
             ("h.toml:16:", "outputs have names"),
             ("h.toml:17:", "must be text"),
+            ("h.toml:20:", "no effect without fail"),
         ];
         for (place, what) in expected {
             assert!(

@@ -8,6 +8,7 @@ use windlass::{
 };
 use windlass_dialects::{Diagnostic, Imported, run_outputs};
 
+use crate::failure::Failure;
 use crate::time_text::rfc3339;
 
 fn text(at: Option<Timestamp>) -> Option<String> {
@@ -212,6 +213,30 @@ impl From<&Why> for WhyJson {
             run: why.run.to_string(),
             status: why.status.as_str(),
             branches: branches.collect(),
+        }
+    }
+}
+
+/// A command that ends with problems instead of its result.
+#[derive(Debug, Serialize)]
+pub(crate) struct FailureJson<'f> {
+    error: ErrorJson,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    diagnostics: &'f [Diagnostic],
+}
+
+#[derive(Debug, Serialize)]
+struct ErrorJson {
+    /// A line per problem.
+    message: String,
+}
+
+impl<'f> From<&'f Failure> for FailureJson<'f> {
+    fn from(failure: &'f Failure) -> Self {
+        let message = failure.problems.join("\n");
+        Self {
+            error: ErrorJson { message },
+            diagnostics: &failure.diagnostics,
         }
     }
 }

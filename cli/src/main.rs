@@ -51,9 +51,15 @@ fn main() -> ExitCode {
     {
         return program::guard_main().into();
     }
-    let exit = commands::dispatch(args::Cli::parse()).unwrap_or_else(|failure| {
+    let cli = args::Cli::parse();
+    let wants_json = cli.wants_json();
+    let exit = commands::dispatch(cli).unwrap_or_else(|failure| {
         for problem in &failure.problems {
             stdout::say(format!("error: {problem}"));
+        }
+        if wants_json {
+            // A stdout that cannot be written has been told about, or nobody reads it.
+            let _ = stdout::print_json(&json::FailureJson::from(&failure));
         }
         failure.exit
     });

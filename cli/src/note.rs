@@ -9,7 +9,7 @@ use crate::allowed::Allowed;
 use crate::args::HandlerArgs;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::handlers_file::HandlerEntries;
+use crate::handlers_file::{HandlerEntries, handlers_text};
 use crate::time_text::DurationText;
 
 /// Marks notes of ours among those of programs that embed the engine.
@@ -23,8 +23,14 @@ pub(crate) struct Note {
     pub(crate) folder: PathBuf,
     /// The handlers file, whole path.
     pub(crate) handlers: Option<PathBuf>,
+    /// What stood in it; notes of older versions only have the path.
+    #[serde(default)]
+    handlers_text: Option<String>,
     /// The configuration file whose handlers count too, whole path.
     pub(crate) config: Option<PathBuf>,
+    /// What stood in it, if it has handlers.
+    #[serde(default)]
+    config_text: Option<String>,
     /// The kinds of step that may run.
     pub(crate) allow: Allowed,
     /// Limit for a step that has none of its own.
@@ -43,6 +49,8 @@ impl Note {
         Ok(Self {
             from: FROM.to_owned(),
             handlers: args.handlers.as_deref().map(whole),
+            handlers_text: args.handlers.as_deref().map(handlers_text).transpose()?,
+            config_text: config.handlers_text.clone(),
             config: config.file.as_deref().map(whole),
             allow: args.allowed().unwrap_or_else(|| config.allow.clone()),
             step_timeout: config.step_timeout.map(DurationText),
@@ -64,6 +72,7 @@ impl Note {
     /// The same, with what flags say instead.
     pub(crate) fn overridden(mut self, args: &HandlerArgs) -> Result<Self, Failure> {
         if let Some(handlers) = &args.handlers {
+            self.handlers_text = Some(handlers_text(handlers)?);
             self.handlers =
                 Some(std::path::absolute(handlers).map_err(|error| Failure::refused_by(&error))?);
         }
@@ -80,12 +89,17 @@ impl Note {
 
     /// The handlers of both files; those of the handlers file win.
     pub(crate) fn entries(&self) -> Result<HandlerEntries, Failure> {
-        let mut entries = match &self.config {
-            Some(config) => crate::config::handlers_in(config)?,
-            None => HandlerEntries::default(),
+        let mut entries = match (&self.config, &self.config_text) {
+            (Some(config), Some(text)) => crate::config::handlers_in(config, text)?,
+            (Some(_), None) | (None, _) => HandlerEntries::default(),
         };
-        if let Some(handlers) = &self.handlers {
-            entries.overlay(HandlerEntries::read(handlers)?);
+        if let Some(path) = &self.handlers {
+            let name = path.display().to_string();
+            let more = match &self.handlers_text {
+                Some(text) => HandlerEntries::parse(&name, text),
+                None => HandlerEntries::parse(&name, &handlers_text(path)?),
+            };
+            entries.overlay(more?);
         }
         Ok(entries)
     }
@@ -101,7 +115,9 @@ mod tests {
             from: FROM.to_owned(),
             folder: "/w".into(),
             handlers: Some("/w/h.toml".into()),
+            handlers_text: Some("[handlers]".to_owned()),
             config: None,
+            config_text: None,
             allow: "shell".parse().unwrap(),
             step_timeout: Some("30m".parse().unwrap()),
         };

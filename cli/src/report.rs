@@ -22,25 +22,35 @@ pub(crate) fn report(
     for run in followed {
         say_ending(config, run);
     }
-    if global.json {
-        print_json(&FinishedRunsJson {
-            runs: followed
-                .iter()
-                .map(|run| FinishedJson::from(&run.detail))
-                .collect(),
-        })?;
-    } else {
-        for run in followed
-            .iter()
-            .filter(|run| run.ending != Ending::Interrupted)
-        {
-            print_json(&outputs(&run.detail))?;
-        }
-    }
+    print_results(global, followed).map_err(|mut failure| {
+        let ends = followed.iter().map(|run| end_in_spite(config, run));
+        failure.problems.extend(ends);
+        failure
+    })?;
     let exits = followed.iter().map(Followed::exit);
     Ok(exits
         .max_by_key(|exit| severity(*exit))
         .unwrap_or(Exit::Succeeded))
+}
+
+fn print_results(global: &Global, followed: &[Followed]) -> Result<(), Failure> {
+    if global.json {
+        let runs = followed.iter().map(|run| FinishedJson::from(&run.detail));
+        return print_json(&FinishedRunsJson {
+            runs: runs.collect(),
+        });
+    }
+    let over = |run: &&Followed| run.ending != Ending::Interrupted;
+    let mut over = followed.iter().filter(over);
+    over.try_for_each(|run| print_json(&outputs(&run.detail)))
+}
+
+/// What a run came to, though its result could not be printed.
+fn end_in_spite(config: &Config, followed: &Followed) -> String {
+    let summary = &followed.detail.summary;
+    let (run, status, db) = (summary.run, summary.status, config.database.display());
+    let stands = if status.is_end() { "ended" } else { "goes on" };
+    format!("run {run} itself {stands} ({status}) and is stored: windlass show {run} --db {db}")
 }
 
 /// How to go on with a run that this process leaves unfinished.

@@ -6,11 +6,17 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 
+#[derive(Debug, thiserror::Error)]
+#[error("stdout could not be written, so the result is missing there; free space or redirect it")]
+struct Unwritten(#[source] io::Error);
+
 /// Prints text as it is. Nobody reading is no error: `windlass runs | head` ends well.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::broken_off(&error)),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::broken_off(&Unwritten(error)))
+        }
         _ => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
 //! What somebody may have meant who wrote an unknown name.
 
-use strsim::{damerau_levenshtein, normalized_damerau_levenshtein};
+use strsim::damerau_levenshtein;
 
 /// Bytes of the longest name that is compared: the comparison takes the product of both lengths.
 const COMPARED_BYTES_MAX: usize = 64;
@@ -26,7 +26,11 @@ pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
-fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// The known name that differs from the written one in at most a third of its letters.
+pub(crate) fn nearest<'a>(
+    written: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     if written.len() > COMPARED_BYTES_MAX {
         return None;
     }
@@ -35,11 +39,11 @@ fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Optio
         .into_iter()
         .map(|name| {
             let plain = name.to_lowercase().replace('-', "_");
-            let likeness = normalized_damerau_levenshtein(&written, &plain);
-            (likeness, damerau_levenshtein(&written, &plain), name)
+            let longer = written.chars().count().max(plain.chars().count());
+            (damerau_levenshtein(&written, &plain), longer, name)
         })
-        .filter(|(likeness, slips, _)| *likeness >= 0.5 || *slips <= 1)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(slips, longer, _)| slips * 3 <= *longer)
+        .min_by_key(|(slips, _, _)| *slips)
         .map(|(_, _, name)| name)
 }
 

@@ -104,7 +104,7 @@ fn judge(
     if problems.is_empty() {
         Ok(input)
     } else {
-        Err(Failure::all(problems))
+        Err(Failure::all(problems).with_diagnostics(&imported.diagnostics))
     }
 }
 

@@ -18,15 +18,20 @@ pub(super) struct File {
     pub(super) problems: Vec<String>,
 }
 
-/// Reads the file and finds every key that nobody knows.
-pub(super) fn read(path: &Path) -> Result<File, Failure> {
-    let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| {
+/// The text of the file.
+pub(super) fn text(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let name = path.display();
         Failure::refused(format!(
             "configuration file {name} cannot be read ({error}); correct --config or the file"
         ))
-    })?;
-    let (mut toml, table) = TomlText::parse(&name, &text);
+    })
+}
+
+/// Reads the text of a file and finds every key that nobody knows.
+pub(super) fn read(path: &Path, text: &str) -> File {
+    let name = path.display().to_string();
+    let (mut toml, table) = TomlText::parse(&name, text);
     let mut walk = Walk {
         name: &name,
         toml: &mut toml,
@@ -35,11 +40,11 @@ pub(super) fn read(path: &Path) -> Result<File, Failure> {
     };
     walk.table("", &table);
     let (layers, handlers) = (walk.layers, walk.handlers);
-    Ok(File {
+    File {
         layers,
         handlers,
         problems: toml.problems,
-    })
+    }
 }
 
 struct Walk<'w, 't> {

@@ -83,6 +83,25 @@ pub(super) fn is_text(key: &str) -> bool {
     !default(key).is_number()
 }
 
+/// Whether the value of a key is a duration.
+pub(super) fn is_duration(key: &str) -> bool {
+    matches!(key, "admission.timeout" | "retention.keep" | STEP_TIMEOUT)
+}
+
+/// What a key takes, in plain words.
+pub(super) fn expected(key: &str) -> &'static str {
+    match key {
+        "durability" => "full or normal",
+        "history" => "all, failures or off",
+        "admission.policy" => "backpressure, reject-new or drop-oldest",
+        "allow" => "a list of kinds such as [\"shell\"]",
+        "retention.keep" => "a duration such as \"30d\", or \"forever\"",
+        key if is_duration(key) => "a duration such as \"30s\"",
+        key if is_text(key) => "text",
+        _ => "a whole number",
+    }
+}
+
 /// A layer per key.
 pub(super) fn defaults() -> Vec<Layer> {
     KEYS.map(|key| Layer::new("default".to_owned(), key, default(key)))

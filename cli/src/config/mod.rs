@@ -9,6 +9,7 @@ mod file;
 mod keys;
 mod layer;
 mod variables;
+mod wrong_value;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -65,6 +66,8 @@ pub(crate) struct Config {
     pub(crate) step_timeout: Option<Duration>,
     /// Handlers that stand in `windlass.toml`.
     pub(crate) handlers: HandlerEntries,
+    /// The text of the file, if it has handlers.
+    pub(crate) handlers_text: Option<String>,
     /// The file that was read.
     pub(crate) file: Option<PathBuf>,
 }
@@ -144,20 +147,23 @@ impl Sources {
             Some(named) => Some(named),
             None => Some(PathBuf::from(FILE)).filter(|path| path.exists()),
         };
-        let mut handlers = HandlerEntries::default();
+        let (mut handlers, mut handlers_text) = (HandlerEntries::default(), None);
         let mut figment = keys::defaults()
             .into_iter()
             .fold(Figment::new(), Figment::merge);
         if let Some(path) = &file {
-            let mut read = file::read(path)?;
+            let text = file::text(path)?;
+            let mut read = file::read(path, &text);
             problems.append(&mut read.problems);
             handlers = read.handlers;
+            handlers_text = Some(text).filter(|_| !handlers.0.is_empty());
             figment = read.layers.into_iter().fold(figment, Figment::merge);
         }
         figment = variables.into_iter().fold(figment, Figment::merge);
         figment = self.flags.into_iter().fold(figment, Figment::merge);
 
-        let config = Config::extract(&figment, handlers, file, &mut problems);
+        let mut config = Config::extract(&figment, handlers, file, &mut problems);
+        config.handlers_text = handlers_text;
         if !problems.is_empty() {
             return Err(Failure::all(problems));
         }
@@ -176,14 +182,14 @@ impl Config {
         let mut read = Extraction { figment, problems };
         let limit = |duration: DurationText| Some(duration.0).filter(|limit| !limit.is_zero());
         Self {
-            database: read.value("database"),
+            database: read.database(),
             durability: read.value("durability"),
             runners: read.within("runners", 1..=1024),
             in_flight: read.within("in_flight", 1..=10_000),
             capacity: read.within("capacity", 1..=1_000_000),
             history: read.value("history"),
             max_crashes: read.within("max_crashes", 1..=1000),
-            log: read.value("log"),
+            log: read.log(),
             allow: read.value("allow"),
             admission: AdmissionSettings {
                 policy: read.value("admission.policy"),
@@ -194,6 +200,7 @@ impl Config {
             max_concurrent_steps: read.within(keys::MAX_CONCURRENT_STEPS, 1..=10_000),
             step_timeout: limit(read.value(keys::STEP_TIMEOUT)),
             handlers,
+            handlers_text: None,
             file,
         }
     }
@@ -204,9 +211,9 @@ impl Config {
     }
 }
 
-/// The handlers that stand in a configuration file; its other settings are not looked at.
-pub(crate) fn handlers_in(path: &Path) -> Result<HandlerEntries, Failure> {
-    let read = file::read(path)?;
+/// The handlers that stand in a configuration file's text; its other settings are not looked at.
+pub(crate) fn handlers_in(path: &Path, text: &str) -> Result<HandlerEntries, Failure> {
+    let read = file::read(path, text);
     if read.problems.is_empty() {
         Ok(read.handlers)
     } else {
@@ -250,14 +257,44 @@ struct Extraction<'e> {
 impl Extraction<'_> {
     fn value<T: DeserializeOwned + Default>(&mut self, key: &str) -> T {
         self.figment.extract_inner(key).unwrap_or_else(|error| {
-            let problem = format!(
-                "{}: {key}: {}",
-                layer::source_of(self.figment, key),
-                error.kind
-            );
-            self.problems.push(problem);
+            let source = layer::source_of(self.figment, key);
+            let found = self.figment.find_value(key).ok();
+            let found = found.and_then(|value| serde_json::to_value(value).ok());
+            let own_words = match error.kind {
+                figment::error::Kind::Message(words) => Some(words),
+                _ => None,
+            };
+            let why = wrong_value::words(key, &found.unwrap_or_default(), own_words);
+            self.problems.push(format!("{source}: {key}{why}"));
             T::default()
         })
+    }
+
+    fn database(&mut self) -> PathBuf {
+        let path: PathBuf = self.value("database");
+        if self.found_nothing_wrong_with("database") && path.as_os_str().is_empty() {
+            let source = layer::source_of(self.figment, "database");
+            self.problems.push(format!(
+                "{source}: database is empty, so there is no file to keep runs in; name one, such as \"windlass.db\""
+            ));
+        }
+        path
+    }
+
+    fn log(&mut self) -> String {
+        let filter: String = self.value("log");
+        if self.found_nothing_wrong_with("log")
+            && let Err(why) = crate::logging::check(&filter)
+        {
+            let source = layer::source_of(self.figment, "log");
+            self.problems.push(format!("{source}: log: {why}"));
+        }
+        filter
+    }
+
+    /// Whether the value of a key that is text is a text.
+    fn found_nothing_wrong_with(&self, key: &str) -> bool {
+        self.figment.extract_inner::<String>(key).is_ok()
     }
 
     fn within<N>(&mut self, key: &str, range: RangeInclusive<N>) -> N
@@ -347,10 +384,14 @@ mod tests {
         let expected = [
             ("windlass.toml:1:", "\"runers\"", "\"runners\""),
             ("windlass.toml:2:", "capacity is 0", "1 to"),
-            ("windlass.toml:3:", "durability", "`full`"),
+            (
+                "windlass.toml:3:",
+                "durability must be full or normal",
+                "\"ful\"",
+            ),
             ("windlass.toml:4:", "\"admision\"", "\"admission\""),
-            ("windlass.toml:7:", "policy", "`reject-new`"),
-            ("windlass.toml:8:", "timeout", "string"),
+            ("windlass.toml:7:", "policy must be", "reject-new"),
+            ("windlass.toml:8:", "timeout must be a duration", "found 5"),
             (
                 "windlass.toml:9:",
                 "step-groups",

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::keys;
 use super::layer::Layer;
-use crate::suggestion::did_you_mean;
+use crate::suggestion::nearest;
 
 const PREFIX: &str = "WINDLASS_";
 const CONTEXT_PREFIX: &str = "WINDLASS_CTX_";
@@ -32,14 +32,30 @@ pub(super) fn layers(variables: Vec<(String, String)>) -> (Vec<Layer>, Vec<Strin
             )),
             None if name == CONFIG => layers.push(Layer::new(source, CONFIG, value)),
             None => {
-                let hint = did_you_mean(&name, names.iter().map(String::as_str));
+                let hint = meant(&name, &names)
+                    .map_or_else(String::new, |meant| format!(", or did you mean {meant:?}?"));
                 problems.push(format!(
-                    "variable {name} is unknown and would have no effect; unset it, or {hint}"
+                    "variable {name} is unknown and would have no effect; unset it{hint}"
                 ));
             }
         }
     }
     (layers, problems)
+}
+
+/// The variable that somebody may have meant; what all names begin with makes none of them near.
+fn meant<'n>(written: &str, names: &'n [String]) -> Option<&'n str> {
+    let end = |name: &'n str| name.strip_prefix(PREFIX).unwrap_or(name);
+    let written = written.strip_prefix(PREFIX)?;
+    let near = match written {
+        // The flag has this name.
+        "DB" => Some("DATABASE"),
+        _ => nearest(written, names.iter().map(|name| end(name))),
+    }?;
+    names
+        .iter()
+        .map(String::as_str)
+        .find(|name| end(name) == near)
 }
 
 /// The configuration file that the environment names.

@@ -91,3 +91,38 @@ fn a_run_that_is_not_there_is_refused() {
         lab.call(words).expect(2).says(&["zz"]);
     }
 }
+
+#[test]
+fn with_json_a_refusal_is_an_object_on_stdout_too() {
+    let lab = Lab::with("name: w\nsteps: [{name: a, type: t}]\n");
+    let message = |words: &[&str]| {
+        let done = lab.call(&[words, &["--json"]].concat()).expect(2);
+        let json = done.json();
+        let message = json["error"]["message"].as_str().unwrap().to_owned();
+        assert!(done.err.contains(&message), "{done:?}");
+        (message, json)
+    };
+    let (_, json) = message(&["run", "w.yaml"]);
+    assert_eq!(json["diagnostics"][0]["code"], "no-handler");
+    let (found, json) = message(&["check", "gone.yaml"]);
+    assert!(found.contains("gone.yaml") && json.get("diagnostics").is_none());
+    lab.write("h.toml", "[handlers.t]\nsimulate = '1ms'\n");
+    lab.call(&["run", "w.yaml", "--handlers", "h.toml"])
+        .expect(0);
+    assert!(message(&["show", "zz"]).0.contains("zz"));
+    assert!(message(&["retry", "last"]).0.contains("has ended"));
+}
+
+#[test]
+fn a_full_stdout_takes_nothing_from_the_run() {
+    let lab = Lab::with("name: w\nsteps: [{name: a, type: t}]\n");
+    lab.write("h.toml", "[handlers.t]\nsimulate = '1ms'\n");
+    let mut command = lab.command(&["run", "w.yaml", "--handlers", "h.toml"]);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let done = crate::lab::ended(command.stdout(full.unwrap()).spawn().unwrap()).expect(1);
+    done.says(&[
+        "stdout could not be written",
+        "itself ended (succeeded)",
+        "windlass show ",
+    ]);
+}

@@ -24,6 +24,12 @@ fn unknown_keys_stop_every_command_and_name_the_nearest() {
     ended(command.env("WINDLASS_RUNERS", "2").spawn().unwrap())
         .expect(2)
         .says(&["WINDLASS_RUNNERS"]);
+    let refused = |name: &str| {
+        let mut command = lab.command(&["config"]);
+        ended(command.env(name, "2").spawn().unwrap()).expect(2).err
+    };
+    assert!(refused("WINDLASS_DB").contains("\"WINDLASS_DATABASE\""));
+    assert!(!refused("WINDLASS_COLOURS").contains("did you mean"));
     let mut command = lab.command(&["config"]);
     ended(command.env("WINDLASS_CTX_RUN", "2").spawn().unwrap()).expect(0);
 }
@@ -66,4 +72,18 @@ fn a_handlers_file_with_mistakes_tells_all_of_them() {
             "h.toml:5",
             "\"soon\"",
         ]);
+}
+
+#[test]
+fn values_that_mean_nothing_are_refused_with_their_source() {
+    let lab = Lab::new();
+    lab.write(
+        "windlass.toml",
+        "runners = '3'\nlog = 'wran'\ndatabase = ''\n",
+    );
+    lab.call(&["config"]).expect(2).says(&[
+        "windlass.toml:1: runners must be a whole number, found \"3\" (text); remove the quotes",
+        "windlass.toml:2: log: \"wran\" is no level; levels are off, error, warn",
+        "windlass.toml:3: database is empty",
+    ]);
 }
