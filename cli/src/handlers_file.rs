@@ -178,6 +178,12 @@ impl HandlerEntries {
         self.0.get(ANY).cloned()
     }
 
+    /// Whether the steps of type [`SHELL`] are done by the shell and not by an entry's program.
+    pub(crate) fn uses_shell(&self) -> bool {
+        let served = self.serving(SHELL);
+        served.is_some_and(|entry| entry.action == Action::Shell)
+    }
+
     /// Every type that has an entry, and the built-in one.
     pub(crate) fn types(&self) -> Vec<String> {
         let mut types: Vec<_> = self.0.keys().cloned().collect();

@@ -79,15 +79,20 @@ impl Resumption {
         })
     }
 
-    /// Serves the workflows, follows the runs to their ends and reports.
+    /// Serves the workflows, follows the runs, which `before` shows as they were, to their ends and
+    /// reports.
     pub(crate) fn finish(
         self,
         session: Session,
         global: &Global,
         config: &Config,
+        before: &[RunDetail],
     ) -> Result<Exit, Failure> {
         let mut inspector = session.inspector()?;
         let mut progress = Progress::start();
+        for detail in before {
+            progress.skip(detail);
+        }
         let programs = session.programs()?;
         for served in self.workflows {
             let serving = Serving {

@@ -22,6 +22,7 @@ pub(super) fn check(global: &Global, args: &CheckArgs) -> Result<Exit, Failure> 
         document: args.document.as_deref(),
         max_concurrent_steps: config.max_concurrent_steps,
         types,
+        uses_shell: entries.uses_shell(),
     };
     let imported = workflow_file::read(&args.file, reading)?;
     match args.format {

@@ -30,7 +30,7 @@ pub(super) fn resume(global: &Global, args: &ResumeArgs) -> Result<Exit, Failure
     }
     let resumption = Resumption::prepare(&details, &args.handlers, &config)?;
     let session = Session::open(&config)?;
-    resumption.finish(session, global, &config)
+    resumption.finish(session, global, &config, &details)
 }
 
 /// Every unfinished run that the command line began, oldest first.

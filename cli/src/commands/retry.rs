@@ -45,5 +45,5 @@ pub(super) fn retry(global: &Global, args: &RetryArgs) -> Result<Exit, Failure> 
         "run {run} goes on from where it stopped ({})",
         counted(branches, "branch", "branches")
     ));
-    resumption.finish(session, global, &config)
+    resumption.finish(session, global, &config, std::slice::from_ref(&before))
 }

@@ -32,6 +32,7 @@ pub(super) fn run(global: &Global, args: &RunArgs) -> Result<Exit, Failure> {
         document: args.document.as_deref(),
         max_concurrent_steps: config.max_concurrent_steps,
         types: Some(entries.types()),
+        uses_shell: entries.uses_shell(),
     };
     let imported = workflow_file::read(&args.file, reading)?;
     say_diagnostics(&imported);

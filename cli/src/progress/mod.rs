@@ -28,6 +28,13 @@ impl Progress {
         }
     }
 
+    /// From now on only counts what has ended in a run so far, for it did so before this process.
+    pub(crate) fn skip(&mut self, before: &RunDetail) {
+        if let Some(line) = self.news.skip(before) {
+            self.say(&line);
+        }
+    }
+
     /// Shows what has changed in a run since the last look.
     pub(crate) fn look(&mut self, detail: &RunDetail) {
         for line in self.news.of(detail) {

@@ -2,27 +2,42 @@
 
 use std::collections::HashMap;
 
-use windlass::{ActivationId, RunDetail, RunId, StepStatus, StepView};
+use windlass::{ActivationId, RunDetail, RunId, StepStatus, StepView, Timestamp};
 
-use crate::text::short;
+use crate::text::{counted, short};
 use crate::time_text::elapsed;
 
 /// Remembers what was told.
 #[derive(Debug, Default)]
 pub(super) struct News {
-    told: HashMap<(RunId, String, Option<ActivationId>), (StepStatus, u32)>,
+    told: HashMap<(RunId, String, Option<ActivationId>), Told>,
 }
 
+/// What was told about a step; an end at another time is another end.
+type Told = (StepStatus, u32, Option<Timestamp>);
+
 impl News {
+    /// Takes what has ended in a run as told; a line about it if that is any step.
+    pub(super) fn skip(&mut self, detail: &RunDetail) -> Option<String> {
+        let run = detail.summary.run;
+        let mut done = 0_u64;
+        for step in detail.steps.iter().filter(|step| has_ended(step)) {
+            self.told.insert(key(run, step), told(step));
+            done += u64::from(!is_block(step) && step.status == StepStatus::Succeeded);
+        }
+        let were = if done == 1 { "was" } else { "were" };
+        let steps = counted(done, "step", "steps");
+        (done > 0).then(|| format!("{} {steps} {were} done before", short(run)))
+    }
+
     /// A line per step whose status or attempt is new; a step that is still to come is no news.
     pub(super) fn of(&mut self, detail: &RunDetail) -> Vec<String> {
         let run = detail.summary.run;
         let mut lines = Vec::new();
         for step in in_telling_order(&detail.steps) {
-            let key = (run, step.step.clone(), step.activation);
-            let now = (step.status, step.attempt);
-            let before = self.told.insert(key, now);
-            if step.status == StepStatus::Pending || before == Some(now) || is_lone_block(step) {
+            let before = self.told.insert(key(run, step), told(step));
+            let is_new = before != Some(told(step));
+            if step.status == StepStatus::Pending || !is_new || is_lone_block(step) {
                 continue;
             }
             lines.push(format!("{} {} {}", short(run), place(step), words(step)));
@@ -31,11 +46,39 @@ impl News {
     }
 }
 
-/// A block begins before its steps and ends after them.
-fn in_telling_order(steps: &[StepView]) -> impl Iterator<Item = &StepView> {
-    let ended_block = |step: &&StepView| is_block(step) && step.ended_at.is_some();
-    let first = steps.iter().filter(move |step| !ended_block(step));
-    first.chain(steps.iter().filter(ended_block))
+fn key(run: RunId, step: &StepView) -> (RunId, String, Option<ActivationId>) {
+    (run, step.step.clone(), step.activation)
+}
+
+fn told(step: &StepView) -> Told {
+    (step.status, step.attempt, step.ended_at)
+}
+
+/// As it happened. At the same time a step ends before its block, that before the next block
+/// begins, and that before its first step; what has no time comes last.
+fn in_telling_order(steps: &[StepView]) -> Vec<&StepView> {
+    let moment = |step: &&StepView| {
+        let (at, rank) = match (has_ended(step), is_block(step)) {
+            (true, false) => (step.ended_at, 0),
+            (true, true) => (step.ended_at, 1),
+            (false, true) => (step.started_at, 2),
+            (false, false) => (step.started_at, 3),
+        };
+        (at.map_or(i64::MAX, |at| at.0), rank)
+    };
+    let mut ordered: Vec<_> = steps.iter().collect();
+    ordered.sort_by_key(moment);
+    ordered
+}
+
+fn has_ended(step: &StepView) -> bool {
+    match step.status {
+        StepStatus::Succeeded
+        | StepStatus::Failed
+        | StepStatus::Skipped
+        | StepStatus::Cancelled => true,
+        StepStatus::Pending | StepStatus::Running | StepStatus::Waiting => false,
+    }
 }
 
 fn is_block(step: &StepView) -> bool {
@@ -92,7 +135,7 @@ fn words(step: &StepView) -> String {
 mod tests {
     use super::*;
     use std::sync::Arc;
-    use windlass::{Draft, RunStatus, RunSummary, StepSpec, Timestamp};
+    use windlass::{Draft, RunStatus, RunSummary, StepSpec};
 
     fn detail(status: StepStatus, attempt: u32) -> RunDetail {
         let mut draft = Draft::new("w", "1");
@@ -160,5 +203,44 @@ mod tests {
             ["phase-1/a succeeded in 1.50s"]
         );
         assert!(tell(StepStatus::Succeeded, 2).is_empty());
+    }
+
+    #[test]
+    fn what_ended_before_is_only_counted() {
+        let mut news = News::default();
+        let before = detail(StepStatus::Succeeded, 1);
+        let line = news.skip(&before).unwrap();
+        assert!(line.ends_with(" 1 step was done before"), "{line}");
+        assert!(news.of(&before).is_empty());
+        assert_eq!(news.skip(&detail(StepStatus::Running, 1)), None);
+    }
+
+    #[test]
+    fn a_phase_ends_after_its_steps_and_before_the_next_begins() {
+        let of = |name: &str, kind: &str, status, started, ended: Option<i64>| StepView {
+            step: name.to_owned(),
+            kind: kind.to_owned(),
+            parent: None,
+            branch: None,
+            status,
+            started_at: Some(Timestamp(started)),
+            ended_at: ended.map(Timestamp),
+            ..detail(StepStatus::Running, 1).steps.remove(1)
+        };
+        let ended = StepStatus::Succeeded;
+        let mut all = detail(StepStatus::Running, 1);
+        all.steps = vec![
+            of("phase-1", "phase", ended, 1, Some(5)),
+            of("phase-2", "phase", StepStatus::Running, 5, None),
+            of("a", "t", ended, 1, Some(4)),
+            of("b", "t", ended, 1, Some(5)),
+            of("c", "t", StepStatus::Running, 5, None),
+        ];
+        let lines = News::default().of(&all);
+        let order: Vec<_> = lines
+            .iter()
+            .filter_map(|line| line.split(' ').nth(1))
+            .collect();
+        assert_eq!(order, ["a", "b", "phase-1", "phase-2", "c"]);
     }
 }

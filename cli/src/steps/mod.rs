@@ -14,3 +14,4 @@ mod step_input;
 pub(crate) use policies::{Policies, settle};
 pub(crate) use readiness::{missing_handlers, obstacles};
 pub(crate) use serving::Serving;
+pub(crate) use shell::{ShellFault, ShellStep};

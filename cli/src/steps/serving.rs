@@ -74,9 +74,13 @@ impl Workbench {
                 )
             }
             Action::Shell => {
-                let shell = ShellStep::read(ctx.config()).map_err(|message| Setback::Failed {
+                let shell = ShellStep::read(ctx.config()).map_err(|faults| Setback::Failed {
                     code: "config-invalid",
-                    message,
+                    message: faults
+                        .into_iter()
+                        .map(|fault| fault.message)
+                        .collect::<Vec<_>>()
+                        .join("; "),
                     permanent: true,
                 })?;
                 let call = self.call(ctx, data, shell.command, shell.variables);

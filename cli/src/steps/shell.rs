@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 /// A step's command and the variables it asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ShellStep {
+pub(crate) struct ShellStep {
     /// The program and its arguments.
     pub(super) command: Vec<String>,
     /// From `config.env`.
@@ -18,25 +18,75 @@ impl ShellStep {
     /// Reads the settings of a step.
     ///
     /// # Errors
-    /// What is wrong with them, and how to fix it.
-    pub(super) fn read(settings: &Json) -> Result<Self, String> {
+    /// Everything that is wrong with them.
+    pub(crate) fn read(settings: &Json) -> Result<Self, Vec<ShellFault>> {
         let config = &settings["config"];
-        let command = config["command"].as_str().unwrap_or_default();
-        if command.trim().is_empty() {
-            return Err("config.command is not a text with a command; sh would have nothing to run; add one".to_owned());
-        }
-        let variables = match &config["env"] {
-            Json::Null => Vec::new(),
-            Json::Object(env) => env
-                .iter()
-                .map(|(name, value)| variable(name, value))
-                .collect::<Result<_, _>>()?,
-            _ => return Err("config.env is no map; write NAME: value under it".to_owned()),
+        let mut faults = Vec::new();
+        let command = match &config["command"] {
+            Json::String(text) if !text.trim().is_empty() => text.as_str(),
+            other => {
+                faults.push(ShellFault::command(other));
+                ""
+            }
         };
+        let mut variables = Vec::new();
+        match &config["env"] {
+            Json::Null => {}
+            Json::Object(env) => {
+                for (name, value) in env {
+                    match variable(name, value) {
+                        Ok(variable) => variables.push(variable),
+                        Err(message) => faults.push(ShellFault::env(message)),
+                    }
+                }
+            }
+            _ => faults.push(ShellFault::env(
+                "config.env is no map, so variables would have no names; write NAME: value under it".to_owned(),
+            )),
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
         Ok(Self {
             command: ["sh", "-c", command].map(str::to_owned).into(),
             variables,
         })
+    }
+}
+
+/// One thing that is wrong with the settings of a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ShellFault {
+    /// Stable, for machines.
+    pub(crate) code: &'static str,
+    /// Where, below the step.
+    pub(crate) pointer: &'static str,
+    /// What, why and how to fix it.
+    pub(crate) message: String,
+}
+
+impl ShellFault {
+    fn command(found: &Json) -> Self {
+        let what = match found {
+            Json::Null => "is missing",
+            Json::String(_) => "is empty",
+            _ => "is no text",
+        };
+        Self {
+            code: "shell-command-invalid",
+            pointer: "/config/command",
+            message: format!(
+                "config.command {what}, so sh would have nothing to run; write a text with a command"
+            ),
+        }
+    }
+
+    fn env(message: String) -> Self {
+        Self {
+            code: "shell-env-invalid",
+            pointer: "/config/env",
+            message,
+        }
     }
 }
 
@@ -86,6 +136,15 @@ mod tests {
     }
 
     #[test]
+    fn all_faults_are_told_at_once() {
+        let step = json!({"config": {"env": {"A-B": 1, "OK": 2, "1C": 3}}});
+        let faults = ShellStep::read(&step).unwrap_err();
+        let codes: Vec<_> = faults.iter().map(|fault| fault.code).collect();
+        let env = "shell-env-invalid";
+        assert_eq!(codes, ["shell-command-invalid", env, env]);
+    }
+
+    #[test]
     fn what_the_shell_cannot_take_is_refused() {
         for (config, word) in [
             (json!({}), "config.command"),
@@ -100,7 +159,7 @@ mod tests {
             (json!({"command": "ls", "env": {"A": "\0"}}), "zero byte"),
         ] {
             let refusal = ShellStep::read(&json!({"config": config})).unwrap_err();
-            assert!(refusal.contains(word), "{refusal}");
+            assert!(refusal[0].message.contains(word), "{refusal:?}");
         }
     }
 }

@@ -101,3 +101,40 @@ fn with_handlers_at_hand_types_without_one_are_errors() {
         .json();
     assert_eq!(check["diagnostics"][0]["code"], "no-handler");
 }
+
+#[test]
+fn what_the_shell_cannot_take_is_found_by_check_and_run_alike() {
+    let lab = Lab::with(
+        "name: w\nsteps:\n  - {name: a, type: shell}\n  - name: b\n    type: shell\n    config: {command: [ls], env: {A-B: 1, 2C: x, OK: y}}\n  - {name: c, type: shell, config: {command: ls}}\n",
+    );
+    let check = lab.call(&["check", "w.yaml", "--json"]).expect(2).json();
+    let found: Vec<_> = check["diagnostics"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|found| {
+            (
+                found["step"].as_str().unwrap(),
+                found["line"].as_u64(),
+                found["code"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("a", Some(3), "shell-command-invalid"),
+            ("b", Some(5), "shell-command-invalid"),
+            ("b", Some(5), "shell-env-invalid"),
+            ("b", Some(5), "shell-env-invalid"),
+        ]
+    );
+    assert_eq!(
+        check["diagnostics"][1]["pointer"],
+        "/steps/1/config/command"
+    );
+    let text = lab.call(&["check", "w.yaml"]).expect(2).out;
+    assert!(text.starts_with("w.yaml:3:"), "{text}");
+    let run = lab.call(&["run", "w.yaml", "--allow", "shell"]).expect(2);
+    assert!(run.err.starts_with(&text), "{text} begins {}", run.err);
+}

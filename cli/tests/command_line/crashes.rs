@@ -38,7 +38,10 @@ fn after_a_kill_the_orphan_is_gone_before_the_retry_and_the_run_ends_once() {
         why.contains("no engine is open on this database: windlass resume "),
         "{why}"
     );
-    let run = lab.call(&["resume", "--json"]).expect(0).json()["runs"][0].clone();
+    let done = lab.call(&["resume", "--json"]).expect(0);
+    let done = done.says(&[" 1 step was done before", "/b succeeded"]);
+    assert!(!done.err.contains("/a "), "{}", done.err);
+    let run = done.json()["runs"][0].clone();
     assert_eq!(run["status"], "succeeded");
     assert_eq!(run["outputs"]["b"], json!({"stdout": "alone"}));
     assert!(!lives(orphan));
