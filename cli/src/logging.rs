@@ -11,6 +11,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::clock::now_micros;
 use crate::failure::Failure;
+use crate::progress::beside;
 use crate::suggestion::did_you_mean;
 use crate::time_text::rfc3339_seconds;
 
@@ -30,7 +31,7 @@ pub(crate) fn start(filter: &str) -> Result<(), Failure> {
     let lines = EnvFilter::try_new(filter).map_err(|error| refused(wrong(filter, &error)))?;
     let builder = fmt()
         .with_env_filter(lines)
-        .with_writer(io::stderr)
+        .with_writer(|| Beside)
         .with_ansi(io::stderr().is_terminal());
     if LEVELS.contains(&filter) {
         builder.event_format(OwnLine).init();
@@ -72,6 +73,19 @@ pub(crate) fn check(filter: &str) -> Result<(), String> {
 
 fn wrong(filter: &str, error: &impl fmt::Display) -> String {
     format!("{filter:?} is no filter ({error}); write a level such as warn, or windlass=debug")
+}
+
+/// Stderr, beside what is drawn there.
+struct Beside;
+
+impl io::Write for Beside {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        beside(|| io::stderr().lock().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().lock().flush()
+    }
 }
 
 /// A log line that reads like our other lines: no module, no colours.

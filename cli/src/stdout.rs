@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::progress::beside;
 
 #[derive(Debug, thiserror::Error)]
 #[error("stdout could not be written, so the result is missing there; free space or redirect it")]
@@ -32,5 +33,5 @@ pub(crate) fn print_json<T: Serialize + ?Sized>(value: &T) -> Result<(), Failure
 /// Says something beside the result.
 pub(crate) fn say(text: impl std::fmt::Display) {
     // Without a stderr there is nobody to tell.
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = beside(|| writeln!(io::stderr().lock(), "{text}"));
 }

@@ -81,6 +81,10 @@ impl<'t> Walk<'_, 't> {
         let leads_on = keys::KEYS.iter().any(|key| key.starts_with(&prefix));
         match value.get_ref().as_table() {
             Some(table) if leads_on => self.table(&prefix, table),
+            _ if leads_on => {
+                let what = format!("{path} is no table; write [{path}] and settings under it");
+                self.toml.problem(&value.span(), what);
+            }
             _ => {
                 let known = known_beside(path);
                 self.toml

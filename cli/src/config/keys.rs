@@ -88,6 +88,9 @@ pub(super) fn is_duration(key: &str) -> bool {
     matches!(key, "admission.timeout" | "retention.keep" | STEP_TIMEOUT)
 }
 
+/// What a key of any text takes.
+pub(super) const TEXT: &str = "text";
+
 /// What a key takes, in plain words.
 pub(super) fn expected(key: &str) -> &'static str {
     match key {
@@ -97,7 +100,7 @@ pub(super) fn expected(key: &str) -> &'static str {
         "allow" => "a list of kinds such as [\"shell\"]",
         "retention.keep" => "a duration such as \"30d\", or \"forever\"",
         key if is_duration(key) => "a duration such as \"30s\"",
-        key if is_text(key) => "text",
+        key if is_text(key) => TEXT,
         _ => "a whole number",
     }
 }

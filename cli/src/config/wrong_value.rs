@@ -37,7 +37,9 @@ fn fix(key: &str, found: &Json) -> &'static str {
         Json::Number(_) | Json::Bool(_) if keys::is_duration(key) => {
             "; add a unit and put both in quotes"
         }
-        Json::Number(_) | Json::Bool(_) if keys::is_text(key) => "; put it in quotes",
+        Json::Number(_) | Json::Bool(_) if keys::expected(key) == keys::TEXT => {
+            "; put it in quotes"
+        }
         _ => "",
     }
 }
@@ -69,6 +71,11 @@ mod tests {
                 "database",
                 json!(true),
                 " must be text, found true (a truth value); put it in quotes",
+            ),
+            (
+                "allow",
+                json!(5),
+                " must be a list of kinds such as [\"shell\"], found 5 (a number)",
             ),
             (
                 "capacity",

@@ -1,6 +1,7 @@
 //! Progress on a terminal: what has happened scrolls, what is going on stands below it.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -14,6 +15,22 @@ const LINES_MAX: usize = 20;
 /// How often the spinners turn.
 const TURN: Duration = Duration::from_millis(120);
 
+/// The screen that is drawn on, for those who write beside it.
+static SCREEN: Mutex<Option<MultiProgress>> = Mutex::new(None);
+
+/// Writes something to stderr while nothing is drawn there, so that no line of what is going on
+/// stays behind.
+pub(crate) fn beside<T>(write: impl FnOnce() -> T) -> T {
+    let screen = SCREEN
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    match screen {
+        Some(screen) => screen.suspend(write),
+        None => write(),
+    }
+}
+
 /// The view.
 pub(super) struct Live {
     screen: MultiProgress,
@@ -25,8 +42,10 @@ impl Live {
     /// An empty view on stderr.
     pub(super) fn start() -> Self {
         let style = ProgressStyle::with_template("{spinner} {prefix} {msg} {elapsed}");
+        let screen = MultiProgress::new();
+        *SCREEN.lock().unwrap_or_else(PoisonError::into_inner) = Some(screen.clone());
         Self {
-            screen: MultiProgress::new(),
+            screen,
             lines: HashMap::new(),
             // The template is ours and valid; the default style shows less.
             style: style.unwrap_or_else(|_| ProgressStyle::default_spinner()),
@@ -46,14 +65,14 @@ impl Live {
             step.activation.is_some()
                 && matches!(step.status, StepStatus::Running | StepStatus::Waiting)
         };
-        let steps: HashMap<_, _> = detail
+        let steps: Vec<_> = detail
             .steps
             .iter()
             .filter(going_on)
             .map(|step| ((run, step.step.clone(), step.activation), step))
             .collect();
         self.lines.retain(|key, line| {
-            let stays = key.0 != run || steps.contains_key(key);
+            let stays = key.0 != run || steps.iter().any(|(shown, _)| shown == key);
             if !stays {
                 line.finish_and_clear();
                 self.screen.remove(line);
@@ -84,5 +103,6 @@ impl Drop for Live {
         for line in self.lines.values() {
             line.finish_and_clear();
         }
+        *SCREEN.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }

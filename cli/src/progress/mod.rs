@@ -8,6 +8,8 @@ use std::io::IsTerminal;
 
 use windlass::RunDetail;
 
+pub(crate) use live::beside;
+
 use live::Live;
 use news::News;
 

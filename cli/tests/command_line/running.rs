@@ -224,3 +224,18 @@ fn handlers_may_stand_in_the_configuration_file() {
     let done = lab.call(&["run", "w.yaml"]).expect(0);
     assert_eq!(done.json(), json!({"a": {}, "b": {"stdout": "hi"}}));
 }
+
+#[test]
+fn log_lines_in_a_file_have_no_colours_and_name_modules_only_for_filters() {
+    let lab = Lab::with("name: w\nsteps: [{name: a, type: t}]\n");
+    lab.write("h.toml", "[handlers.t]\nsimulate = '1ms'\n");
+    for (log, names_modules) in [
+        ("trace", false),
+        ("windlass_store=trace,windlass=trace", true),
+    ] {
+        let words = ["run", "w.yaml", "--handlers", "h.toml", "--log", log];
+        let err = lab.call(&words).expect(0).err;
+        assert!(!err.contains('\u{1b}'), "{err}");
+        assert!(names_modules || !err.contains("windlass_"), "{err}");
+    }
+}
