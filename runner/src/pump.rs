@@ -254,6 +254,7 @@ impl Pump {
                 branch: job.row.id,
                 token: job.row.token,
                 started_at: self.shared.store.clock().now(),
+                step: None,
             };
             life.begin(self.seats[free].0, running);
             self.idle_noted = false;
@@ -310,6 +311,19 @@ impl Pump {
             deadline: timeout.map(|timeout| began + timeout),
             blocking: matches!(handler, Handler::Blocking(_)),
         };
+        if let (Some(life), true) = (
+            self.shared.store.life(),
+            handover.activation != job.row.activation,
+        ) {
+            // The branch is stored where it waited; say to which step it went on from there.
+            let running = Running {
+                branch: job.row.id,
+                token: job.row.token,
+                started_at: in_flight.started_at,
+                step: Some((handover.node, handover.activation)),
+            };
+            life.begin(self.seats[free].0, running);
+        }
         let seat: Seat = Arc::clone(&self.seats[free].1);
         *seat.lock() = Some(in_flight);
         let place = (handover.node, handover.activation, attempt);

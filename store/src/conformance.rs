@@ -354,6 +354,7 @@ fn only_a_crash_alone_is_charged_and_at_the_bound_the_job_is_parked() {
                 branch: job.row.id,
                 token: job.row.token,
                 started_at: Timestamp(1),
+                step: None,
             });
             rig.own();
             let recovered = rig
@@ -378,6 +379,7 @@ fn only_a_crash_alone_is_charged_and_at_the_bound_the_job_is_parked() {
             branch: one.row.id,
             token: one.row.token,
             started_at: Timestamp(1),
+            step: None,
         }];
         rig.own();
         let recovered = rig
@@ -409,6 +411,7 @@ fn a_stale_slot_and_a_clean_stop_blame_nobody() {
             branch: job.row.id,
             token: FencingToken(job.row.token.0 - 1),
             started_at: Timestamp(1),
+            step: None,
         };
         rig.own();
         let recovered = rig
@@ -427,6 +430,7 @@ fn a_stale_slot_and_a_clean_stop_blame_nobody() {
             branch: job.row.id,
             token: job.row.token,
             started_at: Timestamp(1),
+            step: None,
         };
         rig.own();
         let recovered = rig

@@ -12,7 +12,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
-use windlass_workflow_model::{BranchId, FencingToken, Timestamp};
+use windlass_workflow_model::{ActivationId, BranchId, FencingToken, NodeId, Timestamp};
 
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 
@@ -31,6 +31,8 @@ pub struct Running {
     pub token: FencingToken,
     /// When the attempt began.
     pub started_at: Timestamp,
+    /// The step and its activation, where the Runner went on to it from where the branch is stored.
+    pub step: Option<(NodeId, ActivationId)>,
 }
 
 /// What a look at another owner's file shows.
@@ -245,6 +247,9 @@ impl OwnerLife {
             job.branch.0.cast_unsigned(),
             job.token.0.cast_unsigned(),
             job.started_at.0.cast_unsigned(),
+            // One more than the node, so that 0 is none.
+            job.step.map_or(0, |(node, _)| u64::from(node.0) + 1),
+            job.step.map_or(0, |(_, activation)| activation.0),
             boot_id(),
         ];
         let check = checksum(&words);
@@ -315,17 +320,21 @@ fn read_slots(file: &File) -> Vec<Running> {
         .filter_map(|slot| {
             let mut bytes = [0; SLOT];
             file.read_exact_at(&mut bytes, (slot * SLOT) as u64).ok()?;
-            let words = [0, 1, 2, 3].map(|index| word(&bytes, index));
-            (words[3] == boot_id() && word(&bytes, 4) == checksum(&words)).then(|| Running {
+            let words = [0, 1, 2, 3, 4, 5].map(|index| word(&bytes, index));
+            let node = words[3]
+                .checked_sub(1)
+                .and_then(|node| u32::try_from(node).ok());
+            (words[5] == boot_id() && word(&bytes, 6) == checksum(&words)).then(|| Running {
                 branch: BranchId(words[0].cast_signed()),
                 token: FencingToken(words[1].cast_signed()),
                 started_at: Timestamp(words[2].cast_signed()),
+                step: node.map(|node| (NodeId(node), ActivationId(words[4]))),
             })
         })
         .collect()
 }
 
-fn checksum(words: &[u64; 4]) -> u64 {
+fn checksum(words: &[u64; 6]) -> u64 {
     words.iter().fold(MAGIC, |sum, word| {
         (sum ^ word).wrapping_mul(0x0100_0000_01b3).rotate_left(23)
     })
@@ -355,6 +364,7 @@ mod tests {
             branch: BranchId(7),
             token: FencingToken(3),
             started_at: Timestamp(5),
+            step: None,
         };
         life.begin(2, job);
         assert!(matches!(files.probe(life.name()), Proof::Alive));
@@ -384,6 +394,7 @@ mod tests {
                 branch: BranchId(1),
                 token: FencingToken(1),
                 started_at: Timestamp(5),
+                step: None,
             },
         );
         life.idle(0);
@@ -393,6 +404,7 @@ mod tests {
                 branch: BranchId(2),
                 token: FencingToken(1),
                 started_at: Timestamp(5),
+                step: None,
             },
         );
         let path = folder.path().join("w.db.owners/n").join(life.name());

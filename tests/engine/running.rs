@@ -714,6 +714,63 @@ fn a_run_that_begins_with_a_split_has_a_start_and_a_running_step_says_since_when
 }
 
 #[test]
+fn a_step_behind_a_join_or_a_timer_is_shown_running_while_it_runs() {
+    // Its Runner went on to it from where the branch is stored, in one attempt.
+    on_each(|place| {
+        let (gate, begun) = (Gate::closed(), Meeting::new());
+        let held = |flow: windlass::Flow<Trail>, name: &str| {
+            let (gate, begun) = (gate.clone(), begun.clone());
+            flow.step_async(name, move |_, trail: Trail| {
+                let gate = gate.clone();
+                begun.arrive();
+                async move {
+                    gate.pass().await;
+                    Ok(trail)
+                }
+            })
+        };
+        let flow = Workflow::<Trail>::build("behind", "1", |flow| {
+            let flow = flow.split("both", |split| {
+                split
+                    .branch("a", |flow| flow.step("a", mark("a")))
+                    .branch("b", |flow| flow.step("b", mark("b")))
+            });
+            held(
+                held(flow, "behind join").sleep("nap", Duration::from_millis(1)),
+                "behind timer",
+            )
+        })
+        .unwrap();
+        let engine = place.builder().workflow(&flow).open().unwrap();
+        let run = begin(&engine, &flow, &Trail::new());
+        let mut inspector = engine.inspector().unwrap();
+        for (arrivals, name) in [(1, "behind join"), (2, "behind timer")] {
+            assert!(begun.wait_for(arrivals));
+            let steps = inspector.show(run.id()).unwrap().unwrap().steps;
+            let running: Vec<_> = steps
+                .iter()
+                .filter(|step| step.status == StepStatus::Running)
+                .map(|step| step.step.as_str())
+                .collect();
+            assert_eq!(running, [name]);
+            let why = inspector.why(run.id()).unwrap().unwrap();
+            assert_eq!(why.branches[0].step, name);
+            assert_eq!(why.branches[0].waits_for.kind, "running");
+            gate.let_pass(1);
+        }
+        end_of(&run);
+        let steps = inspector.show(run.id()).unwrap().unwrap().steps;
+        assert!(
+            steps
+                .iter()
+                .all(|step| step.status == StepStatus::Succeeded),
+            "{steps:?}"
+        );
+        assert_no_leftovers(&engine);
+    });
+}
+
+#[test]
 fn without_history_a_step_of_a_succeeded_run_is_not_called_skipped() {
     on_each(|place| {
         let flow = Workflow::<Trail>::build("off", "1", |flow| flow.step("a", mark("a"))).unwrap();

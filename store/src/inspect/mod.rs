@@ -11,13 +11,13 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use windlass_workflow_model::{
-    BranchId, Definition, FencingToken, OwnerId, RunId, RunStatus, Timestamp,
+    ActivationId, BranchId, Definition, FencingToken, NodeId, OwnerId, RunId, RunStatus, Timestamp,
 };
 
 use crate::backend::{Reader, Result, RunFilter};
 use crate::change::RunOutcome;
 use crate::error::{OpenError, StorageError};
-use crate::owner::{OwnerFiles, OwnerLife, Proof};
+use crate::owner::{OwnerFiles, OwnerLife, Proof, Running};
 use crate::record::{BranchRow, State, flags};
 use crate::store::{Store, StoreKind, open_reader};
 use crate::sync::Arc;
@@ -70,11 +70,23 @@ pub struct Inspector {
 }
 
 /// The jobs that some Runner of a living engine is in, and since when.
-struct RunningJobs(HashMap<(BranchId, FencingToken), Timestamp>);
+struct RunningJobs(HashMap<(BranchId, FencingToken), Running>);
 
 impl RunningJobs {
     fn since(&self, row: &BranchRow) -> Option<Timestamp> {
-        self.0.get(&(row.id, row.token)).copied()
+        self.0
+            .get(&(row.id, row.token))
+            .map(|running| running.started_at)
+    }
+
+    /// Where the branch is: further than its row says, if its Runner went on from there.
+    fn place(&self, row: &BranchRow) -> (NodeId, ActivationId) {
+        let stored = (row.position.node, row.activation);
+        let running = self
+            .0
+            .get(&(row.id, row.token))
+            .filter(|_| row.state == State::Ready);
+        running.and_then(|running| running.step).unwrap_or(stored)
     }
 
     fn has(&self, row: &BranchRow) -> bool {
@@ -257,6 +269,7 @@ impl Inspector {
             if row.state.is_end() || row.state == State::Arrived {
                 continue;
             }
+            let (node, activation) = running.place(&row);
             let mut waits_for = waits_for(&row, &definition, &running, serving);
             waits_for.owner = owners.get(&row.owner).cloned();
             if row.state == State::Joining {
@@ -276,8 +289,8 @@ impl Inspector {
                 .map(|membership| membership.name.clone());
             branches.push(BranchWait {
                 branch: name.unwrap_or_else(|| "main".to_owned()),
-                step: definition.node(row.position.node).name.clone(),
-                activation: row.activation,
+                step: definition.node(node).name.clone(),
+                activation,
                 waits_for,
             });
         }
@@ -332,7 +345,7 @@ impl Inspector {
         };
         let jobs = slots
             .into_iter()
-            .map(|slot| ((slot.branch, slot.token), slot.started_at));
+            .map(|slot| ((slot.branch, slot.token), slot));
         Ok(RunningJobs(jobs.collect()))
     }
 

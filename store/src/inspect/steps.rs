@@ -34,8 +34,20 @@ impl Steps<'_> {
             }
         }
         for row in live {
-            let node = row.position.node;
-            let Some(status) = self.live_status(row) else {
+            let (node, activation) = self.running.place(row);
+            let stored = self.definition.node(row.position.node);
+            if activation != row.activation
+                && matches!(stored.kind, NodeKind::Sleep { .. } | NodeKind::Await { .. })
+            {
+                // Its wait is over, and is written down with the step that it went on to.
+                let over = StepView {
+                    activation: Some(row.activation),
+                    status: StepStatus::Succeeded,
+                    ..self.blank(row.position.node, None)
+                };
+                by_node.entry(row.position.node).or_default().push(over);
+            }
+            let Some(status) = self.live_status(row, node) else {
                 continue;
             };
             let views = by_node.entry(node).or_default();
@@ -44,7 +56,7 @@ impl Steps<'_> {
                 .membership
                 .as_ref()
                 .map(|membership| membership.name.as_str());
-            let index = *seen.entry((node, row.activation)).or_insert_with(|| {
+            let index = *seen.entry((node, activation)).or_insert_with(|| {
                 views.push(self.blank(node, name));
                 views.len() - 1
             });
@@ -54,7 +66,7 @@ impl Steps<'_> {
                 status,
                 row.attempt - u32::from(status == StepStatus::Pending),
             );
-            (view.activation, view.ended_at) = (Some(row.activation), None);
+            (view.activation, view.ended_at) = (Some(activation), None);
             view.reason.clone_from(&row.record.reason);
             view.started_at = self.running.since(row).filter(|_| begun);
         }
@@ -120,9 +132,9 @@ impl Steps<'_> {
 
     /// The status of the step that a live branch stands in; `None` if it stands in a gateway or has
     /// come to its end.
-    fn live_status(&self, row: &BranchRow) -> Option<StepStatus> {
+    fn live_status(&self, row: &BranchRow, node: NodeId) -> Option<StepStatus> {
         let waits = matches!(
-            self.definition.node(row.position.node).kind,
+            self.definition.node(node).kind,
             NodeKind::Step(_) | NodeKind::Sleep { .. } | NodeKind::Await { .. }
         );
         match row.state {
