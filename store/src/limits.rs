@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Changes in one transaction. Larger batches no longer get faster (measured: flat above 1,000).
+/// Changes in one transaction, so that no caller waits long behind others.
 pub const BATCH_CHANGES_MAX: usize = 2_048;
 
 /// Payload bytes in one transaction, so that one giant batch does not stall the rest.

@@ -370,6 +370,42 @@ fn a_full_channel_leaves_jobs_in_the_outbox() {
     });
 }
 
+#[test]
+fn jobs_that_nobody_takes_off_the_channel_go_back_to_the_outbox() {
+    // The Runner was quick, so the channel is filled for it; then it takes nothing for 500 ms. What
+    // lies there goes back, where another process could take it, and is not locked again for nothing.
+    on_each(|place| {
+        let clock = standing_clock();
+        let flow = Workflow::<Trail>::build("back", "1", |flow| flow.step("a", mark("a"))).unwrap();
+        let builder = place
+            .builder()
+            .clock(clock.clone())
+            .capacity(8)
+            .workflow(&flow);
+        let mut engine = Stepped::open(builder);
+        engine.begin(&flow, &Trail::new());
+        engine.settle();
+        let runs: Vec<_> = (0..3).map(|_| engine.begin(&flow, &Trail::new())).collect();
+        let waits = |engine: &Stepped| -> Vec<_> {
+            runs.iter().flat_map(|run| engine.waits(*run)).collect()
+        };
+        assert_eq!(waits(&engine), ["channel"; 3]);
+        clock.advance(Duration::from_millis(499));
+        engine.engine.step_dispatcher();
+        engine.engine.step_writer();
+        assert_eq!(waits(&engine), ["channel"; 3], "not before its time");
+        clock.advance(Duration::from_millis(1));
+        engine.engine.step_dispatcher();
+        engine.engine.step_writer();
+        assert_eq!(waits(&engine), ["outbox"; 3]);
+        engine.settle();
+        for run in &runs {
+            assert_eq!(engine.data::<Trail>(*run), ["a"]);
+        }
+        engine.assert_no_leftovers();
+    });
+}
+
 const PRODUCERS: usize = 16;
 const RUNS_EACH: u64 = 25;
 const BOUND: u64 = 40;

@@ -3,8 +3,7 @@
 /// Nodes in one definition. A definition is kept in memory whole.
 pub const NODES_MAX: usize = 100_000;
 
-/// Branches of one split. They are inserted in one transaction, about 2 µs each, during which
-/// nothing else commits.
+/// Branches of one split. They are inserted in one transaction, during which nothing else commits.
 pub const SPLIT_BRANCHES_MAX: usize = 1_000_000;
 
 /// Gateways that one token may pass without doing a step. More is a loop that never works.
