@@ -1,0 +1,34 @@
+//! The workloads on honker 0.5, queues, streams and notifications on SQLite.
+//!
+//! Settings, and where they are documented:
+//! - Jobs are enqueued many to a transaction (`Database::transaction` with `Queue::enqueue_tx`), and
+//!   claimed and acknowledged in batches (`claim_batch`, `ack_batch`): the README, "for batched
+//!   work", and `bench/README.md`, whose rates rise up to its largest batches, 100 and 128. Ours are
+//!   larger, because they were faster still.
+//! - One `Database` for all threads: a handle is "cheap to clone" and serializes in process through
+//!   one connection (its API docs). A handle per worker was measured too and is slower, because
+//!   SQLite's writers then sleep on the lock of the file.
+//! - The handler waits with `Queue::claim_waker`, the documented way without polling SQL; the
+//!   watcher under it looks every 100 µs instead of every millisecond
+//!   (`OpenOptions::watcher_poll_interval`) where latency is measured.
+//! - `Database::open` sets WAL, `synchronous=NORMAL`, a cache of 32 MB and a checkpoint every 10,000
+//!   pages. `full` sets `PRAGMA synchronous=FULL` on the same connection through
+//!   `Database::with_conn`, its escape hatch.
+
+#![forbid(unsafe_code)]
+
+mod queue;
+mod workloads;
+
+use peer_harness::Run;
+
+/// As pinned in `Cargo.toml`.
+const VERSION: &str = "0.5.0";
+
+fn main() {
+    let run = Run::from_args();
+    match workloads::measure(&run) {
+        Ok(figures) => run.print("honker", VERSION, &figures),
+        Err(why) => run.print_unsupported("honker", VERSION, why),
+    }
+}
