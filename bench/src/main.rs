@@ -1,0 +1,95 @@
+//! `windlass-bench`: the workloads, and sweeps over one setting of them.
+
+#![forbid(unsafe_code)]
+
+mod args;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use windlass_bench::{BenchError, CHILD, child_main};
+
+use args::{Cli, Command, Common};
+
+/// The allocator that the binary `windlass` has too: the system's own gives memory back after every
+/// transaction, which costs SQLite more than half of its speed.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|word| word == CHILD) {
+        return child_main();
+    }
+    match act(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn act(cli: Cli) -> Result<(), BenchError> {
+    match cli.command {
+        Command::Run(args) => {
+            let folder = Folder::new(&args.common)?;
+            let plan = args.plan(folder.path());
+            let report = plan.run(say)?;
+            print(&report.text())?;
+            write_json(args.common.json.as_deref(), &report.json())
+        }
+    }
+}
+
+/// Where the databases live: what was named, or a new folder that goes at the end.
+enum Folder {
+    Named(PathBuf),
+    New(tempfile::TempDir),
+}
+
+impl Folder {
+    fn new(common: &Common) -> Result<Self, BenchError> {
+        let failed = |folder: &Path| {
+            let folder = folder.to_owned();
+            move |source| BenchError::Folder { folder, source }
+        };
+        match &common.folder {
+            Some(folder) => {
+                std::fs::create_dir_all(folder).map_err(failed(folder))?;
+                Ok(Self::Named(folder.clone()))
+            }
+            None => {
+                let here = Path::new(".");
+                let new = tempfile::Builder::new()
+                    .prefix("windlass-bench-")
+                    .tempdir_in(here);
+                Ok(Self::New(new.map_err(failed(here))?))
+            }
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Named(path) => path,
+            Self::New(folder) => folder.path(),
+        }
+    }
+}
+
+fn write_json(file: Option<&Path>, json: &serde_json::Value) -> Result<(), BenchError> {
+    let Some(file) = file else { return Ok(()) };
+    let mut text = serde_json::to_string_pretty(json)?;
+    text.push('\n');
+    Ok(std::fs::write(file, text)?)
+}
+
+fn print(text: &str) -> Result<(), BenchError> {
+    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+}
+
+fn say(text: &str) {
+    // Without a stderr there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
