@@ -23,6 +23,8 @@ pub fn measure(run: &Run) -> Result<Figures, &'static str> {
         .enable_all()
         .build()
         .expect("the runtime should start");
+    // Workers and queue spawn a task when they are dropped.
+    let _entered = runtime.enter();
     let opened = queue::open(run, &runtime);
     let bench = Bench {
         run,
