@@ -104,7 +104,10 @@ pub(crate) fn record(
         .runners(1)
         .workflow(workflow)
         .open_stepped()?;
-    engine.step_dispatcher();
+    if way == Way::Direct {
+        // Until it has looked around, an engine takes nothing past the outbox.
+        engine.settle();
+    }
     step_to_the_end(&mut engine, request, &log, &mut ends)?;
     drop(engine);
     let stride: i64 = log.query_row("SELECT next_id FROM meta", [], |row| row.get(0))?;

@@ -75,6 +75,12 @@ impl RawRows {
                 Way::Direct,
             )?,
         };
+        for t in &recording.transactions {
+            eprintln!("--");
+            for w in t {
+                eprintln!("{} {:?}", w.sql, w.values);
+            }
+        }
         let db = super::open(&folder.path().join("raw.db"), self.durability)?;
         db.execute_batch(&recording.schema)?;
         let watch = Stopwatch::start();
