@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use windlass_bench::{Durability, Plan, Sizes, Workload};
+use windlass_bench::{Durability, Plan, Sizes, Sweep, Workload};
 
 /// Measures Windlass, each figure in a fresh process on a fresh database.
 #[derive(Debug, Parser)]
@@ -18,6 +18,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Measure workloads and say which goals are met
     Run(RunArgs),
+    /// Measure how the rate changes with one setting, for plots
+    Sweep(SweepArgs),
 }
 
 #[derive(Debug, Args)]
@@ -30,6 +32,51 @@ pub(crate) struct RunArgs {
     durability: Durabilities,
     #[command(flatten)]
     pub(crate) common: Common,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SweepArgs {
+    /// What is changed from point to point
+    #[arg(value_enum)]
+    pub(crate) sweep: Changed,
+    /// What a power loss may cost
+    #[arg(long, value_enum, default_value_t = Durabilities::Full)]
+    durability: Durabilities,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Changed {
+    /// Queued jobs
+    Backlog,
+    /// Runs in one `schedule_all`
+    Bulk,
+    /// Runner threads
+    Runners,
+    /// Jobs that the channel holds
+    Capacity,
+}
+
+impl From<Changed> for Sweep {
+    fn from(changed: Changed) -> Self {
+        match changed {
+            Changed::Backlog => Self::Backlog,
+            Changed::Bulk => Self::Bulk,
+            Changed::Runners => Self::Runners,
+            Changed::Capacity => Self::Capacity,
+        }
+    }
+}
+
+impl SweepArgs {
+    pub(crate) fn plan(&self, folder: &Path) -> Plan {
+        let mut plan = self.common.plan(folder, self.durability);
+        if !self.common.names_backlogs() {
+            plan.sizes.backlogs = self.common.swept_backlogs();
+        }
+        plan
+    }
 }
 
 /// What runs and sweeps have in common.
@@ -139,6 +186,19 @@ impl Common {
             capacity: usize::try_from(self.capacity).unwrap_or(usize::MAX),
             sizes: self.sizes(),
             windlass: self.windlass.clone().or_else(beside_us),
+        }
+    }
+
+    fn names_backlogs(&self) -> bool {
+        self.backlogs.is_some()
+    }
+
+    /// More of them than workload D has: they are the points of a plot.
+    fn swept_backlogs(&self) -> Vec<u64> {
+        if self.quick {
+            vec![10_000, 50_000]
+        } else {
+            vec![10_000, 100_000, 1_000_000, 10_000_000]
         }
     }
 

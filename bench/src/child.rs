@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{BenchError, Result};
 use crate::raw::{commits::Commits, rows::RawRows};
-use crate::workloads::{idle_latency, noop_jobs, producers, split_join};
+use crate::workloads::{
+    backlog, idle_latency, noop_jobs, processes, producers, recovery, split_join, wide_split,
+};
 
 /// The first argument of a process that measures. A binary that uses this library hands over to
 /// [`child_main`] when it finds it.
@@ -25,7 +27,13 @@ pub(crate) enum Role {
     IdleLatency(idle_latency::IdleLatency),
     ServeLatency(idle_latency::ServeLatency),
     AskLatency(idle_latency::AskLatency),
+    FillBacklog(backlog::FillBacklog),
+    DrainBacklog(backlog::DrainBacklog),
     Producers(producers::Producers),
+    WideSplit(wide_split::WideSplit),
+    HoldJobs(recovery::HoldJobs),
+    RunAgain(recovery::RunAgain),
+    Share(processes::Share),
     RawRows(RawRows),
     Commits(Commits),
 }
@@ -38,7 +46,13 @@ impl Role {
             Self::IdleLatency(piece) => tell(&piece.measure()?),
             Self::ServeLatency(piece) => tell(&piece.measure()?),
             Self::AskLatency(piece) => tell(&piece.ask()?),
+            Self::FillBacklog(piece) => tell(&piece.fill()?),
+            Self::DrainBacklog(piece) => tell(&piece.measure()?),
             Self::Producers(piece) => tell(&piece.measure()?),
+            Self::WideSplit(piece) => tell(&piece.measure()?),
+            Self::HoldJobs(piece) => piece.hold(),
+            Self::RunAgain(piece) => tell(&piece.measure()?),
+            Self::Share(piece) => tell(&piece.measure()?),
             Self::RawRows(piece) => tell(&piece.measure()?),
             Self::Commits(piece) => tell(&piece.measure()?),
         }

@@ -24,6 +24,7 @@ mod raw;
 mod report;
 mod setting;
 mod stats;
+mod sweep;
 mod workloads;
 
 pub use child::{CHILD, child_main};
@@ -34,5 +35,6 @@ pub use plan::Plan;
 pub use report::{Report, Row};
 pub use setting::{Durability, PAYLOAD_BYTES, Setting, Sizes};
 pub use stats::{least, median, most, percentile, sorted, spread};
+pub use sweep::Sweep;
 pub use workloads::Workload;
 pub use workloads::noop_jobs::RAW_BATCH;

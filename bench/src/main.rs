@@ -40,6 +40,12 @@ fn act(cli: Cli) -> Result<(), BenchError> {
             print(&report.text())?;
             write_json(args.common.json.as_deref(), &report.json())
         }
+        Command::Sweep(args) => {
+            let folder = Folder::new(&args.common)?;
+            let plan = args.plan(folder.path());
+            let points = windlass_bench::Sweep::from(args.sweep).run(&plan, say)?;
+            write_json(args.common.json.as_deref(), &points)
+        }
     }
 }
 

@@ -7,11 +7,17 @@ use crate::error::Result;
 use crate::figure::{Figure, Goal};
 use crate::setting::Setting;
 
+pub(crate) mod backlog;
 pub(crate) mod idle_latency;
 pub(crate) mod in_memory;
 pub(crate) mod noop_jobs;
+pub(crate) mod payload;
+pub(crate) mod processes;
 pub(crate) mod producers;
+pub(crate) mod recovery;
 pub(crate) mod split_join;
+pub(crate) mod start;
+pub(crate) mod wide_split;
 
 macro_rules! workloads {
     ($($letter:ident $module:ident $about:literal),+ $(,)?) => {
@@ -55,8 +61,14 @@ workloads! {
     A noop_jobs "no-op jobs, schedule → done, one producer in bulks",
     B split_join "workflow of 3 steps, split of 4, join, 1 step (8 steps)",
     C idle_latency "idle engine, schedule → step starts",
+    D backlog "long backlog: rate, memory and opening",
     E producers "producers at once, each awaiting its own acknowledgement",
+    F wide_split "one run that splits into very many branches and joins them",
+    G recovery "killed with jobs queued and steps running, opened again",
+    H processes "processes on one file, each scheduling and running",
     I in_memory "no-op jobs on the store in memory",
+    J payload "no-op jobs with larger payloads",
+    K start "start of the binary to its first job",
 }
 
 impl fmt::Display for Workload {
