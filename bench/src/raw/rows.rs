@@ -76,9 +76,7 @@ impl RawRows {
             )?,
         };
         for t in &recording.transactions {
-            eprintln!("--");
             for w in t {
-                eprintln!("{} {:?}", w.sql, w.values);
             }
         }
         let db = super::open(&folder.path().join("raw.db"), self.durability)?;
