@@ -75,10 +75,6 @@ impl RawRows {
                 Way::Direct,
             )?,
         };
-        for t in &recording.transactions {
-            for w in t {
-            }
-        }
         let db = super::open(&folder.path().join("raw.db"), self.durability)?;
         db.execute_batch(&recording.schema)?;
         let watch = Stopwatch::start();
