@@ -102,19 +102,29 @@ pub(crate) enum Guard {
     Lock(JobKey, u8),
 }
 
-/// Rows in one open transaction.
-pub(crate) trait Tables: Send {
+/// Where the rows are: one writer changes them, a transaction at a time.
+pub(crate) trait Backend: Send {
+    /// An open transaction.
+    type Transaction<'t>: Tables
+    where
+        Self: 't;
+
     /// Opens a transaction. `true`: somebody else has written since the last one.
-    fn begin(&mut self) -> Result<bool>;
-    fn commit(&mut self) -> Result<()>;
-    fn rollback(&mut self);
-    /// Rows inserted, updated and deleted so far, committed or not; 0 where nobody counts.
-    fn rows_written(&self) -> u64;
+    fn begin(&mut self) -> Result<(Self::Transaction<'_>, bool)>;
+
     /// Work between transactions, such as emptying the log.
     fn tidy(&mut self);
 
     /// The last work of all: puts what the log still holds into the database.
     fn finish(&mut self);
+}
+
+/// Rows in one open transaction. Dropped without a commit, nothing of it has happened.
+pub(crate) trait Tables {
+    fn commit(self) -> Result<()>;
+
+    /// Rows inserted, updated and deleted in this transaction; 0 where nobody counts.
+    fn rows_written(&mut self) -> Result<u64>;
 
     fn meta(&mut self) -> Result<Meta>;
     fn set_meta(&mut self, meta: &Meta) -> Result<()>;
@@ -132,7 +142,8 @@ pub(crate) trait Tables: Send {
     fn ready_oldest(&mut self, workflow: WorkflowKey, limit: u32) -> Result<Vec<BranchId>>;
     /// Locks a ready, unlocked job and raises its token; `None` if it is not ready or not free.
     fn lock(&mut self, id: BranchId, owner: OwnerId) -> Result<Option<BranchRow>>;
-    fn locked_by(&mut self, owner: OwnerId, limit: u32) -> Result<Vec<BranchRow>>;
+    /// Jobs that `owner` has locked, by id, those after `after`.
+    fn locked_by(&mut self, owner: OwnerId, after: BranchId, limit: u32) -> Result<Vec<BranchRow>>;
     fn due(&mut self, now: Timestamp, limit: u32) -> Result<Vec<BranchId>>;
     fn next_due(&mut self) -> Result<Option<Timestamp>>;
     /// Unstarted runs with ids from `from` on, oldest first.
@@ -186,7 +197,7 @@ pub(crate) trait Tables: Send {
     fn set_dedupe(&mut self, key: &str, run: RunId) -> Result<()>;
     fn delete_dedupe(&mut self, key: &str) -> Result<()>;
 
-    fn insert_history(&mut self, row: &HistoryRow) -> Result<()>;
+    fn insert_history(&mut self, row: HistoryRow) -> Result<()>;
     /// Deletes up to `limit` rows; returns how many there were.
     fn delete_history(&mut self, run: RunId, limit: u32) -> Result<u32>;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use windlass_workflow_model::{Child, Next, Payload};
 
 use crate::apply::{Answered, Apply, Effects, Ledger, Refused, Rules};
-use crate::backend::{Result, Tables};
+use crate::backend::{Backend, Result, Tables};
 use crate::change::{Admit, Admitted, Answer, Change, Committed, Reply, Said, Then};
 use crate::clock::Clock;
 use crate::error::{AdmitError, StorageError, Unknown, WriteError};
@@ -69,7 +69,7 @@ impl Writer {
         reason = "called once, by the store that makes them all"
     )]
     pub(crate) fn new(
-        mut tables: impl Tables + 'static,
+        mut backend: impl Backend + 'static,
         changes: Receiver<Change>,
         committed: Sender<Committed>,
         meter: Arc<Meter>,
@@ -79,14 +79,14 @@ impl Writer {
         life: Arc<Mutex<Option<OwnerLife>>>,
         hook: Option<CommitHook>,
     ) -> Result<Self> {
-        let ledger = Ledger::new(tables.meta()?);
+        let meta = backend.begin()?.0.meta()?;
         let rules = Rules {
             admission: options.admission,
             history: options.history,
         };
         Ok(Self(Box::new(Loop {
-            tables,
-            ledger,
+            backend,
+            ledger: Ledger::new(meta),
             rules,
             changes,
             committed,
@@ -123,8 +123,8 @@ struct Waiting {
     reply: Reply<Vec<Admitted>, AdmitError<Vec<Admit>>>,
 }
 
-struct Loop<T> {
-    tables: T,
+struct Loop<B> {
+    backend: B,
     ledger: Ledger,
     rules: Rules,
     changes: Receiver<Change>,
@@ -145,7 +145,7 @@ struct Loop<T> {
     last_tries: u32,
 }
 
-impl<T> std::fmt::Debug for Loop<T> {
+impl<B> std::fmt::Debug for Loop<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Loop")
             .field("poison", &self.poison)
@@ -161,7 +161,7 @@ struct Batch {
     effects: Effects,
 }
 
-impl<T: Tables> Turning for Loop<T> {
+impl<B: Backend> Turning for Loop<B> {
     fn turn(&mut self, rest: Duration) -> Turn {
         let (changes, open) = self.gather(rest);
         let ends = !open || changes.iter().any(|change| matches!(change, Change::Close));
@@ -181,7 +181,7 @@ impl<T: Tables> Turning for Loop<T> {
             Ok(batch) => {
                 if let Some(batch) = batch {
                     self.publish(changes, batch);
-                    self.tables.tidy();
+                    self.backend.tidy();
                 }
                 if ends {
                     self.end();
@@ -202,7 +202,7 @@ impl<T: Tables> Turning for Loop<T> {
     }
 }
 
-impl<T: Tables> Loop<T> {
+impl<B: Backend> Loop<B> {
     /// What has queued up, within the bounds of one batch. `false`: there will be no more.
     fn gather(&mut self, rest: Duration) -> (Vec<Change>, bool) {
         let mut changes = std::mem::take(&mut self.retained);
@@ -308,7 +308,6 @@ impl<T: Tables> Loop<T> {
                 })
             }
             Err(error) => {
-                self.tables.rollback();
                 self.meter.give_back(effects.credits);
                 self.ledger = before;
                 self.reload = true;
@@ -332,9 +331,9 @@ impl<T: Tables> Loop<T> {
         Vec<Option<Answered>>,
         Vec<std::result::Result<Vec<Admitted>, Refused>>,
     )> {
-        let foreign = self.tables.begin()?;
+        let (mut tables, foreign) = self.backend.begin()?;
         if foreign || self.reload {
-            let meta = self.tables.meta()?;
+            let meta = tables.meta()?;
             if meta.epoch != self.ledger.meta.epoch {
                 let (ours, found) = (self.ledger.meta.epoch.0, meta.epoch.0);
                 return Err(StorageError::Epoch { ours, found });
@@ -343,9 +342,8 @@ impl<T: Tables> Loop<T> {
             self.reload = false;
         }
         let meta_before = self.ledger.meta.clone();
-        let rows_before = self.tables.rows_written();
         let mut apply = Apply {
-            tables: &mut self.tables,
+            tables: &mut tables,
             ledger: &mut self.ledger,
             effects,
             meter: &self.meter,
@@ -388,9 +386,9 @@ impl<T: Tables> Loop<T> {
         }
         apply.upkeep()?;
         if self.ledger.meta != meta_before {
-            self.tables.set_meta(&self.ledger.meta)?;
+            tables.set_meta(&self.ledger.meta)?;
         }
-        let rows = self.tables.rows_written() - rows_before;
+        let rows = tables.rows_written()?;
         let number = self.meter.written().0 + 1;
         let tell = |point| {
             if let Some(hook) = self.hook.as_ref().filter(|_| rows > 0) {
@@ -398,7 +396,7 @@ impl<T: Tables> Loop<T> {
             }
         };
         tell(CommitPoint::Before(number));
-        self.tables.commit()?;
+        tables.commit()?;
         if rows > 0 {
             self.meter.note_commit(rows);
         }
@@ -556,7 +554,7 @@ impl<T: Tables> Loop<T> {
         // After a clean end there is nothing to prove: our row is gone.
         let clean = self.poison.is_none() && self.last_tries <= LAST_TRIES;
         if clean {
-            self.tables.finish();
+            self.backend.finish();
         }
         self.close(StorageError::Closed, clean);
         let mut rest = std::mem::take(&mut self.retained);

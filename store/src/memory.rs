@@ -8,16 +8,14 @@ use windlass_workflow_model::{
 };
 
 use crate::backend::{
-    EventRow, Guard, JoinCount, JoinKey, Meta, Reader, Result, RunLimit, Sweep, Tables,
+    Backend, EventRow, Guard, JoinCount, JoinKey, Meta, Reader, Result, RunLimit, Sweep, Tables,
 };
 use crate::record::{BranchRow, ChildRange, HistoryRow, OwnerRow, Rank, State, flags};
-use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
+use crate::sync::{Arc, Mutex, MutexGuard};
 
 /// All rows, with the indexes that find work.
 #[derive(Debug)]
-struct Rows {
-    in_transaction: bool,
-    readers_waiting: u32,
+pub(crate) struct Rows {
     meta: Meta,
     branches: BTreeMap<BranchId, BranchRow>,
     ready: BTreeSet<(WorkflowKey, Rank, BranchId)>,
@@ -47,8 +45,6 @@ impl Default for Rows {
             retention_cursor: 0,
         };
         Self {
-            in_transaction: false,
-            readers_waiting: 0,
             meta,
             branches: BTreeMap::new(),
             ready: BTreeSet::new(),
@@ -96,103 +92,68 @@ impl Rows {
     }
 }
 
-/// The rows, and whose turn it is: readers see what is between two transactions and nothing else.
-#[derive(Debug, Default)]
-pub(crate) struct SharedRows {
-    rows: Mutex<Rows>,
-    turn: Condvar,
-}
-
-impl SharedRows {
-    /// The rows as the last transaction left them.
-    fn read(&self) -> MutexGuard<'_, Rows> {
-        let mut rows = self.rows.lock();
-        if rows.in_transaction {
-            rows.readers_waiting += 1;
-            while rows.in_transaction {
-                self.turn.wait(&mut rows);
-            }
-            rows.readers_waiting -= 1;
-            self.turn.notify_all();
-        }
-        rows
-    }
-
-    /// Begins a transaction, after the readers who wait for the end of the last one.
-    fn begin(&self) {
-        let mut rows = self.rows.lock();
-        while rows.readers_waiting > 0 {
-            self.turn.wait(&mut rows);
-        }
-        rows.in_transaction = true;
-    }
-
-    fn end(&self) {
-        self.rows.lock().in_transaction = false;
-        self.turn.notify_all();
-    }
-
-    /// The rows in the open transaction.
-    fn lock(&self) -> MutexGuard<'_, Rows> {
-        self.rows.lock()
-    }
-}
+/// The rows: readers see what is between two transactions and nothing else.
+pub(crate) type SharedRows = Mutex<Rows>;
 
 /// The writing side.
-pub(crate) struct MemoryTables {
+pub(crate) struct MemoryBackend {
     rows: Arc<SharedRows>,
 }
 
-impl MemoryTables {
+impl MemoryBackend {
     pub(crate) fn new(rows: Arc<SharedRows>) -> Self {
         Self { rows }
     }
 }
 
-impl Tables for MemoryTables {
-    fn begin(&mut self) -> Result<bool> {
-        self.rows.begin();
-        Ok(false)
-    }
+impl Backend for MemoryBackend {
+    type Transaction<'t> = MemoryTransaction<'t>;
 
-    fn commit(&mut self) -> Result<()> {
-        self.rows.end();
-        Ok(())
-    }
-
-    fn rollback(&mut self) {
-        // Nothing here can fail half way; whatever ended the transaction did so before it wrote.
-        self.rows.end();
-    }
-
-    fn rows_written(&self) -> u64 {
-        0
+    fn begin(&mut self) -> Result<(MemoryTransaction<'_>, bool)> {
+        let rows = self.rows.lock();
+        Ok((MemoryTransaction { rows }, false))
     }
 
     fn tidy(&mut self) {}
 
     fn finish(&mut self) {}
+}
+
+/// An open transaction: nobody else sees the rows until it ends. It cannot fail half way, since
+/// whatever ends it early does so before it has written.
+pub(crate) struct MemoryTransaction<'t> {
+    rows: MutexGuard<'t, Rows>,
+}
+
+impl Tables for MemoryTransaction<'_> {
+    fn commit(self) -> Result<()> {
+        Ok(())
+    }
+
+    fn rows_written(&mut self) -> Result<u64> {
+        Ok(0)
+    }
 
     fn meta(&mut self) -> Result<Meta> {
-        Ok(self.rows.lock().meta.clone())
+        Ok(self.rows.meta.clone())
     }
 
     fn set_meta(&mut self, meta: &Meta) -> Result<()> {
-        self.rows.lock().meta = meta.clone();
+        self.rows.meta = meta.clone();
         Ok(())
     }
 
     fn insert(&mut self, row: &BranchRow) -> Result<()> {
-        self.rows.lock().put(row.clone());
+        self.rows.put(row.clone());
         Ok(())
     }
 
     fn branch(&mut self, id: BranchId) -> Result<Option<BranchRow>> {
-        Ok(self.rows.lock().branches.get(&id).cloned())
+        Ok(self.rows.branches.get(&id).cloned())
     }
 
     fn update(&mut self, row: &BranchRow, guard: Guard) -> Result<bool> {
-        let mut rows = self.rows.lock();
+        let rows = &mut *self.rows;
         let Some(stored) = rows.branches.get(&row.id) else {
             return Ok(false);
         };
@@ -210,7 +171,7 @@ impl Tables for MemoryTables {
     }
 
     fn delete(&mut self, first: BranchId, count: u32) -> Result<()> {
-        let mut rows = self.rows.lock();
+        let rows = &mut *self.rows;
         for id in (first.0..).take(count as usize) {
             rows.take(BranchId(id));
         }
@@ -218,7 +179,7 @@ impl Tables for MemoryTables {
     }
 
     fn ready(&mut self, workflow: WorkflowKey, limit: u32) -> Result<Vec<(Rank, BranchId)>> {
-        let rows = self.rows.lock();
+        let rows = &*self.rows;
         let all = (workflow, Rank(0), BranchId(0))..=(workflow, Rank(u8::MAX), BranchId(i64::MAX));
         Ok(rows
             .ready
@@ -229,7 +190,7 @@ impl Tables for MemoryTables {
     }
 
     fn ready_oldest(&mut self, workflow: WorkflowKey, limit: u32) -> Result<Vec<BranchId>> {
-        let rows = self.rows.lock();
+        let rows = &*self.rows;
         let mut oldest: Vec<_> = (0..20)
             .flat_map(|rank| {
                 let rank = Rank(rank);
@@ -246,7 +207,7 @@ impl Tables for MemoryTables {
     }
 
     fn lock(&mut self, id: BranchId, owner: OwnerId) -> Result<Option<BranchRow>> {
-        let mut rows = self.rows.lock();
+        let rows = &mut *self.rows;
         let Some(row) = rows.branches.get(&id) else {
             return Ok(None);
         };
@@ -262,9 +223,9 @@ impl Tables for MemoryTables {
         Ok(Some(row))
     }
 
-    fn locked_by(&mut self, owner: OwnerId, limit: u32) -> Result<Vec<BranchRow>> {
-        let rows = self.rows.lock();
-        let all = (owner, BranchId(0))..=(owner, BranchId(i64::MAX));
+    fn locked_by(&mut self, owner: OwnerId, after: BranchId, limit: u32) -> Result<Vec<BranchRow>> {
+        let rows = &*self.rows;
+        let all = (owner, BranchId(after.0 + 1))..=(owner, BranchId(i64::MAX));
         let ids = rows
             .locked
             .range(all)
@@ -276,17 +237,17 @@ impl Tables for MemoryTables {
     }
 
     fn due(&mut self, now: Timestamp, limit: u32) -> Result<Vec<BranchId>> {
-        let rows = self.rows.lock();
+        let rows = &*self.rows;
         let due = rows.timers.range(..=(now, BranchId(i64::MAX)));
         Ok(due.take(limit as usize).map(|(_, id)| *id).collect())
     }
 
     fn next_due(&mut self) -> Result<Option<Timestamp>> {
-        Ok(self.rows.lock().timers.first().map(|(due, _)| *due))
+        Ok(self.rows.timers.first().map(|(due, _)| *due))
     }
 
     fn unstarted(&mut self, from: BranchId, limit: u32) -> Result<Vec<BranchRow>> {
-        let rows = self.rows.lock();
+        let rows = &*self.rows;
         let waits = |row: &&BranchRow| {
             row.flags & flags::UNSTARTED != 0 && matches!(row.state, State::Ready | State::Timer)
         };
@@ -301,28 +262,28 @@ impl Tables for MemoryTables {
     }
 
     fn runs_from(&mut self, from: i64, limit: u32) -> Result<Vec<(RunId, Option<Timestamp>)>> {
-        let rows = self.rows.lock();
+        let rows = &*self.rows;
         let runs = rows.branches.range(BranchId(from)..).map(|(_, row)| row);
         let roots = runs.filter(|row| row.parent.is_none()).take(limit as usize);
         Ok(roots.map(|row| (row.run, row.ended_at)).collect())
     }
 
     fn join(&mut self, key: JoinKey) -> Result<Option<JoinCount>> {
-        Ok(self.rows.lock().joins.get(&key).copied())
+        Ok(self.rows.joins.get(&key).copied())
     }
 
     fn set_join(&mut self, key: JoinKey, count: JoinCount) -> Result<()> {
-        self.rows.lock().joins.insert(key, count);
+        self.rows.joins.insert(key, count);
         Ok(())
     }
 
     fn delete_join(&mut self, key: JoinKey) -> Result<()> {
-        self.rows.lock().joins.remove(&key);
+        self.rows.joins.remove(&key);
         Ok(())
     }
 
     fn delete_joins(&mut self, run: RunId) -> Result<()> {
-        let mut rows = self.rows.lock();
+        let rows = &mut *self.rows;
         let key = |run| JoinKey {
             run,
             node: i64::MIN,
@@ -336,21 +297,21 @@ impl Tables for MemoryTables {
     }
 
     fn add_detached(&mut self, run: RunId, branch: BranchId) -> Result<()> {
-        self.rows.lock().detached.insert((run, branch));
+        self.rows.detached.insert((run, branch));
         Ok(())
     }
 
     fn remove_detached(&mut self, run: RunId, branch: BranchId) -> Result<()> {
-        self.rows.lock().detached.remove(&(run, branch));
+        self.rows.detached.remove(&(run, branch));
         Ok(())
     }
 
     fn detached(&mut self, run: RunId) -> Result<Vec<BranchId>> {
-        Ok(self.rows.lock().detached_of(run))
+        Ok(self.rows.detached_of(run))
     }
 
     fn event(&mut self, run: RunId, name: &str, id: &str) -> Result<Option<EventRow>> {
-        let rows = self.rows.lock();
+        let rows = &*self.rows;
         let mut events = rows.events.get(&run).into_iter().flatten();
         Ok(events
             .find(|event| event.name == name && event.id == id)
@@ -359,7 +320,6 @@ impl Tables for MemoryTables {
 
     fn insert_event(&mut self, event: &EventRow) -> Result<()> {
         self.rows
-            .lock()
             .events
             .entry(event.run)
             .or_default()
@@ -368,7 +328,7 @@ impl Tables for MemoryTables {
     }
 
     fn count_events(&mut self, run: RunId) -> Result<u32> {
-        let rows = self.rows.lock();
+        let rows = &*self.rows;
         Ok(rows
             .events
             .get(&run)
@@ -376,14 +336,14 @@ impl Tables for MemoryTables {
     }
 
     fn next_event(&mut self, run: RunId, name: &str) -> Result<Option<EventRow>> {
-        let rows = self.rows.lock();
+        let rows = &*self.rows;
         let events = rows.events.get(&run).into_iter().flatten();
         let open = events.filter(|event| event.name == name && !event.consumed);
         Ok(open.min_by_key(|event| event.seq).cloned())
     }
 
     fn consume_event(&mut self, event: &EventRow) -> Result<()> {
-        let mut rows = self.rows.lock();
+        let rows = &mut *self.rows;
         for stored in rows.events.get_mut(&event.run).into_iter().flatten() {
             stored.consumed |= stored.seq == event.seq;
         }
@@ -392,14 +352,13 @@ impl Tables for MemoryTables {
 
     fn subscribe(&mut self, run: RunId, name: &str, branch: BranchId) -> Result<()> {
         self.rows
-            .lock()
             .subscriptions
             .insert((run, name.to_owned(), branch));
         Ok(())
     }
 
     fn subscriber(&mut self, run: RunId, name: &str) -> Result<Option<BranchId>> {
-        let rows = self.rows.lock();
+        let rows = &*self.rows;
         let from = (run, name.to_owned(), BranchId(0));
         let first = rows.subscriptions.range(from..).next();
         Ok(first
@@ -409,30 +368,29 @@ impl Tables for MemoryTables {
 
     fn unsubscribe(&mut self, run: RunId, name: &str, branch: BranchId) -> Result<()> {
         self.rows
-            .lock()
             .subscriptions
             .remove(&(run, name.to_owned(), branch));
         Ok(())
     }
 
     fn delete_events(&mut self, run: RunId) -> Result<()> {
-        let mut rows = self.rows.lock();
+        let rows = &mut *self.rows;
         rows.events.remove(&run);
         rows.subscriptions.retain(|(of, _, _)| *of != run);
         Ok(())
     }
 
     fn limit(&mut self, run: RunId) -> Result<Option<RunLimit>> {
-        Ok(self.rows.lock().limits.get(&run).copied())
+        Ok(self.rows.limits.get(&run).copied())
     }
 
     fn set_limit(&mut self, run: RunId, limit: RunLimit) -> Result<()> {
-        self.rows.lock().limits.insert(run, limit);
+        self.rows.limits.insert(run, limit);
         Ok(())
     }
 
     fn delete_limit(&mut self, run: RunId) -> Result<()> {
-        let mut rows = self.rows.lock();
+        let rows = &mut *self.rows;
         rows.limits.remove(&run);
         let held: Vec<_> = rows
             .held
@@ -446,16 +404,16 @@ impl Tables for MemoryTables {
     }
 
     fn hold(&mut self, run: RunId, branch: BranchId) -> Result<()> {
-        self.rows.lock().held.insert((run, branch));
+        self.rows.held.insert((run, branch));
         Ok(())
     }
 
     fn is_held(&mut self, run: RunId, branch: BranchId) -> Result<bool> {
-        Ok(self.rows.lock().held.contains(&(run, branch)))
+        Ok(self.rows.held.contains(&(run, branch)))
     }
 
     fn first_held(&mut self, run: RunId) -> Result<Option<BranchId>> {
-        let rows = self.rows.lock();
+        let rows = &*self.rows;
         let mut of_run = rows
             .held
             .range((run, BranchId(0))..=(run, BranchId(i64::MAX)));
@@ -463,12 +421,12 @@ impl Tables for MemoryTables {
     }
 
     fn unhold(&mut self, run: RunId, branch: BranchId) -> Result<()> {
-        self.rows.lock().held.remove(&(run, branch));
+        self.rows.held.remove(&(run, branch));
         Ok(())
     }
 
     fn add_sweep(&mut self, sweep: &Sweep) -> Result<()> {
-        self.rows.lock().sweeps.insert(sweep.id, *sweep);
+        self.rows.sweeps.insert(sweep.id, *sweep);
         Ok(())
     }
 
@@ -477,71 +435,53 @@ impl Tables for MemoryTables {
     }
 
     fn delete_sweep(&mut self, id: i64) -> Result<()> {
-        self.rows.lock().sweeps.remove(&id);
+        self.rows.sweeps.remove(&id);
         Ok(())
     }
 
     fn first_sweep(&mut self) -> Result<Option<Sweep>> {
-        Ok(self
-            .rows
-            .lock()
-            .sweeps
-            .first_key_value()
-            .map(|(_, sweep)| *sweep))
+        Ok(self.rows.sweeps.first_key_value().map(|(_, sweep)| *sweep))
     }
 
     fn has_sweep(&mut self, run: RunId) -> Result<bool> {
-        Ok(self
-            .rows
-            .lock()
-            .sweeps
-            .values()
-            .any(|sweep| sweep.run == run))
+        Ok(self.rows.sweeps.values().any(|sweep| sweep.run == run))
     }
 
     fn add_run_fault(&mut self, run: RunId, seq: i64, fault: &Fault) -> Result<()> {
-        self.rows
-            .lock()
-            .run_faults
-            .insert((run, seq), fault.clone());
+        self.rows.run_faults.insert((run, seq), fault.clone());
         Ok(())
     }
 
     fn run_faults(&mut self, run: RunId) -> Result<Vec<Fault>> {
-        Ok(self.rows.lock().faults_of(run))
+        Ok(self.rows.faults_of(run))
     }
 
     fn delete_run_faults(&mut self, run: RunId) -> Result<()> {
-        self.rows.lock().run_faults.retain(|(of, _), _| *of != run);
+        self.rows.run_faults.retain(|(of, _), _| *of != run);
         Ok(())
     }
 
     fn dedupe(&mut self, key: &str) -> Result<Option<RunId>> {
-        Ok(self.rows.lock().dedupe.get(key).copied())
+        Ok(self.rows.dedupe.get(key).copied())
     }
 
     fn set_dedupe(&mut self, key: &str, run: RunId) -> Result<()> {
-        self.rows.lock().dedupe.insert(key.to_owned(), run);
+        self.rows.dedupe.insert(key.to_owned(), run);
         Ok(())
     }
 
     fn delete_dedupe(&mut self, key: &str) -> Result<()> {
-        self.rows.lock().dedupe.remove(key);
+        self.rows.dedupe.remove(key);
         Ok(())
     }
 
-    fn insert_history(&mut self, row: &HistoryRow) -> Result<()> {
-        self.rows
-            .lock()
-            .history
-            .entry(row.run)
-            .or_default()
-            .push(row.clone());
+    fn insert_history(&mut self, row: HistoryRow) -> Result<()> {
+        self.rows.history.entry(row.run).or_default().push(row);
         Ok(())
     }
 
     fn delete_history(&mut self, run: RunId, limit: u32) -> Result<u32> {
-        let mut rows = self.rows.lock();
+        let rows = &mut *self.rows;
         let Some(of_run) = rows.history.get_mut(&run) else {
             return Ok(0);
         };
@@ -554,7 +494,7 @@ impl Tables for MemoryTables {
     }
 
     fn workflow(&mut self, name: &str, version: &str) -> Result<Option<(WorkflowKey, u64)>> {
-        let rows = self.rows.lock();
+        let rows = &*self.rows;
         let named = |w: &Arc<Definition>| w.name() == name && w.version() == version;
         let found = rows.workflows.iter().find(|(_, workflow)| named(workflow));
         Ok(found.map(|(key, workflow)| (*key, workflow.fingerprint())))
@@ -562,19 +502,18 @@ impl Tables for MemoryTables {
 
     fn insert_workflow(&mut self, key: WorkflowKey, definition: &Definition) -> Result<()> {
         self.rows
-            .lock()
             .workflows
             .insert(key, Arc::new(definition.clone()));
         Ok(())
     }
 
     fn insert_owner(&mut self, owner: &OwnerRow) -> Result<()> {
-        self.rows.lock().owners.insert(owner.id, owner.clone());
+        self.rows.owners.insert(owner.id, owner.clone());
         Ok(())
     }
 
     fn delete_owner(&mut self, owner: OwnerId) -> Result<()> {
-        self.rows.lock().owners.remove(&owner);
+        self.rows.owners.remove(&owner);
         Ok(())
     }
 
@@ -611,11 +550,11 @@ impl MemoryReader {
 
 impl Reader for MemoryReader {
     fn branch(&mut self, id: BranchId) -> Result<Option<BranchRow>> {
-        Ok(self.rows.read().branches.get(&id).cloned())
+        Ok(self.rows.lock().branches.get(&id).cloned())
     }
 
     fn range(&mut self, range: ChildRange, from: u32, limit: u32) -> Result<Vec<BranchRow>> {
-        let rows = self.rows.read();
+        let rows = self.rows.lock();
         let first = range.first.0;
         let all = BranchId(first + i64::from(from))..BranchId(first + i64::from(range.count));
         Ok(rows
@@ -627,11 +566,11 @@ impl Reader for MemoryReader {
     }
 
     fn detached(&mut self, run: RunId) -> Result<Vec<BranchId>> {
-        Ok(self.rows.read().detached_of(run))
+        Ok(self.rows.lock().detached_of(run))
     }
 
     fn runs(&mut self, before: Option<RunId>, limit: u32) -> Result<Vec<BranchRow>> {
-        let rows = self.rows.read();
+        let rows = self.rows.lock();
         let before = before.map_or(BranchId(i64::MAX), RunId::root);
         let roots = rows.branches.range(..before).rev().map(|(_, row)| row);
         Ok(roots
@@ -642,7 +581,7 @@ impl Reader for MemoryReader {
     }
 
     fn unfinished(&mut self, limit: u32) -> Result<Vec<BranchRow>> {
-        let rows = self.rows.read();
+        let rows = self.rows.lock();
         let open = |row: &&BranchRow| row.parent.is_none() && row.ended_at.is_none();
         Ok(rows
             .branches
@@ -657,7 +596,7 @@ impl Reader for MemoryReader {
     fn history(&mut self, run: RunId) -> Result<Vec<HistoryRow>> {
         let mut history = self
             .rows
-            .read()
+            .lock()
             .history
             .get(&run)
             .cloned()
@@ -667,7 +606,7 @@ impl Reader for MemoryReader {
     }
 
     fn event(&mut self, run: RunId, seq: i64) -> Result<Option<(Payload, bool)>> {
-        let rows = self.rows.read();
+        let rows = self.rows.lock();
         let mut events = rows.events.get(&run).into_iter().flatten();
         Ok(events
             .find(|event| event.seq == seq)
@@ -675,15 +614,15 @@ impl Reader for MemoryReader {
     }
 
     fn run_faults(&mut self, run: RunId) -> Result<Vec<Fault>> {
-        Ok(self.rows.read().faults_of(run))
+        Ok(self.rows.lock().faults_of(run))
     }
 
     fn definition(&mut self, workflow: WorkflowKey) -> Result<Option<Arc<Definition>>> {
-        Ok(self.rows.read().workflows.get(&workflow).cloned())
+        Ok(self.rows.lock().workflows.get(&workflow).cloned())
     }
 
     fn owners(&mut self) -> Result<Vec<OwnerRow>> {
-        Ok(self.rows.read().owners.values().cloned().collect())
+        Ok(self.rows.lock().owners.values().cloned().collect())
     }
 
     fn served_by(&mut self, _workflow: WorkflowKey) -> Result<Vec<OwnerId>> {
@@ -695,13 +634,13 @@ impl Reader for MemoryReader {
     }
 
     fn admission(&mut self) -> Result<(u64, u64)> {
-        let meta = &self.rows.read().meta;
+        let meta = &self.rows.lock().meta;
         let positive = |number: i64| u64::try_from(number).unwrap_or(0);
         Ok((positive(meta.unstarted), positive(meta.shed)))
     }
 
     fn leftovers(&mut self) -> Result<Vec<(&'static str, u64)>> {
-        let rows = self.rows.read();
+        let rows = self.rows.lock();
         let unfinished = |row: &&BranchRow| {
             !(row.parent.is_none() && row.state.is_end())
                 || row.owner != OwnerId(0)

@@ -3,16 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::backend::{Reader, Tables};
+use crate::backend::{Backend, Reader};
 use crate::change::{Change, Committed};
 use crate::clock::Clock;
 use crate::error::{OpenError, StorageError};
 use crate::group_commit::{CommitHook, Writer};
 use crate::limits::QUEUE_CHANGES_MAX;
-use crate::memory::{MemoryReader, MemoryTables, SharedRows};
+use crate::memory::{MemoryBackend, MemoryReader, SharedRows};
 use crate::meter::Meter;
 use crate::owner::{OwnerFiles, OwnerLife};
-use crate::sqlite::{self, SqliteReader, SqliteTables, Yielding};
+use crate::sqlite::{self, SqliteBackend, SqliteReader, Yielding};
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, Receiver, Sender, bounded, unbounded};
 
 /// What survives a power loss.
@@ -161,13 +161,13 @@ impl Store {
             others: Vec::new(),
             commits: 0,
         };
-        let tables = SqliteTables::new(opened.connection, Box::new(yielding));
+        let backend = SqliteBackend::new(opened.connection, Box::new(yielding));
         let kind = StoreKind::Sqlite {
             nonce: opened.nonce,
             path: opened.path,
             owners,
         };
-        Self::start(tables, kind, None, life, options, clock, hook).map_err(|source| {
+        Self::start(backend, kind, None, life, options, clock, hook).map_err(|source| {
             OpenError::Storage {
                 path: path.to_owned(),
                 source,
@@ -181,11 +181,11 @@ impl Store {
     /// Never: memory that is empty can be read.
     pub fn memory(options: Options, clock: Arc<dyn Clock>) -> (Self, Writer, Receiver<Committed>) {
         let rows = Arc::new(SharedRows::default());
-        let tables = MemoryTables::new(Arc::clone(&rows));
+        let backend = MemoryBackend::new(Arc::clone(&rows));
         let life = Arc::new(Mutex::new(None));
         let nonce = format!("memory-{}-{}", std::process::id(), clock.now().0);
         Self::start(
-            tables,
+            backend,
             StoreKind::Memory { nonce },
             Some(rows),
             life,
@@ -197,7 +197,7 @@ impl Store {
     }
 
     fn start(
-        tables: impl Tables + 'static,
+        backend: impl Backend + 'static,
         kind: StoreKind,
         rows: Option<Arc<SharedRows>>,
         life: Arc<Mutex<Option<OwnerLife>>>,
@@ -210,7 +210,7 @@ impl Store {
         let meter = Arc::new(Meter::default());
         let nudged = Arc::new(AtomicBool::new(false));
         let writer = Writer::new(
-            tables,
+            backend,
             changes,
             committed,
             Arc::clone(&meter),

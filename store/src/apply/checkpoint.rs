@@ -489,7 +489,7 @@ impl<T: Tables> Apply<'_, T> {
                 });
             }
         }
-        rows.iter()
+        rows.into_iter()
             .try_for_each(|row| self.tables.insert_history(row))
     }
 }

@@ -69,16 +69,12 @@ impl<T: Tables> Apply<'_, T> {
             .map(|slot| ((slot.branch, slot.token), slot.started_at))
             .collect();
         let mut rows = Vec::new();
+        let mut after = BranchId(0);
         loop {
-            let mut found = self.tables.locked_by(owner, FREED_AT_ONCE)?;
-            if found.is_empty() {
-                break;
-            }
-            for row in &mut found {
-                row.owner = OwnerId(0);
-                self.tables.update(row, Guard::Read)?;
-            }
-            rows.append(&mut found);
+            let found = self.tables.locked_by(owner, after, FREED_AT_ONCE)?;
+            let Some(last) = found.last() else { break };
+            after = last.id;
+            rows.extend(found);
         }
         let was_running: HashSet<BranchId> = rows
             .iter()
@@ -93,6 +89,7 @@ impl<T: Tables> Apply<'_, T> {
         for mut row in rows {
             let began = claimed.get(&(row.id, row.token)).copied();
             row.started_at = row.started_at.or(began);
+            row.owner = OwnerId(0);
             row.token = FencingToken(row.token.0 + 1);
             if let (Some(max_crashes), true) = (charge, was_running.contains(&row.id)) {
                 if was_running.len() == 1 {

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::rows::storage;
@@ -260,6 +261,12 @@ fn settle(connection: &Connection, path: &Path, durability: Durability) -> Resul
     }
     connection
         .pragma_update(None, "cache_size", -CACHE_KIB)
+        .map_err(|e| failed(path, e))?;
+    // Without it a statement whose parameters might decide on a partial index is planned anew with
+    // each value.
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map(|_| ())
         .map_err(|e| failed(path, e))
 }
 

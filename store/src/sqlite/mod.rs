@@ -1,14 +1,19 @@
 //! The backend on SQLite: one connection that writes, and read-only ones beside it.
 
+mod backend;
+mod bulk;
 mod connection;
+mod lock_window;
 mod reader;
 mod rows;
 mod schema;
+mod statements;
 mod tables;
+mod transaction;
 
+pub(crate) use backend::{SqliteBackend, Yielding};
 pub(crate) use connection::{check, open};
 pub(crate) use reader::SqliteReader;
-pub(crate) use tables::{SqliteTables, Yielding};
 
 /// The version of SQLite that is linked in, such as `3.53.2`.
 pub const SQLITE_VERSION: &std::ffi::CStr = rusqlite::ffi::SQLITE_VERSION;

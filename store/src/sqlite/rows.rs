@@ -1,6 +1,5 @@
 //! Rows of SQLite to rows of the store, and back.
 
-use rusqlite::types::Value;
 use rusqlite::{Row, ToSql, params_from_iter};
 use windlass_workflow_model::{
     ActivationId, BranchId, Epoch, FencingToken, NodeId, OwnerId, Payload, Position, RunId,
@@ -77,7 +76,8 @@ pub(super) fn branch(row: &Row<'_>) -> Result<BranchRow> {
             .ok_or_else(|| corrupt("branch", "its state is unknown"))?,
         rank: Rank(byte(8)?),
         flags: byte(9)?,
-        owner: OwnerId(number(10)?),
+        // Negative where the lock is found by its owner's window.
+        owner: OwnerId(number(10)?.abs()),
         token: FencingToken(number(11)?),
         attempt: small(12)?,
         crashes: small(13)?,
@@ -150,17 +150,6 @@ pub(super) fn history(row: &Row<'_>) -> Result<HistoryRow> {
     })
 }
 
-/// Runs one cached statement; returns the number of rows it changed.
-pub(super) fn execute(
-    db: &rusqlite::Connection,
-    sql: &str,
-    params: &[&dyn ToSql],
-) -> Result<usize> {
-    db.prepare_cached(sql)
-        .and_then(|mut statement| statement.execute(params))
-        .map_err(storage)
-}
-
 /// All rows of one cached query.
 pub(super) fn query<T>(
     db: &rusqlite::Connection,
@@ -192,9 +181,4 @@ pub(super) fn first<T>(
 /// One column of one row.
 pub(super) fn column<T: rusqlite::types::FromSql>(row: &Row<'_>, index: usize) -> Result<T> {
     row.get(index).map_err(storage)
-}
-
-/// A nullable number as a value.
-pub(super) fn nullable(number: Option<i64>) -> Value {
-    number.map_or(Value::Null, Value::Integer)
 }

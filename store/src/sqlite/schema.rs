@@ -8,7 +8,7 @@ use rusqlite_migration::{M, Migrations};
 /// Marks the file as ours: "WNDL". Set by the first step, so it is there as soon as a table is.
 pub(crate) const APPLICATION_ID: i64 = 0x574e_444c;
 
-const STEPS: &[M<'static>] = &[M::up(FIRST)];
+const STEPS: &[M<'static>] = &[M::up(FIRST), M::up(LOCKS_BY_WINDOW)];
 
 /// The schema that this version writes; kept in `user_version`.
 pub(crate) fn newest() -> i64 {
@@ -171,6 +171,14 @@ CREATE TABLE serves (
     owner INTEGER NOT NULL,
     PRIMARY KEY (workflow, owner)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// Locks are found by their owner's window of ids; the index holds the rest: what is stored with a
+/// positive owner, as all was before.
+const LOCKS_BY_WINDOW: &str = "
+ALTER TABLE owners ADD COLUMN locks_from INTEGER NOT NULL DEFAULT 0;
+DROP INDEX locked;
+CREATE INDEX locked ON branches (owner) WHERE owner > 0;
 ";
 
 #[cfg(test)]
