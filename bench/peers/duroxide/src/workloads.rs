@@ -6,7 +6,7 @@ use peer_harness::{
     Done, Figures, Measured, PRODUCERS, Run, STEPS, Starts, Workload, drain, idle_latencies,
 };
 
-use crate::engine::{Engine, POLL};
+use crate::engine::{Engine, poll};
 use crate::orchestrations::{NOOP, SPLIT, activities};
 
 /// How often the measuring thread asks for completions: the question scans all instances, so it is
@@ -38,7 +38,7 @@ pub fn measure(run: &Run) -> Figures {
             "orchestration_concurrency {0}, worker_concurrency {0}, dispatcher_min_poll_interval \
              {1} ms, the provider's own pool of 5",
             run.workers,
-            POLL.as_millis()
+            poll(run).as_millis()
         ),
     };
     // The dispatchers are cut off: nothing is measured any more, and the folder goes.

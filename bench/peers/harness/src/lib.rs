@@ -35,6 +35,11 @@ pub use idle::{Start, Starts, idle_latencies};
 pub use payload::{PAYLOAD_BYTES, payload};
 pub use progress::{Done, TICK};
 
+/// The project's own benchmark replaces the system's allocator for the whole process, which SQLite
+/// gains much from; so does every peer.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Producers of workload E, each waiting for its own acknowledgement before its next job.
 pub const PRODUCERS: u64 = 1_000;
 
