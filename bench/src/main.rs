@@ -61,19 +61,15 @@ impl Folder {
             let folder = folder.to_owned();
             move |source| BenchError::Folder { folder, source }
         };
-        match &common.folder {
-            Some(folder) => {
-                std::fs::create_dir_all(folder).map_err(failed(folder))?;
-                Ok(Self::Named(folder.clone()))
-            }
-            None => {
-                let here = Path::new(".");
-                let new = tempfile::Builder::new()
-                    .prefix("windlass-bench-")
-                    .tempdir_in(here);
-                Ok(Self::New(new.map_err(failed(here))?))
-            }
+        if let Some(folder) = &common.folder {
+            std::fs::create_dir_all(folder).map_err(failed(folder))?;
+            return Ok(Self::Named(folder.clone()));
         }
+        let here = Path::new(".");
+        let new = tempfile::Builder::new()
+            .prefix("windlass-bench-")
+            .tempdir_in(here);
+        Ok(Self::New(new.map_err(failed(here))?))
     }
 
     fn path(&self) -> &Path {

@@ -42,7 +42,8 @@ impl Row {
         self.rounds.first().map_or("", |figure| &figure.name)
     }
 
-    fn unit(&self) -> &str {
+    /// Its unit.
+    pub fn unit(&self) -> &str {
         self.rounds.first().map_or("", |figure| &figure.unit)
     }
 
@@ -60,7 +61,8 @@ impl Row {
         references.map(|reference| reference.value).collect()
     }
 
-    fn reference_name(&self) -> Option<&str> {
+    /// What it is compared with.
+    pub fn reference_name(&self) -> Option<&str> {
         let reference = self.rounds.first()?.reference.as_ref()?;
         Some(&reference.name)
     }

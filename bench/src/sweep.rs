@@ -1,5 +1,7 @@
 //! Sweeps: how a rate changes with one setting, for plots.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value as Json, json};
 use windlass::SQLITE_VERSION;
 
@@ -159,7 +161,8 @@ impl Sweep {
                 "median": rounded(median(&raws)),
                 "rounds": raws.iter().copied().map(rounded).collect::<Vec<_>>(),
             });
-            line.push_str(&format!(", raw SQLite {:.0}", median(&raws)));
+            // Writing to a string cannot fail.
+            let _ = write!(line, ", raw SQLite {:.0}", median(&raws));
         }
         say(&line);
         Ok(json)

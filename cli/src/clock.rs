@@ -19,12 +19,6 @@ impl Stopwatch {
     }
 }
 
-/// Waits.
-#[expect(clippy::disallowed_methods, reason = "this is the clock")]
-pub(crate) fn pause(duration: Duration) {
-    std::thread::sleep(duration);
-}
-
 /// Microseconds since 1970, by the wall clock.
 pub(crate) fn now_micros() -> i64 {
     jiff::Timestamp::now().as_microsecond()

@@ -2,7 +2,8 @@
 //!
 //! Stands above everything: turns files, flags and settings into an engine with workflows and
 //! handlers, and shows what becomes of the runs. Results go to stdout, everything else to stderr.
-//! The same binary is the guard of each program that a step starts (see [`program`]).
+//! The same binary is the guard of each program that a step starts (see [`program`]), and each
+//! process that `bench` measures.
 
 #![forbid(unsafe_code)]
 
@@ -50,6 +51,13 @@ fn main() -> ExitCode {
         .is_some_and(|word| word == program::GUARD)
     {
         return program::guard_main().into();
+    }
+    // So does a process that measures.
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == windlass_bench::CHILD)
+    {
+        return windlass_bench::child_main();
     }
     let cli = args::Cli::parse();
     let wants_json = cli.wants_json();

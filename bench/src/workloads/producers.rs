@@ -30,7 +30,7 @@ pub(crate) struct Producers {
     durability: Durability,
     runners: usize,
     capacity: usize,
-    producers: u64,
+    count: u64,
     jobs_each: u64,
 }
 
@@ -38,7 +38,7 @@ impl Producers {
     /// Jobs per second, from the first schedule to the last completion on disk.
     pub(crate) fn measure(&self) -> Result<f64> {
         let folder = new_folder(&self.folder)?;
-        let jobs = self.producers * self.jobs_each;
+        let jobs = self.count * self.jobs_each;
         let progress = Progress::of(jobs);
         let engine = builder(Some(&folder.path().join("bench.db")), self.durability, jobs)
             .runners(self.runners)
@@ -51,7 +51,7 @@ impl Producers {
         let watch = Stopwatch::start();
         runtime.block_on(async {
             let mut producers = JoinSet::new();
-            for _ in 0..self.producers {
+            for _ in 0..self.count {
                 let (scheduler, payload) = (scheduler.clone(), payload.clone());
                 let jobs = self.jobs_each;
                 producers.spawn(async move {
@@ -84,7 +84,7 @@ pub(crate) fn round(setting: &Setting) -> Result<Vec<Figure>> {
             durability: setting.durability,
             runners: setting.runners,
             capacity: setting.capacity,
-            producers,
+            count: producers,
             jobs_each: setting.sizes.jobs.div_ceil(producers),
         }))
     };

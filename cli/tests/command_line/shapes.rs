@@ -189,7 +189,12 @@ fn bench_says_what_was_measured_and_on_what() {
         has(&bench[durability], &["jobs_per_s", "raw_jobs_per_s"]);
         assert!(bench[durability]["jobs_per_s"].as_f64().unwrap() > 0.0);
     }
-    has(&bench["workloads"]["A"], &["median", "spread"]);
+    for workload in ["A", "B", "C"] {
+        let summary = &bench["workloads"][workload];
+        has(summary, &["median", "spread", "rounds", "unit", "normal"]);
+        assert!(summary["median"].as_f64().unwrap() > 0.0, "{summary}");
+    }
+    has(&bench["workloads"]["C"], &["p99", "across_processes_p99"]);
     assert_eq!(
         std::fs::read_dir(lab.path(".")).unwrap().count(),
         0,
