@@ -47,7 +47,7 @@ pub struct Stats {
 #[derive(Debug)]
 pub struct Engine {
     core: Core,
-    jobs: Receiver<LockedJob>,
+    jobs: Receiver<Arc<LockedJob>>,
     crew: Arc<Crew>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -392,7 +392,7 @@ fn unserved(change: Change) -> Change {
 pub(crate) fn dispatcher(
     core: &Core,
     committed: Receiver<Committed>,
-    jobs: Sender<LockedJob>,
+    jobs: Sender<Arc<LockedJob>>,
     crew: &Arc<Crew>,
     recovery: Option<Recovery>,
     builder: &EngineBuilder,

@@ -5,6 +5,7 @@ use std::any::Any;
 use std::time::Duration;
 
 use windlass_store::limits::PAYLOAD_BYTES_MAX;
+use windlass_store::sync::Arc;
 use windlass_store::{
     AttemptRecord, BranchRow, Checkpoint, ChildRange, LockedJob, Reader, StorageError, Store, Then,
 };
@@ -50,7 +51,7 @@ impl LazyReader {
 /// Takes a job to its step.
 pub(crate) fn prepare(
     served: &Served,
-    job: &LockedJob,
+    job: &Arc<LockedJob>,
     reader: &mut LazyReader,
     now: Timestamp,
 ) -> Result<Task, StorageError> {
@@ -73,7 +74,7 @@ pub(crate) fn prepare(
             Advance::Moves(moves) => {
                 let moves = bounded(served, moves, &from);
                 let attempt = failed_gateway(&moves, now);
-                Task::Done(Box::new(checkpoint(served, row, attempt, moves)))
+                Task::Done(Box::new(checkpoint(served, job, attempt, moves)))
             }
         },
     )
@@ -115,10 +116,11 @@ fn arrivals(range: ChildRange, reader: &mut dyn Reader) -> Result<Vec<Arrival>, 
         }
         from += u32::try_from(rows.len()).unwrap_or(u32::MAX);
         for row in rows {
-            let Some(membership) = row.record.membership else {
+            let extras = row.record.into_extras();
+            let Some(membership) = extras.membership else {
                 continue;
             };
-            let result = match row.record.fault {
+            let result = match extras.fault {
                 Some(fault) => Err(fault),
                 None => Ok(row.data.unwrap_or_else(Payload::null)),
             };
@@ -142,7 +144,7 @@ fn arrivals(range: ChildRange, reader: &mut dyn Reader) -> Result<Vec<Arrival>, 
 /// A step that has ended, with what is needed to write it down.
 pub(crate) struct Outcome<'a> {
     pub(crate) served: &'a Served,
-    pub(crate) row: &'a BranchRow,
+    pub(crate) job: &'a Arc<LockedJob>,
     pub(crate) handover: Handover,
     pub(crate) attempt: u32,
     pub(crate) started_at: Timestamp,
@@ -154,7 +156,7 @@ pub(crate) struct Outcome<'a> {
 pub(crate) fn conclude(outcome: Outcome<'_>) -> Checkpoint {
     let Outcome {
         served,
-        row,
+        job,
         handover,
         attempt,
         started_at,
@@ -175,14 +177,14 @@ pub(crate) fn conclude(outcome: Outcome<'_>) -> Checkpoint {
         activation,
         status,
         started_at,
-        fault: fault.map(|fault| placed(served, row, node, fault.clone())),
+        fault: fault.map(|fault| placed(served, &job.row, node, fault.clone())),
         output,
     };
     let error = match result {
         Ok(StepOutput { data, output }) => {
             let record = record(StepStatus::Succeeded, None, output);
             let moves = after_step(served.definition(), served.functions(), &handover, Ok(data));
-            return checkpoint(served, row, Some(record), bounded(served, moves, &from));
+            return checkpoint(served, job, Some(record), bounded(served, moves, &from));
         }
         Err(error) => error,
     };
@@ -197,14 +199,14 @@ pub(crate) fn conclude(outcome: Outcome<'_>) -> Checkpoint {
     });
     let record = record(StepStatus::Failed, Some(&fault), None);
     let Some(pause) = pause else {
-        let fault = placed(served, row, node, fault);
+        let fault = placed(served, &job.row, node, fault);
         let moves = after_step(
             served.definition(),
             served.functions(),
             &handover,
             Err(fault),
         );
-        return checkpoint(served, row, Some(record), bounded(served, moves, &from));
+        return checkpoint(served, job, Some(record), bounded(served, moves, &from));
     };
     let due = ended_at.after(pause);
     let counts = later.is_none();
@@ -217,7 +219,7 @@ pub(crate) fn conclude(outcome: Outcome<'_>) -> Checkpoint {
     };
     Checkpoint {
         then,
-        ..checkpoint(served, row, Some(record), nowhere(node, activation))
+        ..checkpoint(served, job, Some(record), nowhere(node, activation))
     }
 }
 
@@ -234,9 +236,9 @@ fn placed(served: &Served, row: &BranchRow, node: NodeId, fault: Fault) -> Fault
 }
 
 /// The job as it was, for a shutdown.
-pub(crate) fn give_back(row: &BranchRow) -> Checkpoint {
+pub(crate) fn give_back(job: &Arc<LockedJob>) -> Checkpoint {
     Checkpoint {
-        job: row.clone(),
+        job: Arc::clone(job),
         attempt: None,
         passed: None,
         skipped: Vec::new(),
@@ -250,10 +252,11 @@ pub(crate) fn give_back(row: &BranchRow) -> Checkpoint {
 
 fn checkpoint(
     served: &Served,
-    row: &BranchRow,
+    job: &Arc<LockedJob>,
     attempt: Option<AttemptRecord>,
     moves: Moves,
 ) -> Checkpoint {
+    let row = &job.row;
     let here =
         Some(&served.definition().node(row.position.node).kind).filter(|_| !row.position.entering);
     let was_joining = matches!(here, Some(NodeKind::Join { .. }));
@@ -262,7 +265,7 @@ fn checkpoint(
         .as_ref()
         .is_some_and(|a| a.activation == row.activation);
     Checkpoint {
-        job: row.clone(),
+        job: Arc::clone(job),
         attempt,
         passed: (waited && !failed_here).then_some((row.position.node, row.activation)),
         skipped: moves.skipped,

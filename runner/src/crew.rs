@@ -56,7 +56,7 @@ impl Crew {
     pub fn new(
         store: Store,
         serving: Arc<Serving>,
-        jobs: Receiver<LockedJob>,
+        jobs: Receiver<Arc<LockedJob>>,
         in_flight: usize,
     ) -> Self {
         let shared = Shared {
@@ -251,7 +251,7 @@ impl Crew {
                 let checkpoint = if job.blocking {
                     killed_its_runner(job, clock.now())
                 } else {
-                    give_back(&job.job.row)
+                    give_back(&job.job)
                 };
                 let _ = self
                     .shared
@@ -271,7 +271,7 @@ impl Crew {
             .meter()
             .ended(now.saturating_sub(job.started));
         if job.job.ticket.conclude() {
-            let checkpoint = give_back(&job.job.row);
+            let checkpoint = give_back(&job.job);
             let _ = self
                 .shared
                 .store
@@ -293,7 +293,7 @@ impl Crew {
             // Given back first, told to stop then: what it says of being stopped is no outcome.
             if job.job.ticket.conclude() {
                 report.given_back += 1;
-                let checkpoint = give_back(&job.job.row);
+                let checkpoint = give_back(&job.job);
                 let _ = self
                     .shared
                     .store

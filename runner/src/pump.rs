@@ -14,7 +14,7 @@ use tracing::Instrument as _;
 use windlass_store::sync::{
     Arc, AtomicBool, Mutex, Notify, Ordering, Receiver, RecvTimeoutError, pause,
 };
-use windlass_store::{Change, Checkpoint, LockedJob, Running, Store};
+use windlass_store::{Change, Checkpoint, LockedJob, OwnerLife, Running, Store};
 use windlass_workflow_model::{Payload, StepStatus, Timestamp, codes};
 
 use crate::attempt::{LazyReader, Outcome, Task, conclude, panicked, prepare, timed_out};
@@ -40,7 +40,7 @@ pub fn on_runner_thread() -> bool {
 pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) serving: Arc<Serving>,
-    pub(crate) jobs: Receiver<LockedJob>,
+    pub(crate) jobs: Receiver<Arc<LockedJob>>,
     pub(crate) seats: Arc<Seats>,
     /// Told when jobs come on the channel, for Runners that wait for steps at the same time.
     pub(crate) arrivals: Arc<Notify>,
@@ -67,6 +67,10 @@ pub struct Pump {
     leave: Arc<AtomicBool>,
     /// Numbers and places of the jobs it can have in flight.
     seats: Vec<(usize, Arc<Mutex<Option<InFlight>>>)>,
+    /// Places of the seats that are free, the last one next.
+    free: Vec<usize>,
+    /// Where it says what it does, for those who look after a crash.
+    life: Option<OwnerLife>,
     reader: LazyReader,
     runtime: Option<Runtime>,
     tasks: JoinSet<StepResult>,
@@ -90,19 +94,21 @@ impl Pump {
         leave: Arc<AtomicBool>,
         numbers: std::ops::Range<usize>,
     ) -> Self {
-        let seats = numbers
+        let seats: Vec<_> = numbers
             .map(|number| (number, shared.seats.seat(number)))
             .collect();
         let reader = LazyReader::new(shared.store.clone());
         Self {
-            shared,
             leave,
+            free: (0..seats.len()).rev().collect(),
+            life: shared.store.life(),
             seats,
             reader,
             runtime: None,
             tasks: JoinSet::new(),
             flying: HashMap::new(),
             idle_noted: true,
+            shared,
         }
     }
 
@@ -144,7 +150,7 @@ impl Pump {
 
     /// Lets go of steps whose jobs were given back because the engine stops.
     fn drop_concluded(&mut self) {
-        let seats = &self.seats;
+        let (seats, free) = (&self.seats, &mut self.free);
         self.flying.retain(|_, flight| {
             let mut seat = seats[flight.seat].1.lock();
             let over = seat
@@ -153,12 +159,13 @@ impl Pump {
             if over {
                 flight.abort.abort();
                 *seat = None;
+                free.push(flight.seat);
             }
             !over
         });
     }
 
-    fn receive(&mut self, rest: Duration) -> Option<LockedJob> {
+    fn receive(&mut self, rest: Duration) -> Option<Arc<LockedJob>> {
         if let Ok(job) = self.shared.jobs.try_recv() {
             return Some(job);
         }
@@ -167,7 +174,7 @@ impl Pump {
         }
         if !self.idle_noted {
             // Nothing runs here: a crash from now on is not this Runner's last job's.
-            if let Some(life) = self.shared.store.life() {
+            if let Some(life) = &self.life {
                 self.seats.iter().for_each(|(number, _)| life.idle(*number));
             }
             self.idle_noted = true;
@@ -215,13 +222,14 @@ impl Pump {
         };
         if let Some(flight) = self.flying.remove(&id) {
             let seat = Arc::clone(&self.seats[flight.seat].1);
+            self.free.push(flight.seat);
             self.finish(&seat, &flight.context, result);
         }
         true
     }
 
     /// Takes one locked job to its outcome and hands that over, or sets its step flying.
-    fn start(&mut self, job: LockedJob) {
+    fn start(&mut self, job: Arc<LockedJob>) {
         let meter = Arc::clone(self.shared.store.meter());
         meter.taken();
         if meter.should_refill() && !meter.is_quick() {
@@ -234,61 +242,59 @@ impl Pump {
         if job.row.is_unstarted() && meter.producers_wait() {
             self.shared.store.nudge();
         }
-        let began = self.shared.store.clock().elapsed();
+        let clock = self.shared.store.clock();
+        let (began, now) = (clock.elapsed(), clock.now());
         let Some(served) = self.shared.serving.get(job.row.workflow) else {
             tracing::error!(run = %job.row.run, "a job of a workflow that is not served here was locked");
             self.give_back(&job, began);
             return;
         };
-        let Some(free) = self
-            .seats
-            .iter()
-            .position(|(_, seat)| seat.lock().is_none())
-        else {
+        let Some(free) = self.free.pop() else {
             tracing::error!(run = %job.row.run, "a job came without a free seat");
             self.give_back(&job, began);
             return;
         };
-        if let Some(life) = self.shared.store.life() {
+        if let Some(life) = &self.life {
             let running = Running {
                 branch: job.row.id,
                 token: job.row.token,
-                started_at: self.shared.store.clock().now(),
+                started_at: now,
                 step: None,
             };
             life.begin(self.seats[free].0, running);
             self.idle_noted = false;
         }
-        let now = self.shared.store.clock().now();
-        let task = match prepare(&served, &job, &mut self.reader, now) {
-            Ok(task) => task,
+        let flies = match prepare(&served, &job, &mut self.reader, now) {
+            Ok(Task::Step(handover)) => self.begin_step(job, &served, handover, free, (began, now)),
+            Ok(Task::Done(checkpoint)) => {
+                if job.ticket.conclude() {
+                    self.submit(Change::Checkpoint(checkpoint));
+                }
+                meter.ended(self.shared.store.clock().elapsed().saturating_sub(began));
+                false
+            }
             Err(error) => {
                 tracing::error!(run = %job.row.run, %error, "what a branch waited for cannot be read");
                 // It will be tried again; not at full speed.
                 pause(UNREADABLE_PAUSE);
                 self.give_back(&job, began);
-                return;
+                false
             }
         };
-        match task {
-            Task::Done(checkpoint) => {
-                if job.ticket.conclude() {
-                    self.submit(Change::Checkpoint(checkpoint));
-                }
-                meter.ended(self.shared.store.clock().elapsed().saturating_sub(began));
-            }
-            Task::Step(handover) => self.begin_step(job, &served, handover, free, began),
+        if !flies {
+            self.free.push(free);
         }
     }
 
+    /// Does a step, or sets it flying: then it is `true`, and its seat stays taken.
     fn begin_step(
         &mut self,
-        job: LockedJob,
+        job: Arc<LockedJob>,
         served: &Arc<Served>,
         handover: windlass_workflow_model::Handover,
         free: usize,
-        began: Duration,
-    ) {
+        (began, now): (Duration, Timestamp),
+    ) -> bool {
         let Some((step, handler)) = served.step(handover.node) else {
             unreachable!("a served workflow has a handler for each step")
         };
@@ -297,7 +303,6 @@ impl Pump {
         } else {
             1
         };
-        let job = Arc::new(job);
         let cancellation = Cancellation::default();
         let timeout = step.timeout_ms.map(Duration::from_millis);
         let in_flight = InFlight {
@@ -306,20 +311,17 @@ impl Pump {
             served: Arc::clone(served),
             handover: handover.clone(),
             attempt,
-            started_at: self.shared.store.clock().now(),
+            started_at: now,
             started: began,
             deadline: timeout.map(|timeout| began + timeout),
             blocking: matches!(handler, Handler::Blocking(_)),
         };
-        if let (Some(life), true) = (
-            self.shared.store.life(),
-            handover.activation != job.row.activation,
-        ) {
+        if let (Some(life), true) = (&self.life, handover.activation != job.row.activation) {
             // The branch is stored where it waited; say to which step it went on from there.
             let running = Running {
                 branch: job.row.id,
                 token: job.row.token,
-                started_at: in_flight.started_at,
+                started_at: now,
                 step: Some((handover.node, handover.activation)),
             };
             life.begin(self.seats[free].0, running);
@@ -342,12 +344,13 @@ impl Pump {
                         .unwrap_or_else(|panic| Err(panicked(panic.as_ref()).into()))
                 });
                 self.finish(&seat, &context, result);
+                false
             }
             Handler::Future(call) => {
                 let (call, data) = (Arc::clone(call), handover.data);
                 self.fly(free, context, timeout, data, span, move |context, data| {
                     call(context, data)
-                });
+                })
             }
         }
     }
@@ -360,7 +363,7 @@ impl Pump {
         data: Payload,
         span: tracing::Span,
         call: impl FnOnce(Context, Payload) -> crate::handler::StepFuture + Send + 'static,
-    ) {
+    ) -> bool {
         let runtime = match &self.runtime {
             Some(runtime) => runtime,
             None => match tokio::runtime::Builder::new_current_thread()
@@ -372,7 +375,8 @@ impl Pump {
                     let text = format!("no runtime for asynchronous steps: {error}");
                     let seat = Arc::clone(&self.seats[free].1);
                     let fault = windlass_workflow_model::Fault::new("step-failed", text);
-                    return self.finish(&seat, &context, Err(fault.into()));
+                    self.finish(&seat, &context, Err(fault.into()));
+                    return false;
                 }
             },
         };
@@ -397,6 +401,7 @@ impl Pump {
                 abort: handle,
             },
         );
+        true
     }
 
     /// Hands the outcome over; does not wait for the disk.
@@ -420,11 +425,9 @@ impl Pump {
         ))));
     }
 
-    fn give_back(&self, job: &LockedJob, began: Duration) {
+    fn give_back(&self, job: &Arc<LockedJob>, began: Duration) {
         if job.ticket.conclude() {
-            self.submit(Change::Checkpoint(Box::new(crate::attempt::give_back(
-                &job.row,
-            ))));
+            self.submit(Change::Checkpoint(Box::new(crate::attempt::give_back(job))));
         }
         let took = self.shared.store.clock().elapsed().saturating_sub(began);
         self.shared.store.meter().ended(took);
@@ -469,7 +472,7 @@ pub(crate) fn killed_its_runner(in_flight: InFlight, now: Timestamp) -> Checkpoi
 fn concluded(in_flight: InFlight, ended_at: Timestamp, result: StepResult) -> Checkpoint {
     conclude(Outcome {
         served: &in_flight.served,
-        row: &in_flight.job.row,
+        job: &in_flight.job,
         handover: in_flight.handover,
         attempt: in_flight.attempt,
         started_at: in_flight.started_at,

@@ -12,9 +12,7 @@ use windlass_store::inspect::Inspector;
 use windlass_store::sync::{
     Arc, Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError, oneshot,
 };
-use windlass_store::{
-    Change, Committed, JobKey, LockedJob, Reader, Retention, Store, StoreKind, Ticket,
-};
+use windlass_store::{Change, Committed, LockedJob, Reader, Retention, Store, StoreKind};
 use windlass_workflow_model::RunId;
 
 use crate::limits::{
@@ -44,7 +42,7 @@ impl std::fmt::Debug for Hooks {
 pub struct Dispatcher {
     store: Store,
     committed: Receiver<Committed>,
-    jobs: Sender<LockedJob>,
+    jobs: Sender<Arc<LockedJob>>,
     waiters: Arc<Waiters>,
     hooks: Hooks,
     recovery: Option<Recovery>,
@@ -52,11 +50,11 @@ pub struct Dispatcher {
     inspector: Option<Inspector>,
     data_version: i64,
     /// Jobs on the channel, oldest first; those that were taken are forgotten lazily.
-    on_channel: VecDeque<(JobKey, RunId, Arc<Ticket>)>,
+    on_channel: VecDeque<Arc<LockedJob>>,
     /// Jobs that may run only while nothing else does.
-    alone: VecDeque<LockedJob>,
+    alone: VecDeque<Arc<LockedJob>>,
     /// The one that runs alone now.
-    running_alone: Option<Arc<Ticket>>,
+    running_alone: Option<Arc<LockedJob>>,
     looked_at: Duration,
     recovered_at: Duration,
     /// Whether somebody has written since jobs in flight were checked.
@@ -80,7 +78,7 @@ impl Dispatcher {
     pub fn new(
         store: Store,
         committed: Receiver<Committed>,
-        jobs: Sender<LockedJob>,
+        jobs: Sender<Arc<LockedJob>>,
         waiters: Arc<Waiters>,
         hooks: Hooks,
         recovery: Option<Recovery>,
@@ -178,7 +176,7 @@ impl Dispatcher {
         committed.tell();
     }
 
-    fn put(&mut self, job: LockedJob) {
+    fn put(&mut self, job: Arc<LockedJob>) {
         if job.is_alone() {
             self.alone.push_back(job);
             return;
@@ -186,24 +184,23 @@ impl Dispatcher {
         self.send(job);
     }
 
-    fn send(&mut self, job: LockedJob) {
+    fn send(&mut self, job: Arc<LockedJob>) {
         job.ticket.queued_at(self.store.clock().elapsed());
-        let (key, run, ticket) = (job.row.key(), job.row.run, Arc::clone(&job.ticket));
-        match self.jobs.try_send(job) {
+        match self.jobs.try_send(Arc::clone(&job)) {
             Ok(()) => {
                 while self
                     .on_channel
                     .front()
-                    .is_some_and(|(_, _, ticket)| !ticket.is_queued())
+                    .is_some_and(|job| !job.ticket.is_queued())
                 {
                     self.on_channel.pop_front();
                 }
-                self.on_channel.push_back((key, run, ticket));
+                self.on_channel.push_back(job);
             }
-            Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => {
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 self.store.meter().give_back(1);
                 if job.ticket.withdraw() {
-                    self.submit(Change::Unlock(vec![key]));
+                    self.submit(Change::Unlock(vec![job.row.key()]));
                 }
             }
         }
@@ -281,12 +278,12 @@ impl Dispatcher {
     /// was wrong.
     fn take_back(&mut self, now: Duration) {
         let mut back = Vec::new();
-        while let Some((key, _, ticket)) = self.on_channel.front() {
-            if ticket.is_queued() && ticket.waited(now) < ON_CHANNEL_MAX {
+        while let Some(job) = self.on_channel.front() {
+            if job.ticket.is_queued() && job.ticket.waited(now) < ON_CHANNEL_MAX {
                 break;
             }
-            if ticket.withdraw() {
-                back.push(*key);
+            if job.ticket.withdraw() {
+                back.push(job.row.key());
             }
             self.on_channel.pop_front();
         }
@@ -298,7 +295,7 @@ impl Dispatcher {
 
     fn withdraw_run(&mut self, run: RunId) {
         self.on_channel
-            .retain(|(_, of, ticket)| *of != run || !ticket.withdraw());
+            .retain(|job| job.row.run != run || !job.ticket.withdraw());
         self.alone.retain(|job| {
             let stays = job.row.run != run || !job.ticket.withdraw();
             if !stays {
@@ -315,7 +312,7 @@ impl Dispatcher {
         if self
             .running_alone
             .as_ref()
-            .is_some_and(|ticket| !ticket.is_over())
+            .is_some_and(|job| !job.ticket.is_over())
         {
             return;
         }
@@ -344,7 +341,7 @@ impl Dispatcher {
         if meter.outstanding() <= waiting && meter.running() == 0 {
             self.closed_at = Some(now);
             if let Some(job) = self.alone.pop_front() {
-                self.running_alone = Some(Arc::clone(&job.ticket));
+                self.running_alone = Some(Arc::clone(&job));
                 self.send(job);
                 (self.hooks.arrived)();
             }

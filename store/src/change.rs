@@ -11,7 +11,7 @@ use windlass_workflow_model::{Child, Next};
 
 use crate::error::{AdmitError, StorageError, WriteError};
 use crate::owner::Running;
-use crate::record::{BranchRow, ChildRange, JobKey, LockedJob, OwnerRow, Priority, RunAttributes};
+use crate::record::{ChildRange, JobKey, LockedJob, OwnerRow, Priority, RunAttributes};
 use crate::sync::{Arc, oneshot};
 
 /// Where the answer to a change goes.
@@ -153,7 +153,7 @@ pub struct Admitted {
 #[derive(Debug)]
 pub struct Checkpoint {
     /// The branch as it was locked: what is written is valid only under that lock.
-    pub job: BranchRow,
+    pub job: Arc<LockedJob>,
     /// The attempt, for the history; `None` when only gateways were passed.
     pub attempt: Option<AttemptRecord>,
     /// A wait that is over: its node and activation.
@@ -256,7 +256,7 @@ pub struct Ended {
 }
 
 /// Jobs for the channel.
-pub type Dispatch = Vec<LockedJob>;
+pub type Dispatch = Vec<Arc<LockedJob>>;
 
 /// What has become durable in one transaction, for whoever tells the world.
 #[derive(Debug, Default)]

@@ -55,16 +55,16 @@ fn config() -> bincode::config::Configuration<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Record;
+    use crate::record::Extras;
 
     #[test]
     fn a_record_reads_back_and_a_damaged_one_is_a_typed_error() {
-        let record = Record {
+        let record = Extras {
             reason: Some("why".to_owned()),
-            ..Record::default()
+            ..Extras::default()
         };
         let bytes = encode(&record);
-        assert_eq!(decode::<Record>(&bytes).unwrap(), record);
+        assert_eq!(decode::<Extras>(&bytes).unwrap(), record);
         for damaged in [
             &bytes[..bytes.len() - 1],
             &bytes[1..],
@@ -72,13 +72,13 @@ mod tests {
             &[BINCODE_2, 9, 0],
         ] {
             assert!(matches!(
-                decode::<Record>(damaged),
+                decode::<Extras>(damaged),
                 Err(StorageError::Corrupt { .. })
             ));
         }
         let longer = [bytes.as_slice(), &[0]].concat();
         assert!(matches!(
-            decode::<Record>(&longer),
+            decode::<Extras>(&longer),
             Err(StorageError::Corrupt { .. })
         ));
     }

@@ -28,7 +28,7 @@ struct Rig {
     clock: Arc<ManualClock>,
     definition: Arc<Definition>,
     key: WorkflowKey,
-    jobs: Vec<LockedJob>,
+    jobs: Vec<Arc<LockedJob>>,
     ended: Vec<Ended>,
     _folder: Option<tempfile::TempDir>,
 }
@@ -123,7 +123,7 @@ impl Rig {
     }
 
     /// Takes the next job off the channel and starts it.
-    fn take(&mut self) -> LockedJob {
+    fn take(&mut self) -> Arc<LockedJob> {
         let job = self.jobs.remove(0);
         self.store.meter().taken();
         assert!(job.ticket.start());
@@ -132,7 +132,7 @@ impl Rig {
     }
 
     /// What a Runner would write for a job whose step gives `result`.
-    fn outcome(&mut self, job: &LockedJob, result: Result<Payload, Fault>) -> Checkpoint {
+    fn outcome(&mut self, job: &Arc<LockedJob>, result: Result<Payload, Fault>) -> Checkpoint {
         let row = &job.row;
         let data = row.data.clone().unwrap_or_else(Payload::null);
         let token = Token {
@@ -148,11 +148,12 @@ impl Rig {
                 Inputs::Arrivals(
                     rows.into_iter()
                         .map(|row| {
-                            let membership = row.record.membership.unwrap();
+                            let extras = row.record.into_extras();
+                            let membership = extras.membership.unwrap();
                             windlass_workflow_model::Arrival {
                                 index: membership.index,
                                 name: membership.name,
-                                result: row.record.fault.map_or(Ok(Payload::null()), Err),
+                                result: extras.fault.map_or(Ok(Payload::null()), Err),
                             }
                         })
                         .collect(),
@@ -192,7 +193,7 @@ impl Rig {
             next,
         } = moves;
         Checkpoint {
-            job: row.clone(),
+            job: Arc::clone(job),
             attempt,
             passed: None,
             skipped,

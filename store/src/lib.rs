@@ -44,8 +44,8 @@ pub use group_commit::{CommitHook, CommitPoint, Turn, Writer};
 pub use meter::{Meter, Ticket};
 pub use owner::{DeadOwner, OwnerFiles, OwnerLife, Proof, Running};
 pub use record::{
-    BranchRow, ChildRange, HistoryRow, JobKey, LockedJob, Membership, OwnerRow, Priority, Record,
-    RunAttributes, State,
+    BranchRow, ChildRange, Extras, HistoryRow, JobKey, LockedJob, Membership, OwnerRow, Priority,
+    Record, RunAttributes, State,
 };
 pub use sqlite::SQLITE_VERSION;
 pub use store::{Admission, Durability, History, Options, Retention, ShedPolicy, Store, StoreKind};

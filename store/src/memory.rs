@@ -13,13 +13,14 @@ use crate::backend::{
 use crate::record::{BranchRow, ChildRange, HistoryRow, OwnerRow, Rank, State, flags};
 use crate::sync::{Arc, Mutex, MutexGuard};
 
+type HistoryKey = (RunId, BranchId, FencingToken, u32);
+
 /// All rows, with the indexes that find work.
 #[derive(Debug)]
 pub(crate) struct Rows {
     meta: Meta,
     branches: BTreeMap<BranchId, BranchRow>,
     ready: BTreeSet<(WorkflowKey, Rank, BranchId)>,
-    locked: BTreeSet<(OwnerId, BranchId)>,
     timers: BTreeSet<(Timestamp, BranchId)>,
     joins: BTreeMap<JoinKey, JoinCount>,
     detached: BTreeSet<(RunId, BranchId)>,
@@ -30,7 +31,8 @@ pub(crate) struct Rows {
     sweeps: BTreeMap<i64, Sweep>,
     run_faults: BTreeMap<(RunId, i64), Fault>,
     dedupe: HashMap<String, RunId>,
-    history: BTreeMap<RunId, Vec<HistoryRow>>,
+    /// By run, branch, token and ordinal, as on disk.
+    history: BTreeMap<HistoryKey, HistoryRow>,
     workflows: BTreeMap<WorkflowKey, Arc<Definition>>,
     owners: BTreeMap<OwnerId, OwnerRow>,
 }
@@ -48,7 +50,6 @@ impl Default for Rows {
             meta,
             branches: BTreeMap::new(),
             ready: BTreeSet::new(),
-            locked: BTreeSet::new(),
             timers: BTreeSet::new(),
             joins: BTreeMap::new(),
             detached: BTreeSet::new(),
@@ -66,29 +67,68 @@ impl Default for Rows {
     }
 }
 
+/// What the indexes say of a row.
+#[derive(Clone, Copy, PartialEq)]
+struct Indexed {
+    ready: Option<(WorkflowKey, Rank)>,
+    due: Option<Timestamp>,
+}
+
+impl Indexed {
+    fn of(row: &BranchRow) -> Self {
+        let free = row.state == State::Ready && row.owner == OwnerId(0);
+        Self {
+            ready: free.then_some((row.workflow, row.rank)),
+            due: row.due,
+        }
+    }
+
+    const NOWHERE: Self = Self {
+        ready: None,
+        due: None,
+    };
+}
+
 impl Rows {
-    fn put(&mut self, row: BranchRow) {
-        self.take(row.id);
-        if row.state == State::Ready && row.owner == OwnerId(0) {
-            self.ready.insert((row.workflow, row.rank, row.id));
-        }
-        if row.owner != OwnerId(0) {
-            self.locked.insert((row.owner, row.id));
-        }
-        if let Some(due) = row.due {
-            self.timers.insert((due, row.id));
-        }
+    fn insert(&mut self, row: BranchRow) {
+        self.index(row.id, Indexed::NOWHERE, Indexed::of(&row));
         self.branches.insert(row.id, row);
     }
 
-    fn take(&mut self, id: BranchId) -> Option<BranchRow> {
-        let row = self.branches.remove(&id)?;
-        self.ready.remove(&(row.workflow, row.rank, row.id));
-        self.locked.remove(&(row.owner, row.id));
-        if let Some(due) = row.due {
-            self.timers.remove(&(due, row.id));
+    /// Changes a row in place. `None`: there is none, or `change` refused.
+    fn change<T>(
+        &mut self,
+        id: BranchId,
+        change: impl FnOnce(&mut BranchRow) -> Option<T>,
+    ) -> Option<T> {
+        let row = self.branches.get_mut(&id)?;
+        let before = Indexed::of(row);
+        let changed = change(row)?;
+        let after = Indexed::of(row);
+        self.index(id, before, after);
+        Some(changed)
+    }
+
+    fn take(&mut self, id: BranchId) {
+        if let Some(row) = self.branches.remove(&id) {
+            self.index(id, Indexed::of(&row), Indexed::NOWHERE);
         }
-        Some(row)
+    }
+
+    fn index(&mut self, id: BranchId, before: Indexed, after: Indexed) {
+        if before.ready != after.ready {
+            if let Some((workflow, rank)) = before.ready {
+                self.ready.remove(&(workflow, rank, id));
+            }
+            self.ready
+                .extend(after.ready.map(|(workflow, rank)| (workflow, rank, id)));
+        }
+        if before.due != after.due {
+            if let Some(due) = before.due {
+                self.timers.remove(&(due, id));
+            }
+            self.timers.extend(after.due.map(|due| (due, id)));
+        }
     }
 }
 
@@ -144,7 +184,7 @@ impl Tables for MemoryTransaction<'_> {
     }
 
     fn insert(&mut self, row: &BranchRow) -> Result<()> {
-        self.rows.put(row.clone());
+        self.rows.insert(row.clone());
         Ok(())
     }
 
@@ -153,21 +193,18 @@ impl Tables for MemoryTransaction<'_> {
     }
 
     fn update(&mut self, row: &BranchRow, guard: Guard) -> Result<bool> {
-        let rows = &mut *self.rows;
-        let Some(stored) = rows.branches.get(&row.id) else {
-            return Ok(false);
-        };
-        if let Guard::Lock(key, flags) = guard
-            && (stored.key() != key || stored.flags != flags)
-        {
-            return Ok(false);
-        }
-        let created_at = stored.created_at;
-        rows.put(BranchRow {
-            created_at,
-            ..row.clone()
+        let written = self.rows.change(row.id, |stored| {
+            if let Guard::Lock(key, flags) = guard
+                && (stored.key() != key || stored.flags != flags)
+            {
+                return None;
+            }
+            let created_at = stored.created_at;
+            stored.clone_from(row);
+            stored.created_at = created_at;
+            Some(())
         });
-        Ok(true)
+        Ok(written.is_some())
     }
 
     fn delete(&mut self, first: BranchId, count: u32) -> Result<()> {
@@ -207,32 +244,23 @@ impl Tables for MemoryTransaction<'_> {
     }
 
     fn lock(&mut self, id: BranchId, owner: OwnerId) -> Result<Option<BranchRow>> {
-        let rows = &mut *self.rows;
-        let Some(row) = rows.branches.get(&id) else {
-            return Ok(None);
-        };
-        if row.state != State::Ready || row.owner != OwnerId(0) {
-            return Ok(None);
-        }
-        let row = BranchRow {
-            owner,
-            token: FencingToken(row.token.0 + 1),
-            ..row.clone()
-        };
-        rows.put(row.clone());
-        Ok(Some(row))
+        Ok(self.rows.change(id, |row| {
+            if row.state != State::Ready || row.owner != OwnerId(0) {
+                return None;
+            }
+            row.owner = owner;
+            row.token = FencingToken(row.token.0 + 1);
+            Some(row.clone())
+        }))
     }
 
     fn locked_by(&mut self, owner: OwnerId, after: BranchId, limit: u32) -> Result<Vec<BranchRow>> {
-        let rows = &*self.rows;
-        let all = (owner, BranchId(after.0 + 1))..=(owner, BranchId(i64::MAX));
-        let ids = rows
-            .locked
-            .range(all)
+        // Asked once in the life of an engine, when it stops.
+        let later = self.rows.branches.range(BranchId(after.0 + 1)..);
+        let locked = later.filter(|(_, row)| row.owner == owner);
+        Ok(locked
             .take(limit as usize)
-            .map(|(_, id)| id);
-        Ok(ids
-            .filter_map(|id| rows.branches.get(id).cloned())
+            .map(|(_, row)| row.clone())
             .collect())
     }
 
@@ -476,21 +504,18 @@ impl Tables for MemoryTransaction<'_> {
     }
 
     fn insert_history(&mut self, row: HistoryRow) -> Result<()> {
-        self.rows.history.entry(row.run).or_default().push(row);
+        let key = (row.run, row.branch, row.token, row.ordinal);
+        self.rows.history.insert(key, row);
         Ok(())
     }
 
     fn delete_history(&mut self, run: RunId, limit: u32) -> Result<u32> {
-        let rows = &mut *self.rows;
-        let Some(of_run) = rows.history.get_mut(&run) else {
-            return Ok(0);
-        };
-        let gone = of_run.len().min(limit as usize);
-        of_run.drain(..gone);
-        if of_run.is_empty() {
-            rows.history.remove(&run);
+        let keys = self.rows.history_of(run).map(|(key, _)| *key);
+        let gone: Vec<_> = keys.take(limit as usize).collect();
+        for key in &gone {
+            self.rows.history.remove(key);
         }
-        Ok(u32::try_from(gone).unwrap_or(u32::MAX))
+        Ok(u32::try_from(gone.len()).unwrap_or(u32::MAX))
     }
 
     fn workflow(&mut self, name: &str, version: &str) -> Result<Option<(WorkflowKey, u64)>> {
@@ -523,6 +548,12 @@ impl Tables for MemoryTransaction<'_> {
 }
 
 impl Rows {
+    fn history_of(&self, run: RunId) -> impl Iterator<Item = (&HistoryKey, &HistoryRow)> {
+        let first = (run, BranchId(i64::MIN), FencingToken(i64::MIN), 0);
+        let all = self.history.range(first..);
+        all.take_while(move |((of, ..), _)| *of == run)
+    }
+
     fn detached_of(&self, run: RunId) -> Vec<BranchId> {
         let of_run = self
             .detached
@@ -594,13 +625,8 @@ impl Reader for MemoryReader {
     }
 
     fn history(&mut self, run: RunId) -> Result<Vec<HistoryRow>> {
-        let mut history = self
-            .rows
-            .lock()
-            .history
-            .get(&run)
-            .cloned()
-            .unwrap_or_default();
+        let rows = self.rows.lock();
+        let mut history: Vec<_> = rows.history_of(run).map(|(_, row)| row.clone()).collect();
         history.sort_by_key(|row| (row.ended_at, row.branch, row.token, row.ordinal));
         Ok(history)
     }

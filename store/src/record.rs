@@ -1,5 +1,7 @@
 //! The rows: what a branch, an attempt and an owner look like when written down.
 
+use std::ops::{Deref, DerefMut};
+
 use serde::{Deserialize, Serialize};
 use windlass_workflow_model::{
     ActivationId, BranchId, Epoch, Fault, FencingToken, NodeId, OwnerId, Payload, Position, RunId,
@@ -7,7 +9,6 @@ use windlass_workflow_model::{
 };
 
 use crate::meter::Ticket;
-use crate::sync::Arc;
 
 /// Where a branch stands. The first branch of a run also carries the end of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -204,9 +205,67 @@ pub struct JobKey {
     pub token: FencingToken,
 }
 
-/// What only some branches carry. Empty by default, and then not written at all.
+/// What only some branches carry, at hand as [`Extras`]. Empty by default, and then neither allocated
+/// nor written.
+#[derive(Clone, Debug, Default)]
+pub struct Record(Option<Box<Extras>>);
+
+impl From<Extras> for Record {
+    fn from(extras: Extras) -> Self {
+        Self((extras != NO_EXTRAS).then(|| Box::new(extras)))
+    }
+}
+
+impl Deref for Record {
+    type Target = Extras;
+
+    fn deref(&self) -> &Extras {
+        self.0.as_deref().unwrap_or(&NO_EXTRAS)
+    }
+}
+
+impl DerefMut for Record {
+    fn deref_mut(&mut self) -> &mut Extras {
+        self.0.get_or_insert_default()
+    }
+}
+
+impl PartialEq for Record {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Record {}
+
+impl Record {
+    /// The contents.
+    pub fn into_extras(self) -> Extras {
+        self.0.map_or_else(Extras::default, |extras| *extras)
+    }
+
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.0.as_deref().is_none_or(|extras| *extras == NO_EXTRAS)
+    }
+}
+
+static NO_EXTRAS: Extras = Extras {
+    membership: None,
+    children: None,
+    event: None,
+    fault: None,
+    detached: None,
+    reason: None,
+    retry_at: None,
+    frontier: None,
+    max_parallelism: None,
+    attributes: None,
+};
+
+/// What a [`Record`] holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
+pub struct Extras {
     /// The split it belongs to.
     pub membership: Option<Membership>,
     /// The branches it waits for, or has just been joined by.
@@ -268,13 +327,14 @@ pub struct ChildRange {
     pub scope: ActivationId,
 }
 
-/// A job that its owner has locked: what travels on the channel.
-#[derive(Clone, Debug)]
+/// A job that its owner has locked: what travels on the channel. Made once and shared by all who have
+/// to do with it.
+#[derive(Debug)]
 pub struct LockedJob {
     /// The branch as it was when it was locked, with its data.
     pub row: BranchRow,
     /// Must be taken from it before the job may start.
-    pub ticket: Arc<Ticket>,
+    pub ticket: Ticket,
 }
 
 impl LockedJob {

@@ -11,7 +11,7 @@ use super::Apply;
 use crate::backend::{Guard, Result, RunLimit, Tables};
 use crate::change::{Admit, Admitted, Ended, RunOutcome};
 use crate::limits::{BULK_RUNS_MAX, KEY_BYTES_MAX, PAYLOAD_BYTES_MAX};
-use crate::record::{BranchRow, Rank, Record, RunAttributes, State, flags};
+use crate::record::{BranchRow, Extras, Rank, Record, RunAttributes, State, flags};
 use crate::store::{Admission, History, ShedPolicy};
 
 /// Why the door stays shut. Nothing was written.
@@ -143,7 +143,7 @@ impl<T: Tables> Apply<'_, T> {
             for row in rows {
                 let free = row.owner == OwnerId(0);
                 let ours = self.ledger.droppable.get(&row.id);
-                if victims.len() < needed && (free || ours.is_some_and(|ticket| ticket.withdraw()))
+                if victims.len() < needed && (free || ours.is_some_and(|job| job.ticket.withdraw()))
                 {
                     if !free {
                         self.effects.withdrawn.push(row.key());
@@ -238,11 +238,11 @@ fn first_row(run: RunId, admit: &Admit, epoch: Epoch, flag: u8) -> BranchRow {
         suspect: 0,
         due: None,
         data: Some(admit.input.clone()),
-        record: Record {
+        record: Record::from(Extras {
             attributes,
             max_parallelism: admit.max_parallelism,
-            ..Record::default()
-        },
+            ..Extras::default()
+        }),
         created_at: Timestamp::default(),
         started_at: None,
         ended_at: None,

@@ -13,16 +13,16 @@ use crate::backend::{Guard, JoinCount, JoinKey, Result, Tables};
 use crate::change::{AttemptRecord, Checkpoint, Then};
 use crate::error::WriteError;
 use crate::record::{
-    BranchRow, ChildRange, HistoryDetail, HistoryRow, Membership, Record, State, flags,
+    BranchRow, ChildRange, Extras, HistoryDetail, HistoryRow, Membership, Record, State, flags,
 };
 use crate::store::History;
 
 impl<T: Tables> Apply<'_, T> {
     pub(super) fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Verdict<()> {
-        if self.is_simple(checkpoint) && self.write_move(checkpoint, &checkpoint.job, true)? {
+        if self.is_simple(checkpoint) && self.write_move(checkpoint, &checkpoint.job.row, true)? {
             return Ok(Ok(()));
         }
-        let job = &checkpoint.job;
+        let job = &checkpoint.job.row;
         let stored = self.tables.branch(job.id)?;
         let holds = stored
             .as_ref()
@@ -50,7 +50,7 @@ impl<T: Tables> Apply<'_, T> {
 
     /// Whether the guarded write of one row is all that is needed, so that nothing has to be read.
     fn is_simple(&self, checkpoint: &Checkpoint) -> bool {
-        let job = &checkpoint.job;
+        let job = &checkpoint.job.row;
         let one_row = match &checkpoint.then {
             Then::Move(Next::Run { .. } | Next::Sleep { .. }) | Then::Retry { .. } => true,
             Then::Move(Next::End { .. }) => {
@@ -517,12 +517,12 @@ fn after_attempt(job: &BranchRow, attempt: Option<&AttemptRecord>, now: Timestam
         crashes: 0,
         suspect: 0,
         due: None,
-        record: Record {
+        record: Record::from(Extras {
             membership: job.record.membership.clone(),
             attributes: job.record.attributes.clone(),
             max_parallelism: job.record.max_parallelism,
-            ..Record::default()
-        },
+            ..Extras::default()
+        }),
         started_at: job.started_at.or(Some(began)),
         ..job.clone()
     }
@@ -547,10 +547,10 @@ fn child_row(
         owner: OwnerId(0),
         token: FencingToken(0),
         data,
-        record: Record {
+        record: Record::from(Extras {
             membership: Some(membership),
-            ..Record::default()
-        },
+            ..Extras::default()
+        }),
         created_at: now,
         started_at: None,
         ended_at: None,

@@ -314,7 +314,7 @@ impl<T: Tables> Apply<'_, T> {
                     self.tables.delete_events(run)?;
                 }
                 let key = root
-                    .and_then(|row| row.record.attributes)
+                    .and_then(|row| row.record.into_extras().attributes)
                     .and_then(|attributes| attributes.dedupe_key);
                 if let Some(key) = key {
                     self.tables.delete_dedupe(&key)?;

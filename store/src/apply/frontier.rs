@@ -10,7 +10,7 @@ use super::Apply;
 use crate::backend::{Guard, JoinCount, JoinKey, Result, Tables};
 use crate::codec;
 use crate::limits::FRONTIER_BYTES_MAX;
-use crate::record::{BranchRow, ChildRange, Membership, Record, State, flags};
+use crate::record::{BranchRow, ChildRange, Extras, Membership, Record, State, flags};
 
 /// A failed split: the join at which its branches met, and the branches.
 #[derive(Debug, Serialize, Deserialize)]
@@ -47,21 +47,22 @@ impl<T: Tables> Apply<'_, T> {
             let Some(row) = self.tables.branch(BranchId(id))? else {
                 continue;
             };
-            let Some(membership) = row.record.membership else {
+            let extras = row.record.into_extras();
+            let Some(membership) = extras.membership else {
                 continue;
             };
-            let failed = row.record.fault.is_some();
-            let (position, activation) = match row.record.retry_at {
+            let failed = extras.fault.is_some();
+            let (position, activation) = match extras.retry_at {
                 Some((node, activation)) => (Position::before(node), activation),
                 None => (row.position, row.activation),
             };
             let data = row.data.map(|data| data.as_bytes().to_vec());
             bytes += data.as_ref().map_or(0, Vec::len) + membership.name.len() + 64;
-            bytes += row.record.frontier.as_ref().map_or(0, Vec::len);
+            bytes += extras.frontier.as_ref().map_or(0, Vec::len);
             if bytes > FRONTIER_BYTES_MAX {
                 return Ok(None);
             }
-            let nested = row.record.frontier;
+            let nested = extras.frontier;
             branches.push(Stopped {
                 membership,
                 position,
@@ -155,10 +156,10 @@ impl<T: Tables> Apply<'_, T> {
             owner: OwnerId(0),
             token: FencingToken(0),
             data: stopped.data.map(Payload::from_json),
-            record: Record {
+            record: Record::from(Extras {
                 membership: Some(membership),
-                ..Record::default()
-            },
+                ..Extras::default()
+            }),
             created_at: self.now,
             started_at: None,
             ..parent.clone()

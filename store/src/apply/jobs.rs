@@ -46,7 +46,11 @@ impl<T: Tables> Apply<'_, T> {
         if row.data.is_none() {
             row.data = inherited.and_then(|parent| parent.data.clone());
         }
-        let ticket = Arc::new(Ticket::default());
+        let unstarted = row.is_unstarted();
+        let job = Arc::new(LockedJob {
+            row,
+            ticket: Ticket::default(),
+        });
         let drops = matches!(
             self.rules.admission,
             Admission::Shed {
@@ -54,10 +58,10 @@ impl<T: Tables> Apply<'_, T> {
                 ..
             }
         );
-        if drops && row.is_unstarted() {
-            self.ledger.droppable.insert(row.id, Arc::clone(&ticket));
+        if drops && unstarted {
+            self.ledger.droppable.insert(job.row.id, Arc::clone(&job));
         }
-        self.effects.dispatch.push(LockedJob { row, ticket });
+        self.effects.dispatch.push(job);
     }
 
     fn goes_directly(&mut self, row: &BranchRow) -> bool {

@@ -18,7 +18,7 @@ use windlass_workflow_model::{BranchId, OwnerId, RunId, Timestamp, WorkflowKey};
 use crate::backend::{Meta, Result, Tables};
 use crate::change::{Admitted, Change, Ended, Recovered, SignalOutcome};
 use crate::error::WriteError;
-use crate::meter::{Meter, Ticket};
+use crate::meter::Meter;
 use crate::record::{BranchRow, JobKey, LockedJob, Rank};
 use crate::store::{Admission, History};
 use crate::sync::Arc;
@@ -44,7 +44,7 @@ pub(crate) struct Ledger {
     /// Runs below it have all started, or cannot be dropped.
     unstarted_from: BranchId,
     /// First jobs on our channel, kept only where load shedding may drop them.
-    droppable: HashMap<BranchId, Arc<Ticket>>,
+    droppable: HashMap<BranchId, Arc<LockedJob>>,
     /// Whether clean-ups may be open.
     pub(crate) sweeping: bool,
     pub(crate) next_due: Option<Timestamp>,
@@ -88,7 +88,7 @@ pub(crate) struct Rules {
 /// What a transaction leads to once it is durable.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
-    pub(crate) dispatch: Vec<LockedJob>,
+    pub(crate) dispatch: Vec<Arc<LockedJob>>,
     pub(crate) ended: Vec<Ended>,
     pub(crate) cancelled: Vec<RunId>,
     /// First jobs whose start is now recorded, or was taken back.

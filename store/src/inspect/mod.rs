@@ -234,6 +234,7 @@ impl Inspector {
         .views(&history, &live);
         let note = root
             .record
+            .into_extras()
             .attributes
             .and_then(|attributes| attributes.note);
         Ok(Some(RunDetail {
@@ -449,7 +450,13 @@ impl Inspector {
         while from < range.count && missing.len() < NAMES_SHOWN_MAX {
             for child in self.reader.range(range, from, 1_024)? {
                 if child.state != State::Arrived {
-                    missing.extend(child.record.membership.map(|membership| membership.name));
+                    missing.extend(
+                        child
+                            .record
+                            .into_extras()
+                            .membership
+                            .map(|membership| membership.name),
+                    );
                 }
             }
             from += 1_024;

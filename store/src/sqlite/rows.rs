@@ -9,7 +9,7 @@ use windlass_workflow_model::{
 use crate::backend::Result;
 use crate::codec;
 use crate::error::StorageError;
-use crate::record::{BranchRow, HistoryDetail, HistoryRow, Rank, Record, State};
+use crate::record::{BranchRow, Extras, HistoryDetail, HistoryRow, Rank, Record, State};
 
 pub(super) const BRANCH_COLUMNS: &str = "id, run, parent, workflow, epoch, position, activation, \
      state, rank, flags, owner, token, attempt, crashes, suspect, due, data, record, created_at, \
@@ -84,7 +84,10 @@ pub(super) fn branch(row: &Row<'_>) -> Result<BranchRow> {
         suspect: small(14)?,
         due: optional(15)?.map(Timestamp),
         data: data?.map(Payload::from_json),
-        record: record?.map_or(Ok(Record::default()), codec::decode)?,
+        record: match record? {
+            Some(bytes) => codec::decode::<Extras>(bytes)?.into(),
+            None => Record::default(),
+        },
         created_at: Timestamp(number(18)?),
         started_at: optional(19)?.map(Timestamp),
         ended_at: optional(20)?.map(Timestamp),
@@ -99,7 +102,7 @@ fn blob<'a>(row: &'a Row<'_>, index: usize) -> Result<Option<&'a [u8]>> {
 }
 
 pub(super) fn record_bytes(record: &Record) -> Option<Vec<u8>> {
-    (*record != Record::default()).then(|| codec::encode(record))
+    (!record.is_empty()).then(|| codec::encode(&**record))
 }
 
 pub(super) fn status_number(status: StepStatus) -> i64 {
