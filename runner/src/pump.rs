@@ -134,7 +134,7 @@ impl Pump {
         if !full {
             match self.receive(rest) {
                 Some(job) => {
-                    self.start(job);
+                    self.start(&job);
                     return PumpTurn::Worked;
                 }
                 None if self.flying.is_empty() => return PumpTurn::Idle,
@@ -229,7 +229,7 @@ impl Pump {
     }
 
     /// Takes one locked job to its outcome and hands that over, or sets its step flying.
-    fn start(&mut self, job: Arc<LockedJob>) {
+    fn start(&mut self, job: &Arc<LockedJob>) {
         let meter = Arc::clone(self.shared.store.meter());
         meter.taken();
         if meter.should_refill() && !meter.is_quick() {
@@ -246,12 +246,12 @@ impl Pump {
         let (began, now) = (clock.elapsed(), clock.now());
         let Some(served) = self.shared.serving.get(job.row.workflow) else {
             tracing::error!(run = %job.row.run, "a job of a workflow that is not served here was locked");
-            self.give_back(&job, began);
+            self.give_back(job, began);
             return;
         };
         let Some(free) = self.free.pop() else {
             tracing::error!(run = %job.row.run, "a job came without a free seat");
-            self.give_back(&job, began);
+            self.give_back(job, began);
             return;
         };
         if let Some(life) = &self.life {
@@ -264,7 +264,7 @@ impl Pump {
             life.begin(self.seats[free].0, running);
             self.idle_noted = false;
         }
-        let flies = match prepare(&served, &job, &mut self.reader, now) {
+        let flies = match prepare(&served, job, &mut self.reader, now) {
             Ok(Task::Step(handover)) => self.begin_step(job, &served, handover, free, (began, now)),
             Ok(Task::Done(checkpoint)) => {
                 if job.ticket.conclude() {
@@ -277,7 +277,7 @@ impl Pump {
                 tracing::error!(run = %job.row.run, %error, "what a branch waited for cannot be read");
                 // It will be tried again; not at full speed.
                 pause(UNREADABLE_PAUSE);
-                self.give_back(&job, began);
+                self.give_back(job, began);
                 false
             }
         };
@@ -289,7 +289,7 @@ impl Pump {
     /// Does a step, or sets it flying: then it is `true`, and its seat stays taken.
     fn begin_step(
         &mut self,
-        job: Arc<LockedJob>,
+        job: &Arc<LockedJob>,
         served: &Arc<Served>,
         handover: windlass_workflow_model::Handover,
         free: usize,
@@ -306,7 +306,7 @@ impl Pump {
         let cancellation = Cancellation::default();
         let timeout = step.timeout_ms.map(Duration::from_millis);
         let in_flight = InFlight {
-            job: Arc::clone(&job),
+            job: Arc::clone(job),
             cancellation: cancellation.clone(),
             served: Arc::clone(served),
             handover: handover.clone(),
@@ -330,7 +330,7 @@ impl Pump {
         *seat.lock() = Some(in_flight);
         let place = (handover.node, handover.activation, attempt);
         let context = Context::new(
-            Arc::clone(&job),
+            Arc::clone(job),
             Arc::clone(served),
             Arc::clone(&self.shared.serving),
             place,

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use windlass_workflow_model::{BranchId, Payload};
 
 use super::rows::{activation, record_bytes, status_number};
-use super::statements::{Binder, Statements};
+use super::statements::Statements;
 use crate::backend::Result;
 use crate::codec;
 use crate::record::{BranchRow, HistoryDetail, HistoryRow};
@@ -112,7 +112,7 @@ fn insert_branches(
     sql: &'static str,
     rows: &[NewBranch],
 ) -> Result<()> {
-    let mut binder = Binder::of(statements.get(sql)?);
+    let mut binder = statements.bind(sql)?;
     for NewBranch { row, owner } in rows {
         binder
             .number(row.id.0)
@@ -146,7 +146,7 @@ fn insert_history(
     sql: &'static str,
     rows: &[HistoryRow],
 ) -> Result<()> {
-    let mut binder = Binder::of(statements.get(sql)?);
+    let mut binder = statements.bind(sql)?;
     for row in rows {
         let detail = (row.detail != HistoryDetail::default()).then(|| codec::encode(&row.detail));
         binder

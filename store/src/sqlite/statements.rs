@@ -4,7 +4,7 @@
 //! a transaction of a thousand jobs asks for the same few again and again.
 
 use rusqlite::types::Null;
-use rusqlite::{CachedStatement, Connection, Row, Statement, ToSql};
+use rusqlite::{CachedStatement, Connection, Row, ToSql};
 
 use super::rows::storage;
 use crate::backend::Result;
@@ -12,7 +12,22 @@ use crate::backend::Result;
 /// The statements that one transaction has used.
 pub(super) struct Statements<'c> {
     db: &'c Connection,
-    held: Vec<(&'static str, CachedStatement<'c>)>,
+    held: Vec<Held<'c>>,
+}
+
+/// A statement, with what its parameters are bound to as far as it is known.
+struct Held<'c> {
+    sql: &'static str,
+    statement: CachedStatement<'c>,
+    bound: Vec<Bound>,
+}
+
+/// What a parameter is bound to. It stays so from one run of a statement to the next.
+#[derive(Clone, Copy, PartialEq)]
+enum Bound {
+    Unknown,
+    Null,
+    Number(i64),
 }
 
 impl<'c> Statements<'c> {
@@ -28,15 +43,37 @@ impl<'c> Statements<'c> {
     }
 
     /// The statement of this text, found by where the text stands.
-    pub(super) fn get(&mut self, sql: &'static str) -> Result<&mut CachedStatement<'c>> {
-        let known = |(text, _): &(&'static str, _)| std::ptr::eq(*text, sql);
+    fn hold(&mut self, sql: &'static str) -> Result<&mut Held<'c>> {
+        let known = |held: &Held<'c>| std::ptr::eq(held.sql, sql);
         if let Some(index) = self.held.iter().position(known) {
-            return Ok(&mut self.held[index].1);
+            return Ok(&mut self.held[index]);
         }
         let statement = self.db.prepare_cached(sql).map_err(storage)?;
-        self.held.push((sql, statement));
+        let bound = vec![Bound::Unknown; statement.parameter_count()];
+        self.held.push(Held {
+            sql,
+            statement,
+            bound,
+        });
         let newest = self.held.len() - 1;
-        Ok(&mut self.held[newest].1)
+        Ok(&mut self.held[newest])
+    }
+
+    /// The statement of this text, to be bound otherwise than by a [`Binder`].
+    fn get(&mut self, sql: &'static str) -> Result<&mut CachedStatement<'c>> {
+        let held = self.hold(sql)?;
+        held.bound.fill(Bound::Unknown);
+        Ok(&mut held.statement)
+    }
+
+    /// The statement of this text, to be bound parameter by parameter.
+    pub(super) fn bind(&mut self, sql: &'static str) -> Result<Binder<'_, 'c>> {
+        let held = self.hold(sql)?;
+        Ok(Binder {
+            held,
+            next: 0,
+            failed: None,
+        })
     }
 
     /// Runs a statement; returns the number of rows it changed.
@@ -71,63 +108,71 @@ impl<'c> Statements<'c> {
     }
 }
 
-/// Binds parameters one after the other, in place: nothing is collected, nothing is cleared.
+/// Binds the parameters of a statement one after the other, in place, and only those that have
+/// changed: most columns of a thousand rows are alike.
 pub(super) struct Binder<'s, 'c> {
-    statement: &'s mut Statement<'c>,
+    held: &'s mut Held<'c>,
     next: usize,
     failed: Option<rusqlite::Error>,
 }
 
-impl<'s, 'c> Binder<'s, 'c> {
-    pub(super) fn of(statement: &'s mut Statement<'c>) -> Self {
-        Self {
-            statement,
-            next: 1,
-            failed: None,
-        }
-    }
-
-    fn bind(&mut self, value: impl ToSql) {
-        if let Err(error) = self.statement.raw_bind_parameter(self.next, value) {
-            self.failed.get_or_insert(error);
-        }
+impl Binder<'_, '_> {
+    fn bind(&mut self, value: impl ToSql, becomes: Bound) -> &mut Self {
+        let index = self.next;
         self.next += 1;
+        let known = self.held.bound.get(index).copied();
+        if known == Some(becomes) && becomes != Bound::Unknown {
+            return self;
+        }
+        match self.held.statement.raw_bind_parameter(index + 1, value) {
+            Ok(()) => {
+                if let Some(bound) = self.held.bound.get_mut(index) {
+                    *bound = becomes;
+                }
+            }
+            Err(error) => {
+                self.failed.get_or_insert(error);
+            }
+        }
+        self
     }
 
     pub(super) fn number(&mut self, number: impl Into<i64>) -> &mut Self {
-        self.bind(number.into());
-        self
+        let number = number.into();
+        self.bind(number, Bound::Number(number))
     }
 
     pub(super) fn optional(&mut self, number: Option<i64>) -> &mut Self {
         match number {
-            Some(number) => self.bind(number),
-            None => self.bind(Null),
+            Some(number) => self.number(number),
+            None => self.bind(Null, Bound::Null),
         }
-        self
     }
 
     pub(super) fn bytes(&mut self, bytes: Option<&[u8]>) -> &mut Self {
         match bytes {
-            Some(bytes) => self.bind(bytes),
-            None => self.bind(Null),
+            Some(bytes) => self.bind(bytes, Bound::Unknown),
+            None => self.bind(Null, Bound::Null),
         }
-        self
     }
 
     pub(super) fn text(&mut self, text: Option<&str>) -> &mut Self {
         match text {
-            Some(text) => self.bind(text),
-            None => self.bind(Null),
+            Some(text) => self.bind(text, Bound::Unknown),
+            None => self.bind(Null, Bound::Null),
         }
-        self
     }
 
     /// Runs the statement; returns the number of rows it changed.
     pub(super) fn run(&mut self) -> Result<usize> {
+        self.execute().map_err(storage)
+    }
+
+    /// Like [`run`](Self::run), with the error as SQLite gives it.
+    pub(super) fn execute(&mut self) -> rusqlite::Result<usize> {
         match self.failed.take() {
-            Some(error) => Err(storage(error)),
-            None => self.statement.raw_execute().map_err(storage),
+            Some(error) => Err(error),
+            None => self.held.statement.raw_execute(),
         }
     }
 }

@@ -8,7 +8,6 @@ use windlass_workflow_model::{
 
 use super::lock_window::{LockWindow, WINDOW_IDS};
 use super::rows::{self, activation, column};
-use super::statements::Binder;
 use super::transaction::SqliteTransaction;
 use crate::backend::{EventRow, Guard, JoinCount, JoinKey, Meta, Result, RunLimit, Sweep, Tables};
 use crate::codec;
@@ -68,7 +67,8 @@ impl Tables for SqliteTransaction<'_> {
     fn set_meta(&mut self, meta: &Meta) -> Result<()> {
         let sql = "UPDATE meta SET next_id = ?1, epoch = ?2, unstarted = ?3, shed = ?4, \
                    retention_cursor = ?5 WHERE id = 1";
-        Binder::of(self.statements.get(sql)?)
+        self.statements
+            .bind(sql)?
             .number(meta.next_id)
             .number(meta.epoch.0)
             .number(meta.unstarted)
@@ -96,7 +96,8 @@ impl Tables for SqliteTransaction<'_> {
         let end = BranchId(first.0 + i64::from(count));
         self.write_before(end)?;
         let sql = "DELETE FROM branches WHERE id >= ?1 AND id < ?2";
-        Binder::of(self.statements.get(sql)?)
+        self.statements
+            .bind(sql)?
             .number(first.0)
             .number(end.0)
             .run()?;
@@ -145,7 +146,8 @@ impl Tables for SqliteTransaction<'_> {
         let token = FencingToken(row.token.0 + 1);
         let stored = self.lock_row(id, owner)?;
         let sql = "UPDATE branches SET owner = ?2, token = ?3 WHERE id = ?1";
-        Binder::of(self.statements.get(sql)?)
+        self.statements
+            .bind(sql)?
             .number(id.0)
             .number(stored)
             .number(token.0)

@@ -7,7 +7,7 @@ use super::backend::{BUSY_POLL, is_busy};
 use super::bulk::{Bulk, NewBranch};
 use super::lock_window::{LockWindow, Moved};
 use super::rows::{activation, record_bytes, storage};
-use super::statements::{Binder, Statements};
+use super::statements::Statements;
 use crate::backend::{Guard, Result};
 use crate::error::StorageError;
 use crate::record::BranchRow;
@@ -59,7 +59,7 @@ impl<'t> SqliteTransaction<'t> {
     pub(super) fn commit_all(mut self) -> Result<()> {
         self.write_pending()?;
         loop {
-            match self.statements.get("COMMIT")?.raw_execute() {
+            match self.statements.bind("COMMIT")?.execute() {
                 Ok(_) => {
                     *self.committed_window = self.window.take();
                     return Ok(());
@@ -110,7 +110,7 @@ impl<'t> SqliteTransaction<'t> {
             Guard::Read => update_branch!(""),
             Guard::Lock(..) => update_branch!(" AND token = ?17 AND owner = ?18 AND flags = ?19"),
         };
-        let mut binder = Binder::of(self.statements.get(sql)?);
+        let mut binder = self.statements.bind(sql)?;
         binder
             .number(row.id.0)
             .number(row.position.to_number())
@@ -161,13 +161,15 @@ impl<'t> SqliteTransaction<'t> {
     fn move_window(&mut self, owner: OwnerId, moved: &Moved) -> Result<()> {
         self.write_branches()?;
         let sql = "UPDATE owners SET locks_from = ?2 WHERE id = ?1";
-        Binder::of(self.statements.get(sql)?)
+        self.statements
+            .bind(sql)?
             .number(owner.0)
             .number(moved.first.0)
             .run()?;
         let sql = "UPDATE branches SET owner = ?2 WHERE id = ?1 AND owner = ?3";
         for id in &moved.left_behind {
-            Binder::of(self.statements.get(sql)?)
+            self.statements
+                .bind(sql)?
                 .number(id.0)
                 .number(owner.0)
                 .number(-owner.0)
