@@ -115,7 +115,7 @@ impl Sizes {
         self.workflows = (jobs / 8).max(1);
         self.backlog_jobs = jobs;
         self.latency_samples = self.latency_samples.min(jobs);
-        self.latency_samples_across = self.latency_samples_across.min(jobs);
+        self.latency_samples_across = self.latency_samples_across.min(jobs.div_ceil(4));
         self
     }
 }

@@ -87,7 +87,7 @@ def by_durability(found):
 
 def draw_latency(found):
     """How many of the jobs had started after how long; one line for each kind and durability."""
-    figure, axes = plt.subplots(figsize=(WIDTH, HEIGHT))
+    figure, axes = plt.subplots(figsize=(WIDTH + 2.5, HEIGHT))
     styles = {
         "p50": ("-", "one process"),
         "across processes p50": ("--", "across two processes"),
@@ -106,15 +106,16 @@ def draw_latency(found):
     axes.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:g}"))
     axes.set_xlabel("milliseconds from schedule to the start of the step")
     axes.set_ylabel("% of the jobs")
-    finish(axes, found[0], "latency on an idle engine")
+    # Six lines cross the whole plot: the legend stands beside it.
+    finish(axes, found[0], "latency on an idle engine", legend="center left", anchor=(1.01, 0.5))
     return figure
 
 
-def finish(axes, found, title):
+def finish(axes, found, title, legend="best", anchor=None):
     settings = found["settings"]
     axes.set_title(title)
     axes.grid(True, which="major", alpha=0.3)
-    axes.legend(fontsize="small")
+    axes.legend(fontsize="small", loc=legend, bbox_to_anchor=anchor)
     where = f"{found['machine']} · SQLite {found['sqlite']} · history {settings['history']} · payload {settings['payload_bytes']} bytes"
     axes.figure.text(0.01, 0.005, where, fontsize=6, color="#666666")
     axes.figure.tight_layout(rect=(0, 0.02, 1, 1))
