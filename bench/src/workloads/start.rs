@@ -91,8 +91,7 @@ fn start(
         .arg(database);
     let begun = wall_ns();
     let noted = until_stamp(command, stamp)?;
-    let began = first_step(database)?;
-    Ok((since(begun, began), noted))
+    Ok((since(begun, first_step(database)?), noted))
 }
 
 /// When the only step of the newest run began, in nanoseconds since 1970.
@@ -105,9 +104,9 @@ fn first_step(database: &Path) -> Result<u64> {
         None => None,
     };
     let steps = detail.into_iter().flat_map(|detail| detail.steps);
-    let began = steps.filter_map(|step| step.started_at).min();
-    let began = began.ok_or_else(|| unsound("the run has no step that began".to_owned()))?;
-    Ok(u64::try_from(began.0).unwrap_or_default() * 1_000)
+    let first = steps.filter_map(|step| step.started_at).min();
+    let first = first.ok_or_else(|| unsound("the run has no step that began".to_owned()))?;
+    Ok(u64::try_from(first.0).unwrap_or_default() * 1_000)
 }
 
 fn shell_alone(stamp: &Path) -> Result<f64> {
