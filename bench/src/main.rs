@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use windlass_bench::{BenchError, CHILD, child_main};
+use windlass_bench::{BenchError, CHILD, Plan, child_main};
 
 use args::{Cli, Command, Common};
 
@@ -35,10 +35,7 @@ fn act(cli: Cli) -> Result<(), BenchError> {
     match cli.command {
         Command::Run(args) => {
             let folder = Folder::new(&args.common)?;
-            let plan = args.plan(folder.path());
-            let report = plan.run(say)?;
-            print(&report.text())?;
-            write_json(args.common.json.as_deref(), &report.json())
+            run(&args.plan(folder.path()), args.common.json.as_deref())
         }
         Command::Sweep(args) => {
             let folder = Folder::new(&args.common)?;
@@ -47,6 +44,33 @@ fn act(cli: Cli) -> Result<(), BenchError> {
             write_json(args.common.json.as_deref(), &points)
         }
     }
+}
+
+/// One workload after the other. One that breaks off takes no figure of another one with it: what is
+/// known is written down after each.
+fn run(plan: &Plan, json: Option<&Path>) -> Result<(), BenchError> {
+    let mut report = Plan {
+        workloads: Vec::new(),
+        ..plan.clone()
+    }
+    .run(say)?;
+    let mut broken = Ok(());
+    for workload in &plan.workloads {
+        let one = Plan {
+            workloads: vec![*workload],
+            ..plan.clone()
+        };
+        match one.run(say) {
+            Ok(measured) => report.rows.extend(measured.rows),
+            Err(error) => {
+                say(&format!("{workload} broke off: {error}"));
+                broken = Err(error);
+            }
+        }
+        write_json(json, &report.json())?;
+    }
+    print(&report.text())?;
+    broken
 }
 
 /// Where the databases live: what was named, or a new folder that goes at the end.
