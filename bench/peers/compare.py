@@ -32,7 +32,7 @@ COUNTS = {
     "honker": {"A": 50_000, "B": 1, "C": 500, "D": 100_000, "E": 5_000},
     "apalis": {"A": 1_000, "B": 100, "C": 500, "D": 10_000, "E": 1_000},
     "duroxide": {"A": 400, "B": 60, "C": 500, "D": 2_000, "E": 1_000},
-    "pgqrs": {"A": 5_000, "B": 60, "C": 500, "D": 10_000, "E": 1_000},
+    "pgqrs": {"A": 50_000, "B": 200, "C": 500, "D": 50_000, "E": 2_000},
 }
 
 # What Windlass is run with; D gets at least the backlog of the peer.

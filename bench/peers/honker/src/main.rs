@@ -3,11 +3,10 @@
 //! Settings, and where they are documented:
 //! - Jobs are enqueued many to a transaction (`Database::transaction` with `Queue::enqueue_tx`), and
 //!   claimed and acknowledged in batches (`claim_batch`, `ack_batch`): the README, "for batched
-//!   work", and `bench/README.md`, whose rates rise up to its largest batches, 100 and 128. Ours are
-//!   larger, because they were faster still.
-//! - One `Database` for all threads: a handle is "cheap to clone" and serializes in process through
-//!   one connection (its API docs). A handle per worker was measured too and is slower, because
-//!   SQLite's writers then sleep on the lock of the file.
+//!   work". The rates in its `bench/README.md` rise up to the largest batches there, 100 and 128;
+//!   with 2,000 they were better still, above all with every commit synced.
+//! - Under load a `Database` for each worker: a handle serializes all threads through one connection
+//!   (its API docs), which was slower with batches of this size.
 //! - The handler waits with `Queue::claim_waker`, the documented way without polling SQL; the
 //!   watcher under it looks every 100 µs instead of every millisecond
 //!   (`OpenOptions::watcher_poll_interval`) where latency is measured.

@@ -9,15 +9,15 @@ use honker::{Database, EnqueueOpts, OpenOptions, Queue, QueueOpts};
 use peer_harness::{Done, Pragmas, Run, Start, TICK, payload};
 
 /// Jobs in one transaction of the producer.
-pub const BULK: u64 = 1_000;
+pub const BULK: u64 = 2_000;
 
 /// Jobs that a worker claims, and acknowledges, at once.
-pub const BATCH: i64 = 512;
+pub const BATCH: i64 = 2_000;
 
 /// How often the watcher looks for a commit where latency counts; its default is a millisecond.
 pub const WATCH: Duration = Duration::from_micros(100);
 
-/// Opens the database with every connection at the durability asked for.
+/// Opens the database with its connection at the durability asked for.
 pub fn open(run: &Run, watch: Option<Duration>) -> Database {
     let mut options = OpenOptions::default();
     if let Some(watch) = watch {
@@ -36,7 +36,7 @@ pub fn queue(db: &Database) -> Queue {
     db.queue("noop", QueueOpts::default())
 }
 
-/// Read back from the connection that does all the work.
+/// Read back from one of the connections that do the work; all are opened alike.
 pub fn pragmas(db: &Database) -> Pragmas {
     let ask = |sql: &str| {
         db.with_conn(|conn| conn.query_row(sql, [], |row| row.get::<_, String>(0)))
@@ -65,7 +65,7 @@ pub fn enqueue_all(db: &Database, jobs: u64) {
     }
 }
 
-/// Threads that claim and acknowledge in batches until dropped.
+/// Threads that claim and acknowledge in batches until dropped, each on a connection of its own.
 pub struct Workers {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
@@ -73,10 +73,11 @@ pub struct Workers {
 
 impl Workers {
     /// A job counts as done when its acknowledgement is committed.
-    pub fn start(run: &Run, db: &Database, done: &Done) -> Self {
+    pub fn start(run: &Run, done: &Done) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let worker = |id: usize| {
-            let (queue, done, stop) = (queue(db), done.clone(), Arc::clone(&stop));
+            let db = open(run, None);
+            let (queue, done, stop) = (queue(&db), done.clone(), Arc::clone(&stop));
             std::thread::spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     claim(&queue, &format!("worker-{id}"), &done);

@@ -18,34 +18,40 @@ pub fn measure(run: &Run) -> Result<Figures, &'static str> {
     let db = queue::open(run, watch);
     let (measured, settings) = match run.workload {
         Workload::A => {
-            let measured = throughput(run, &db, || queue::enqueue_all(&db, run.jobs));
+            let measured = throughput(run, || queue::enqueue_all(&db, run.jobs));
             (measured, batches())
         }
         Workload::B => return Err("has no workflows: \"deliberately not built\", says its README"),
         Workload::C => {
-            let watched = format!("claim_waker, watcher every {} µs", WATCH.as_micros());
+            let watched = format!(
+                "one connection, claim_waker, watcher every {} µs",
+                WATCH.as_micros()
+            );
             (idle(run, &db), watched)
         }
         Workload::D => (backlog(run, &db), batches()),
         Workload::E => {
-            let measured = throughput(run, &db, || enqueue_one_by_one(run, &db));
+            let measured = throughput(run, || enqueue_one_by_one(run, &db));
             (measured, format!("{PRODUCERS} threads; {}", batches()))
         }
     };
     Ok(Figures {
         pragmas: queue::pragmas(&db),
         measured,
-        settings: format!("one connection shared by all threads, {settings}"),
+        settings,
     })
 }
 
 fn batches() -> String {
-    format!("{BULK} enqueue_tx per transaction (A, D), claim_batch and ack_batch of {BATCH}")
+    format!(
+        "a connection for each worker, {BULK} enqueue_tx per transaction (A, D), claim_batch and \
+         ack_batch of {BATCH}"
+    )
 }
 
-fn throughput(run: &Run, db: &Database, enqueue_all: impl FnOnce()) -> Measured {
+fn throughput(run: &Run, enqueue_all: impl FnOnce()) -> Measured {
     let done = Done::default();
-    let _workers = Workers::start(run, db, &done);
+    let _workers = Workers::start(run, &done);
     let begin = Instant::now();
     enqueue_all();
     done.wait_for(run.jobs);
@@ -75,7 +81,7 @@ fn backlog(run: &Run, db: &Database) -> Measured {
     let done = Done::default();
     let mut workers = None;
     drain(run.jobs, &done, || {
-        workers = Some(Workers::start(run, db, &done));
+        workers = Some(Workers::start(run, &done));
     })
 }
 
