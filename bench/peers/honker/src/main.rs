@@ -5,8 +5,9 @@
 //!   claimed and acknowledged in batches (`claim_batch`, `ack_batch`): the README, "for batched
 //!   work". The rates in its `bench/README.md` rise up to the largest batches there, 100 and 128;
 //!   with 2,000 they were better still, above all with every commit synced.
-//! - Under load a `Database` for each worker: a handle serializes all threads through one connection
-//!   (its API docs), which was slower with batches of this size.
+//! - A `Database` for each worker in A and D: a handle serializes all threads through one connection
+//!   (its API docs), which was slower with batches of this size. One for all in C and E, where many
+//!   short transactions otherwise sleep on the lock of the file.
 //! - The handler waits with `Queue::claim_waker`, the documented way without polling SQL; the
 //!   watcher under it looks every 100 µs instead of every millisecond
 //!   (`OpenOptions::watcher_poll_interval`) where latency is measured.

@@ -65,7 +65,7 @@ pub fn enqueue_all(db: &Database, jobs: u64) {
     }
 }
 
-/// Threads that claim and acknowledge in batches until dropped, each on a connection of its own.
+/// Threads that claim and acknowledge in batches until dropped.
 pub struct Workers {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
@@ -73,10 +73,11 @@ pub struct Workers {
 
 impl Workers {
     /// A job counts as done when its acknowledgement is committed.
-    pub fn start(run: &Run, done: &Done) -> Self {
+    /// `connection` gives each worker its handle: the one that all share, or one of its own.
+    pub fn start(run: &Run, done: &Done, connection: impl Fn() -> Database) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let worker = |id: usize| {
-            let db = open(run, None);
+            let db = connection();
             let (queue, done, stop) = (queue(&db), done.clone(), Arc::clone(&stop));
             std::thread::spawn(move || {
                 while !stop.load(Ordering::Relaxed) {

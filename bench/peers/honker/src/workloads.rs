@@ -18,7 +18,8 @@ pub fn measure(run: &Run) -> Result<Figures, &'static str> {
     let db = queue::open(run, watch);
     let (measured, settings) = match run.workload {
         Workload::A => {
-            let measured = throughput(run, || queue::enqueue_all(&db, run.jobs));
+            let own = || queue::open(run, None);
+            let measured = throughput(run, own, || queue::enqueue_all(&db, run.jobs));
             (measured, batches())
         }
         Workload::B => return Err("has no workflows: \"deliberately not built\", says its README"),
@@ -31,8 +32,10 @@ pub fn measure(run: &Run) -> Result<Figures, &'static str> {
         }
         Workload::D => (backlog(run, &db), batches()),
         Workload::E => {
-            let measured = throughput(run, || enqueue_one_by_one(run, &db));
-            (measured, format!("{PRODUCERS} threads; {}", batches()))
+            let shared = || db.clone();
+            let measured = throughput(run, shared, || enqueue_one_by_one(run, &db));
+            let settings = format!("{PRODUCERS} threads, one connection, ack_batch of {BATCH}");
+            (measured, settings)
         }
     };
     Ok(Figures {
@@ -44,14 +47,18 @@ pub fn measure(run: &Run) -> Result<Figures, &'static str> {
 
 fn batches() -> String {
     format!(
-        "a connection for each worker, {BULK} enqueue_tx per transaction (A, D), claim_batch and \
+        "a connection for each worker, {BULK} enqueue_tx per transaction, claim_batch and \
          ack_batch of {BATCH}"
     )
 }
 
-fn throughput(run: &Run, enqueue_all: impl FnOnce()) -> Measured {
+fn throughput(
+    run: &Run,
+    connection: impl Fn() -> Database,
+    enqueue_all: impl FnOnce(),
+) -> Measured {
     let done = Done::default();
-    let _workers = Workers::start(run, &done);
+    let _workers = Workers::start(run, &done, connection);
     let begin = Instant::now();
     enqueue_all();
     done.wait_for(run.jobs);
@@ -81,7 +88,7 @@ fn backlog(run: &Run, db: &Database) -> Measured {
     let done = Done::default();
     let mut workers = None;
     drain(run.jobs, &done, || {
-        workers = Some(Workers::start(run, &done));
+        workers = Some(Workers::start(run, &done, || queue::open(run, None)));
     })
 }
 
