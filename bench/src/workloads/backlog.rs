@@ -16,7 +16,7 @@ use windlass::{Handler, StepOutput};
 
 use crate::child::{Role, call};
 use crate::clock::Stopwatch;
-use crate::error::Result;
+use crate::error::{BenchError, Result};
 use crate::figure::{Bound, Figure, Goal};
 use crate::machine::peak_memory_mib;
 use crate::noop::{Progress, builder, noop, one_step, payload, schedule_in_bulks};
@@ -115,6 +115,11 @@ impl DrainBacklog {
         let watch = Stopwatch::start();
         let engine = builder.open()?;
         let opening = watch.elapsed();
+        let (unstarted, _) = engine.inspector()?.admission()?;
+        if unstarted != self.queued {
+            let text = format!("{unstarted} jobs are queued, not {}", self.queued);
+            return Err(BenchError::Unsound(text));
+        }
         let watch = Stopwatch::start();
         engine.set_runners(self.runners);
         first.wait(&engine.scheduler())?;
