@@ -74,7 +74,7 @@ impl Default for EngineBuilder {
             options: Options::default(),
             runners: cores,
             in_flight: 1,
-            capacity: 1_024,
+            capacity: 4_096,
             max_crashes: 3,
             retention: None,
             clock: None,
@@ -138,7 +138,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Jobs that the channel holds, at least 1. Default 1,024. A small one makes Runners wait for
+    /// Jobs that the channel holds, at least 1. Default 4,096. A small one makes Runners wait for
     /// the disk; a large one costs memory, and nothing else: it is filled for 200 ms ahead only.
     #[must_use]
     pub fn capacity(mut self, jobs: usize) -> Self {
