@@ -3,8 +3,9 @@
 
 A round goes through all cells, a cell is one peer on one workload: Windlass with every commit synced,
 then the peer as durable as it can be, then the peer at `synchronous=NORMAL`. Each figure of a peer is
-divided by that of Windlass in the same round; the median of these ratios is the result, since a slow
-minute of the machine slows both. Rates are compared, not durations: each peer gets as many jobs as
+compared with that of Windlass in the same round; the median of these ratios is the result, since a
+slow minute of the machine slows both. In C, where a sync is most of the latency, Windlass also runs at
+NORMAL against NORMAL. Rates are compared, not durations: each peer gets as many jobs as
 take it some seconds.
 
 Rounds stop early rather than exceed `--minutes`. Nothing but the standard library is needed, and
@@ -100,7 +101,9 @@ def arguments():
     parser.add_argument("--peers", type=listed(there), default=there, help="default: all")
     parser.add_argument("--workloads", type=listed(list(ABOUT)), default=list(ABOUT))
     parser.add_argument("--durabilities", type=listed(["full", "normal"]), default=["full", "normal"],
-                        help="of the peers; Windlass always syncs every commit")
+                        help="of the peers; Windlass syncs every commit against both")
+    parser.add_argument("--both-normal", type=listed(list(ABOUT)), default=["C"], metavar="WORKLOADS",
+                        help="where Windlass runs at NORMAL too, against NORMAL (default C)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--minutes", type=float, default=20.0,
                         help="no further round begins that would end later (default 20)")
@@ -173,24 +176,30 @@ def run_cell(args, ours, binary, folder, peer, workload, durabilities, skipped):
             skipped.add((peer, workload, durability))
             continue
         ran_with.add(pragmas)
-        results.append(cell | {
-            "ours": own,
-            "peer_run": theirs,
-            "ratio": own["rate"] / theirs["rate"],
-            "machine": machine,
-        })
+        results.append(pair(cell, own, theirs, machine))
+        if durability == "normal" and workload in args.both_normal:
+            try:
+                relaxed, _ = run_ours(ours, folder, workload, count, "normal")
+                results.append(pair(cell, relaxed, theirs, machine))
+            except Failed as why:
+                results.append(cell | {"failed": f"windlass: {why}"})
     return results
 
 
-def run_ours(binary, folder, workload, count):
-    """One round of Windlass, every commit synced."""
+def pair(cell, own, theirs, machine):
+    ratio = own["rate"] / theirs["rate"]
+    return cell | {"ours": own, "peer_run": theirs, "ratio": ratio, "machine": machine}
+
+
+def run_ours(binary, folder, workload, count, durability="full"):
+    """One round of Windlass."""
     out = folder / "ours.json"
     sizes = OURS.get(workload)
     if workload == "D":
         backlog = str(max(count, OURS_BACKLOG_MIN))
         sizes = ["--backlogs", backlog, "--jobs", backlog]
     databases = folder / "ours"
-    call([str(binary), "run", workload, "--durability", "full", "--rounds", "1",
+    call([str(binary), "run", workload, "--durability", durability, "--rounds", "1",
           "--folder", str(databases), "--json", str(out), *sizes])
     report = json.loads(out.read_text())
     figures = {row["figure"]: row for row in report["results"] if row["workload"] == workload}
@@ -243,14 +252,15 @@ def summarize(rounds):
     """One entry for each peer, workload and durability, with medians and spreads."""
     groups = {}
     for result in rounds:
-        key = (result["workload"], result["peer"], result.get("durability", ""))
+        own = result.get("ours", {}).get("durability", "full").lower()
+        key = (result["workload"], result["peer"], result.get("durability", ""), own)
         groups.setdefault(key, []).append(result)
     return [summary(key, results) for key, results in sorted(groups.items())]
 
 
 def summary(key, results):
-    workload, peer, durability = key
-    entry = {"workload": workload, "peer": peer, "asked_for": durability}
+    workload, peer, durability, own = key
+    entry = {"workload": workload, "peer": peer, "asked_for": durability, "ours_ran_with": own}
     unsupported = [r["unsupported"] for r in results if "unsupported" in r]
     if unsupported:
         return entry | {"version": results[0]["version"], "unsupported": unsupported[0]}
@@ -292,14 +302,15 @@ def table(report):
     peers = sorted({f"{c['peer']} {c['version']} (SQLite {c['sqlite']})" for c in figured})
     lines = [
         f"{report['machine']}; {report['rustc']}",
-        f"windlass {own.get('version', '?')} at {report['commit']} (SQLite {own.get('sqlite', '?')}), "
-        "WAL, every commit synced; " + ", ".join(peers),
+        f"windlass {own.get('version', '?')} at {report['commit']} (SQLite {own.get('sqlite', '?')}); "
+        + ", ".join(peers),
         "",
         "Medians, least to most in brackets. Ratio: windlass / peer in the same round, its median; "
         "for C less is better.",
         "",
-        "| workload | peer | peer ran with | count | windlass (WAL, FULL) | peer | windlass / peer | rounds |",
-        "|---|---|---|--:|--:|--:|--:|--:|",
+        "| workload | peer | peer ran with | windlass ran with | count | windlass | peer "
+        "| windlass / peer | rounds |",
+        "|---|---|---|---|--:|--:|--:|--:|--:|",
     ]
     for cell in figured:
         unit = cell["unit"] + (" p50" if cell["workload"] == "C" else "")
@@ -316,7 +327,8 @@ def table(report):
 
 
 def row(cell, unit, ours, theirs, ratio):
-    columns = [cell["workload"], cell["peer"], cell["ran_with"], f"{cell['count']:,}",
+    columns = [cell["workload"], cell["peer"], cell["ran_with"],
+               f"WAL, {cell['ours_ran_with'].upper()}", f"{cell['count']:,}",
                f"{ranged(ours)} {unit}", f"{ranged(theirs)} {unit}", ranged(ratio), str(cell["rounds"])]
     return f"| {' | '.join(columns)} |"
 
@@ -332,6 +344,8 @@ def number(value):
 
 def line_of(result):
     head = f"{result['workload']} {result['peer']} {result.get('durability', '')}"
+    if result.get("ours", {}).get("durability", "full").lower() == "normal":
+        head += ", windlass too"
     if "ratio" not in result:
         return f"{head}: {result.get('unsupported') or result.get('failed')}"
     theirs = result["peer_run"]
