@@ -112,9 +112,9 @@ pub(crate) struct Common {
     /// Runner threads of each engine
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1024))]
     runners: u16,
-    /// Jobs that each channel holds
-    #[arg(long, value_name = "N", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..))]
-    capacity: u32,
+    /// Jobs that each channel holds [default: the engine's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    capacity: Option<u32>,
     /// The binary windlass, for workload K [default: the one beside this binary]
     #[arg(long, value_name = "FILE")]
     windlass: Option<PathBuf>,
@@ -183,7 +183,9 @@ impl Common {
             rounds: self.rounds,
             folder: folder.to_owned(),
             runners: self.runners.into(),
-            capacity: usize::try_from(self.capacity).unwrap_or(usize::MAX),
+            capacity: self
+                .capacity
+                .map(|jobs| usize::try_from(jobs).unwrap_or(usize::MAX)),
             sizes: self.sizes(),
             windlass: self.windlass.clone().or_else(beside_us),
         }

@@ -111,6 +111,21 @@ pub(crate) fn builder(
         })
 }
 
+/// The length of a channel, if something else than the engine's default is measured.
+pub(crate) trait Channel {
+    /// Holds so many jobs; the engine's default if none is given.
+    fn channel(self, capacity: Option<usize>) -> Self;
+}
+
+impl Channel for EngineBuilder {
+    fn channel(self, capacity: Option<usize>) -> Self {
+        match capacity {
+            Some(jobs) => self.capacity(jobs),
+            None => self,
+        }
+    }
+}
+
 /// Schedules `jobs` in bulks, each acknowledged before the next is sent.
 pub(crate) fn schedule_in_bulks(
     scheduler: &Scheduler,

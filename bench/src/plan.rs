@@ -21,8 +21,8 @@ pub struct Plan {
     pub folder: PathBuf,
     /// Runner threads of each engine.
     pub runners: usize,
-    /// Jobs that each channel holds.
-    pub capacity: usize,
+    /// Jobs that each channel holds; the engine's default if not given.
+    pub capacity: Option<usize>,
     /// How large.
     pub sizes: Sizes,
     /// The binary `windlass`, which K starts.

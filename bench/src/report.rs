@@ -17,8 +17,8 @@ pub struct Report {
     pub machine: String,
     /// Runner threads of each engine.
     pub runners: usize,
-    /// Jobs that each channel held.
-    pub capacity: usize,
+    /// Jobs that each channel held; the engine's default if not given.
+    pub capacity: Option<usize>,
     /// How large the workloads were.
     pub sizes: Sizes,
     /// One for each workload, durability and figure, in the order of measurement.
@@ -202,7 +202,8 @@ impl Report {
             durabilities.join(" and "),
             self.machine,
             self.runners,
-            self.capacity,
+            self.capacity
+                .map_or_else(|| "default length".to_owned(), |jobs| jobs.to_string()),
         );
         let heading = [
             "WORKLOAD",

@@ -130,8 +130,8 @@ pub struct Setting {
     pub durability: Durability,
     /// Runner threads of each engine.
     pub runners: usize,
-    /// Jobs that the channel holds.
-    pub capacity: usize,
+    /// Jobs that the channel holds; the engine's default if not given.
+    pub capacity: Option<usize>,
     /// How large.
     pub sizes: Sizes,
     /// The binary `windlass` (K).

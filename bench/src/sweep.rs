@@ -76,7 +76,7 @@ impl Sweep {
                 ..standard
             },
             Self::Capacity => NoopJobs {
-                capacity: count,
+                capacity: Some(count),
                 ..standard
             },
         };

@@ -19,7 +19,7 @@ use crate::clock::Stopwatch;
 use crate::error::{BenchError, Result};
 use crate::figure::{Bound, Figure, Goal};
 use crate::machine::peak_memory_mib;
-use crate::noop::{Progress, builder, noop, one_step, payload, schedule_in_bulks};
+use crate::noop::{Channel as _, Progress, builder, noop, one_step, payload, schedule_in_bulks};
 use crate::setting::{Durability, PAYLOAD_BYTES, Setting, new_folder};
 use crate::stats::{median, most, per_second};
 
@@ -83,7 +83,7 @@ pub(crate) struct DrainBacklog {
     database: PathBuf,
     durability: Durability,
     runners: usize,
-    capacity: usize,
+    capacity: Option<usize>,
     queued: u64,
     jobs: u64,
     /// Jobs after which the time is taken once before.
@@ -110,7 +110,7 @@ impl DrainBacklog {
         }))?;
         let builder = builder(Some(&self.database), self.durability, self.queued)
             .runners(0)
-            .capacity(self.capacity)
+            .channel(self.capacity)
             .workflow(&workflow);
         let watch = Stopwatch::start();
         let engine = builder.open()?;

@@ -14,7 +14,9 @@ use crate::child::{Role, call};
 use crate::clock::Stopwatch;
 use crate::error::Result;
 use crate::figure::{Bound, Figure, Goal};
-use crate::noop::{Progress, builder, check_all_ended, noop, payload, schedule_in_bulks};
+use crate::noop::{
+    Channel as _, Progress, builder, check_all_ended, noop, payload, schedule_in_bulks,
+};
 use crate::raw::rows::{Kind, RawRows, Took as RawTook};
 use crate::setting::{Durability, PAYLOAD_BYTES, Setting, new_folder};
 use crate::stats::per_second;
@@ -50,7 +52,7 @@ pub(crate) struct NoopJobs {
     pub(crate) folder: Option<PathBuf>,
     pub(crate) durability: Durability,
     pub(crate) runners: usize,
-    pub(crate) capacity: usize,
+    pub(crate) capacity: Option<usize>,
     pub(crate) jobs: u64,
     pub(crate) bulk: u64,
     pub(crate) payload_bytes: usize,
@@ -84,7 +86,7 @@ impl NoopJobs {
         let progress = Progress::of(self.jobs);
         let engine = builder(database.as_deref(), self.durability, self.jobs)
             .runners(self.runners)
-            .capacity(self.capacity)
+            .channel(self.capacity)
             .workflow(&noop(&progress)?)
             .open()?;
         let scheduler = engine.scheduler();

@@ -15,7 +15,7 @@ use crate::child::{Other, Role, hear, tell};
 use crate::clock::{Stopwatch, pause};
 use crate::error::{BenchError, Result};
 use crate::figure::{Bound, Figure, Goal};
-use crate::noop::{NOOP, builder, one_step, payload};
+use crate::noop::{Channel as _, NOOP, builder, one_step, payload};
 use crate::setting::{Durability, PAYLOAD_BYTES, Setting, new_folder};
 use crate::stats::{most, per_second};
 
@@ -44,7 +44,7 @@ pub(crate) struct Share {
     database: PathBuf,
     durability: Durability,
     runners: usize,
-    capacity: usize,
+    capacity: Option<usize>,
     jobs: u64,
     bulk: u64,
 }
@@ -73,7 +73,7 @@ impl Share {
         }))?;
         let engine = builder(Some(&self.database), self.durability, self.jobs)
             .runners(self.runners)
-            .capacity(self.capacity)
+            .channel(self.capacity)
             .workflow(&workflow)
             .open()?;
         tell("ready")?;

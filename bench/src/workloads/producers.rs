@@ -13,7 +13,7 @@ use crate::child::{Role, call};
 use crate::clock::Stopwatch;
 use crate::error::{BenchError, Result};
 use crate::figure::{Bound, Figure, Goal};
-use crate::noop::{NOOP, Progress, builder, check_all_ended, noop, payload};
+use crate::noop::{Channel as _, NOOP, Progress, builder, check_all_ended, noop, payload};
 use crate::setting::{Durability, PAYLOAD_BYTES, Setting, new_folder};
 use crate::stats::per_second;
 
@@ -29,7 +29,7 @@ pub(crate) struct Producers {
     folder: PathBuf,
     durability: Durability,
     runners: usize,
-    capacity: usize,
+    capacity: Option<usize>,
     count: u64,
     jobs_each: u64,
 }
@@ -42,7 +42,7 @@ impl Producers {
         let progress = Progress::of(jobs);
         let engine = builder(Some(&folder.path().join("bench.db")), self.durability, jobs)
             .runners(self.runners)
-            .capacity(self.capacity)
+            .channel(self.capacity)
             .workflow(&noop(&progress)?)
             .open()?;
         let scheduler = engine.scheduler();

@@ -17,7 +17,7 @@ use crate::child::{Role, call};
 use crate::clock::Stopwatch;
 use crate::error::Result;
 use crate::figure::{Bound, Figure, Goal};
-use crate::noop::{Progress, builder, check_all_ended, payload};
+use crate::noop::{Channel as _, Progress, builder, check_all_ended, payload};
 use crate::raw::rows::{Kind, RawRows, Took as RawTook};
 use crate::setting::{Durability, PAYLOAD_BYTES, Setting, new_folder};
 use crate::stats::per_second;
@@ -89,7 +89,7 @@ pub(crate) struct SplitJoin {
     folder: PathBuf,
     durability: Durability,
     runners: usize,
-    capacity: usize,
+    capacity: Option<usize>,
     runs: u64,
     bulk: u64,
 }
@@ -111,7 +111,7 @@ impl SplitJoin {
             self.runs,
         )
         .runners(self.runners)
-        .capacity(self.capacity)
+        .channel(self.capacity)
         .workflow(&workflow(&progress)?)
         .open()?;
         let scheduler = engine.scheduler();

@@ -18,7 +18,7 @@ use crate::child::{Role, call};
 use crate::clock::Stopwatch;
 use crate::error::{BenchError, Result};
 use crate::figure::{Bound, Figure, Goal};
-use crate::noop::{builder, payload};
+use crate::noop::{Channel as _, builder, payload};
 use crate::setting::{Durability, PAYLOAD_BYTES, Setting, new_folder};
 use crate::stats::per_second;
 
@@ -43,7 +43,7 @@ pub(crate) struct WideSplit {
     folder: PathBuf,
     durability: Durability,
     runners: usize,
-    capacity: usize,
+    capacity: Option<usize>,
     branches: u64,
     runs: u64,
 }
@@ -54,7 +54,7 @@ impl WideSplit {
         let folder = new_folder(&self.folder)?;
         let engine = builder(Some(&folder.path().join("bench.db")), self.durability, 1)
             .runners(self.runners)
-            .capacity(self.capacity)
+            .channel(self.capacity)
             .workflow(&workflow()?)
             .open()?;
         let scheduler = engine.scheduler();

@@ -23,7 +23,7 @@ pub(crate) fn bench(global: &Global, args: &BenchArgs) -> Result<Exit, Failure> 
         rounds: args.repeat,
         folder: args.db_dir.as_deref().unwrap_or(Path::new(".")).to_owned(),
         runners: usize::try_from(args.runners).unwrap_or(usize::MAX),
-        capacity: 1_024,
+        capacity: None,
         sizes: Sizes::default().with_jobs(args.jobs),
         windlass: None,
     };
