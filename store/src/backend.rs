@@ -8,7 +8,7 @@ use windlass_workflow_model::{
 };
 
 use crate::error::StorageError;
-use crate::record::{BranchRow, ChildRange, HistoryRow, JobKey, OwnerRow, Rank};
+use crate::record::{BranchRow, ChildRange, HistoryRow, JobKey, OwnerRow};
 use crate::sync::Arc;
 
 pub(crate) type Result<T> = std::result::Result<T, StorageError>;
@@ -41,7 +41,7 @@ pub(crate) struct EventRow {
 }
 
 /// The key of a join's row. `round` and `scope` tell apart meetings at the same node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct JoinKey {
     pub(crate) run: RunId,
     pub(crate) node: i64,
@@ -93,6 +93,14 @@ pub(crate) struct Sweep {
     pub(crate) range: ChildRange,
 }
 
+/// Jobs that wait in the outbox.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) rows: Vec<BranchRow>,
+    /// Whether there are no more than these.
+    pub(crate) all: bool,
+}
+
 /// What a row is written under.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Guard {
@@ -136,12 +144,12 @@ pub(crate) trait Tables {
     fn update(&mut self, row: &BranchRow, guard: Guard) -> Result<bool>;
     fn delete(&mut self, first: BranchId, count: u32) -> Result<()>;
 
-    /// Unlocked ready jobs of a workflow by rank, then age.
-    fn ready(&mut self, workflow: WorkflowKey, limit: u32) -> Result<Vec<(Rank, BranchId)>>;
+    /// Unlocked ready jobs of a workflow by rank, then age; fewer if they are large.
+    fn ready(&mut self, workflow: WorkflowKey, limit: u32) -> Result<Ready>;
     /// The oldest unlocked ready jobs of a workflow, whatever their rank.
     fn ready_oldest(&mut self, workflow: WorkflowKey, limit: u32) -> Result<Vec<BranchId>>;
-    /// Locks a ready, unlocked job and raises its token; `None` if it is not ready or not free.
-    fn lock(&mut self, id: BranchId, owner: OwnerId) -> Result<Option<BranchRow>>;
+    /// Locks a job that was read in this transaction as ready and free, and raises its token.
+    fn lock(&mut self, row: &mut BranchRow, owner: OwnerId) -> Result<()>;
     /// Jobs that `owner` has locked, by id, those after `after`.
     fn locked_by(&mut self, owner: OwnerId, after: BranchId, limit: u32) -> Result<Vec<BranchRow>>;
     fn due(&mut self, now: Timestamp, limit: u32) -> Result<Vec<BranchId>>;

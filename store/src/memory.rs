@@ -8,7 +8,8 @@ use windlass_workflow_model::{
 };
 
 use crate::backend::{
-    Backend, EventRow, Guard, JoinCount, JoinKey, Meta, Reader, Result, RunLimit, Sweep, Tables,
+    Backend, EventRow, Guard, JoinCount, JoinKey, Meta, Reader, Ready, Result, RunLimit, Sweep,
+    Tables,
 };
 use crate::record::{BranchRow, ChildRange, HistoryRow, OwnerRow, Rank, State, flags};
 use crate::sync::{Arc, Mutex, MutexGuard};
@@ -215,15 +216,15 @@ impl Tables for MemoryTransaction<'_> {
         Ok(())
     }
 
-    fn ready(&mut self, workflow: WorkflowKey, limit: u32) -> Result<Vec<(Rank, BranchId)>> {
-        let rows = &*self.rows;
+    fn ready(&mut self, workflow: WorkflowKey, limit: u32) -> Result<Ready> {
         let all = (workflow, Rank(0), BranchId(0))..=(workflow, Rank(u8::MAX), BranchId(i64::MAX));
-        Ok(rows
-            .ready
-            .range(all)
-            .take(limit as usize)
-            .map(|(_, rank, id)| (*rank, *id))
-            .collect())
+        let mut ready = self.rows.ready.range(all).map(|(_, _, id)| *id);
+        let rows = ready.by_ref().take(limit as usize);
+        let rows = rows.filter_map(|id| self.rows.branches.get(&id).cloned());
+        Ok(Ready {
+            rows: rows.collect(),
+            all: ready.next().is_none(),
+        })
     }
 
     fn ready_oldest(&mut self, workflow: WorkflowKey, limit: u32) -> Result<Vec<BranchId>> {
@@ -243,15 +244,9 @@ impl Tables for MemoryTransaction<'_> {
         Ok(oldest)
     }
 
-    fn lock(&mut self, id: BranchId, owner: OwnerId) -> Result<Option<BranchRow>> {
-        Ok(self.rows.change(id, |row| {
-            if row.state != State::Ready || row.owner != OwnerId(0) {
-                return None;
-            }
-            row.owner = owner;
-            row.token = FencingToken(row.token.0 + 1);
-            Some(row.clone())
-        }))
+    fn lock(&mut self, row: &mut BranchRow, owner: OwnerId) -> Result<()> {
+        (row.owner, row.token) = (owner, FencingToken(row.token.0 + 1));
+        self.update(row, Guard::Read).map(|_| ())
     }
 
     fn locked_by(&mut self, owner: OwnerId, after: BranchId, limit: u32) -> Result<Vec<BranchRow>> {

@@ -8,10 +8,10 @@ use std::collections::HashSet;
 use windlass_workflow_model::{BranchId, FencingToken, OwnerId};
 
 use super::Apply;
-use crate::backend::{Guard, Result, RunLimit, Tables};
+use crate::backend::{Guard, Ready, Result, RunLimit, Tables};
 use crate::limits::{LOCKED_ROWS_MAX, OLDEST_EVERY, TIMERS_FIRED_MAX};
 use crate::meter::Ticket;
-use crate::record::{BranchRow, JobKey, LockedJob, Rank, State, flags};
+use crate::record::{BranchRow, JobKey, LockedJob, State, flags};
 use crate::store::{Admission, ShedPolicy};
 use crate::sync::Arc;
 
@@ -183,27 +183,31 @@ impl<T: Tables> Apply<'_, T> {
         if room == 0 || self.ledger.backlog.is_none() || self.ledger.owner == OwnerId(0) {
             return Ok(());
         }
-        let mut ranked = Vec::new();
+        let (mut ranked, mut all_seen) = (Vec::new(), true);
         for workflow in self.ledger.served.clone() {
-            ranked.extend(self.tables.ready(workflow, room)?);
+            let Ready { rows, all } = self.tables.ready(workflow, room)?;
+            ranked.extend(rows);
+            all_seen &= all;
         }
-        ranked.sort_unstable();
-        let all_seen = ranked.len() < room as usize;
+        ranked.sort_unstable_by_key(|row| (row.rank, row.id));
+        all_seen &= ranked.len() <= room as usize;
         let oldest = if all_seen {
             Vec::new()
         } else {
             self.oldest(room)?
         };
-        let picked = self.pick(&ranked, &oldest, room as usize);
+        let worst = ranked.last().map(|row| row.rank);
+        let mut by_rank = ranked.into_iter();
+        let picked = self.pick(&mut by_rank, &oldest, room as usize)?;
         // The best that is left behind, as far as it was looked at.
-        let taken: HashSet<_> = picked.iter().collect();
-        let left = ranked
-            .iter()
-            .find(|(_, id)| !taken.contains(id))
-            .or(ranked.last());
-        self.ledger.backlog = left.filter(|_| !all_seen).map(|(rank, _)| *rank);
-        for id in picked {
-            self.lock_one(id)?;
+        let taken: HashSet<_> = picked.iter().map(|row| row.id).collect();
+        let left = by_rank.find(|row| !taken.contains(&row.id));
+        let left = left.map(|row| row.rank).or(worst);
+        self.ledger.backlog = left.filter(|_| !all_seen);
+        // Branches of one split come one after the other.
+        let mut parent = None;
+        for row in picked {
+            self.lock_picked(row, &mut parent)?;
         }
         Ok(())
     }
@@ -220,34 +224,34 @@ impl<T: Tables> Apply<'_, T> {
 
     fn pick(
         &mut self,
-        ranked: &[(Rank, BranchId)],
+        by_rank: &mut impl Iterator<Item = BranchRow>,
         oldest: &[BranchId],
         room: usize,
-    ) -> Vec<BranchId> {
+    ) -> Result<Vec<BranchRow>> {
         let mut picked = Vec::with_capacity(room);
         let mut seen = HashSet::with_capacity(room);
-        let (mut by_rank, mut by_age) = (ranked.iter().map(|(_, id)| *id), oldest.iter().copied());
+        let mut by_age = oldest.iter().copied();
         while picked.len() < room {
             self.ledger.picks += 1;
             let old = self.ledger.picks.is_multiple_of(OLDEST_EVERY);
-            let next = if old {
-                by_age.next().or_else(|| by_rank.next())
-            } else {
-                by_rank.next()
+            let aged = if old { by_age.next() } else { None };
+            let next = match aged {
+                Some(id) if seen.contains(&id) => continue,
+                Some(id) => self.tables.branch(id)?,
+                None => by_rank.next(),
             };
             match next {
-                Some(id) if seen.insert(id) => picked.push(id),
+                Some(row) if seen.insert(row.id) => picked.push(row),
                 Some(_) => {}
                 None => break,
             }
         }
-        picked
+        Ok(picked)
     }
 
-    fn lock_one(&mut self, id: BranchId) -> Result<()> {
-        let Some(row) = self.tables.lock(id, self.ledger.owner)? else {
-            return Ok(());
-        };
+    /// `parent`: the last one whose data was needed.
+    fn lock_picked(&mut self, mut row: BranchRow, parent: &mut Option<BranchRow>) -> Result<()> {
+        self.tables.lock(&mut row, self.ledger.owner)?;
         self.meter.take_credit();
         self.effects.credits += 1;
         if self.is_withdrawn(&row)? {
@@ -255,7 +259,15 @@ impl<T: Tables> Apply<'_, T> {
             self.effects.unused_credits += 1;
             return Ok(());
         }
-        self.dispatch_loaded(&row)
+        let known = parent.as_ref().map(|parent| parent.id);
+        if row.data.is_none() && row.parent.is_some() && row.parent != known {
+            *parent = self.data_of_parent(&row)?;
+        }
+        self.dispatch(
+            &row,
+            parent.as_ref().filter(|above| row.parent == Some(above.id)),
+        );
+        Ok(())
     }
 
     /// Whether a branch belongs to a run that is being cancelled.

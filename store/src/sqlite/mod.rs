@@ -3,6 +3,7 @@
 mod backend;
 mod bulk;
 mod connection;
+mod joins;
 mod lock_window;
 mod reader;
 mod rows;

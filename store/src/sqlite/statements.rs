@@ -96,6 +96,22 @@ impl<'c> Statements<'c> {
         Ok(found)
     }
 
+    /// The rows of a query until `read` has enough; whether there were no more.
+    pub(super) fn each(
+        &mut self,
+        sql: &'static str,
+        params: &[&dyn ToSql],
+        mut read: impl FnMut(&Row<'_>) -> Result<bool>,
+    ) -> Result<bool> {
+        let mut rows = self.get(sql)?.query(params).map_err(storage)?;
+        while let Some(row) = rows.next().map_err(storage)? {
+            if !read(row)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The first row of a query.
     pub(super) fn first<T>(
         &mut self,

@@ -9,9 +9,12 @@ use windlass_workflow_model::{
 use super::lock_window::{LockWindow, WINDOW_IDS};
 use super::rows::{self, activation, column};
 use super::transaction::SqliteTransaction;
-use crate::backend::{EventRow, Guard, JoinCount, JoinKey, Meta, Result, RunLimit, Sweep, Tables};
+use crate::backend::{
+    EventRow, Guard, JoinCount, JoinKey, Meta, Ready, Result, RunLimit, Sweep, Tables,
+};
 use crate::codec;
-use crate::record::{BranchRow, ChildRange, HistoryRow, OwnerRow, Rank, State};
+use crate::limits::BATCH_BYTES_MAX;
+use crate::record::{BranchRow, ChildRange, HistoryRow, OwnerRow};
 
 macro_rules! select_branch {
     ($rest:literal) => {
@@ -105,14 +108,24 @@ impl Tables for SqliteTransaction<'_> {
         Ok(())
     }
 
-    fn ready(&mut self, workflow: WorkflowKey, limit: u32) -> Result<Vec<(Rank, BranchId)>> {
+    fn ready(&mut self, workflow: WorkflowKey, limit: u32) -> Result<Ready> {
         self.write_branches()?;
-        let sql = "SELECT rank, id FROM branches INDEXED BY ready WHERE state = 0 AND owner = 0 \
-                   AND workflow = ?1 ORDER BY rank, id LIMIT ?2";
-        self.statements
-            .query(sql, params![workflow.0, limit], |row| {
-                Ok((Rank(column(row, 0)?), BranchId(column(row, 1)?)))
-            })
+        let sql = select_branch!(
+            "INDEXED BY ready WHERE state = 0 AND owner = 0 AND workflow = ?1 ORDER BY rank, id"
+        );
+        let mut found = Vec::new();
+        let mut bytes = 0;
+        let read = |row: &rusqlite::Row<'_>| {
+            if found.len() >= limit as usize || bytes >= BATCH_BYTES_MAX {
+                return Ok(false);
+            }
+            let row = rows::branch(row)?;
+            bytes += row.data.as_ref().map_or(0, Payload::len);
+            found.push(row);
+            Ok(true)
+        };
+        let all = self.statements.each(sql, params![workflow.0], read)?;
+        Ok(Ready { rows: found, all })
     }
 
     fn ready_oldest(&mut self, workflow: WorkflowKey, limit: u32) -> Result<Vec<BranchId>> {
@@ -136,27 +149,17 @@ impl Tables for SqliteTransaction<'_> {
         Ok(oldest.into_iter().map(BranchId).collect())
     }
 
-    fn lock(&mut self, id: BranchId, owner: OwnerId) -> Result<Option<BranchRow>> {
-        // Two plain statements: one with RETURNING costs a table and a journal of its own each time.
-        let row = self.branch(id)?;
-        let Some(row) = row.filter(|row| row.state == State::Ready && row.owner == OwnerId(0))
-        else {
-            return Ok(None);
-        };
-        let token = FencingToken(row.token.0 + 1);
-        let stored = self.lock_row(id, owner)?;
+    fn lock(&mut self, row: &mut BranchRow, owner: OwnerId) -> Result<()> {
+        let stored = self.lock_row(row.id, owner)?;
+        (row.owner, row.token) = (owner, FencingToken(row.token.0 + 1));
         let sql = "UPDATE branches SET owner = ?2, token = ?3 WHERE id = ?1";
         self.statements
             .bind(sql)?
-            .number(id.0)
+            .number(row.id.0)
             .number(stored)
-            .number(token.0)
+            .number(row.token.0)
             .run()?;
-        Ok(Some(BranchRow {
-            owner,
-            token,
-            ..row
-        }))
+        Ok(())
     }
 
     fn locked_by(&mut self, owner: OwnerId, after: BranchId, limit: u32) -> Result<Vec<BranchRow>> {
@@ -220,49 +223,21 @@ impl Tables for SqliteTransaction<'_> {
     }
 
     fn join(&mut self, key: JoinKey) -> Result<Option<JoinCount>> {
-        let sql = "SELECT arrived, expected FROM joins \
-                   WHERE run = ?1 AND node = ?2 AND scope = ?3 AND round = ?4";
-        self.statements.first(
-            sql,
-            params![key.run.0, key.node, activation(key.scope), key.round],
-            |row| {
-                Ok(JoinCount {
-                    arrived: column(row, 0)?,
-                    expected: column(row, 1)?,
-                })
-            },
-        )
+        self.joins.get(key, &mut self.statements)
     }
 
     fn set_join(&mut self, key: JoinKey, count: JoinCount) -> Result<()> {
-        let sql = "INSERT INTO joins (run, node, scope, round, arrived, expected) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET arrived = ?5, \
-                   expected = ?6";
-        let scope = activation(key.scope);
-        let params = params![
-            key.run.0,
-            key.node,
-            scope,
-            key.round,
-            count.arrived,
-            count.expected
-        ];
-        self.statements.execute(sql, params)?;
-        Ok(())
+        self.joins.set(key, Some(count), &mut self.statements)
     }
 
     fn delete_join(&mut self, key: JoinKey) -> Result<()> {
-        let sql = "DELETE FROM joins WHERE run = ?1 AND node = ?2 AND scope = ?3 AND round = ?4";
-        self.statements.execute(
-            sql,
-            params![key.run.0, key.node, activation(key.scope), key.round],
-        )?;
-        Ok(())
+        self.joins.set(key, None, &mut self.statements)
     }
 
     fn delete_joins(&mut self, run: RunId) -> Result<()> {
-        self.statements
-            .execute("DELETE FROM joins WHERE run = ?1", params![run.0])?;
+        self.joins.forget(run);
+        let sql = "DELETE FROM joins WHERE run = ?1";
+        self.statements.bind(sql)?.number(run.0).run()?;
         Ok(())
     }
 

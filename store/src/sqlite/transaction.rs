@@ -5,6 +5,7 @@ use windlass_workflow_model::{BranchId, OwnerId};
 
 use super::backend::{BUSY_POLL, is_busy};
 use super::bulk::{Bulk, NewBranch};
+use super::joins::Joins;
 use super::lock_window::{LockWindow, Moved};
 use super::rows::{activation, record_bytes, storage};
 use super::statements::Statements;
@@ -29,6 +30,7 @@ macro_rules! update_branch {
 pub(crate) struct SqliteTransaction<'t> {
     pub(super) statements: Statements<'t>,
     pub(super) bulk: Bulk,
+    pub(super) joins: Joins,
     /// Our locks as this transaction leaves them.
     pub(super) window: Option<LockWindow>,
     committed_window: &'t mut Option<LockWindow>,
@@ -40,6 +42,7 @@ impl<'t> SqliteTransaction<'t> {
         Self {
             statements: Statements::of(db),
             bulk: Bulk::default(),
+            joins: Joins::default(),
             window: window.clone(),
             committed_window: window,
             changes_before: db.total_changes(),
@@ -48,6 +51,7 @@ impl<'t> SqliteTransaction<'t> {
 
     fn write_pending(&mut self) -> Result<()> {
         self.bulk.write_branches(&mut self.statements)?;
+        self.joins.write(&mut self.statements)?;
         self.bulk.write_history(&mut self.statements)
     }
 
@@ -301,8 +305,9 @@ mod tests {
                             let from = random(u64::try_from(newest).unwrap());
                             let free = rows.range(from..).find(|(id, _)| !locks.contains_key(id));
                             if let Some((&id, &token)) = free {
-                                let found = transaction.lock(BranchId(id), owners[who]).unwrap();
-                                assert_eq!(found.unwrap().token, FencingToken(token + 1));
+                                let mut row = transaction.branch(BranchId(id)).unwrap().unwrap();
+                                transaction.lock(&mut row, owners[who]).unwrap();
+                                assert_eq!(row.token, FencingToken(token + 1));
                                 rows.insert(id, token + 1);
                                 locks.insert(id, (who, token + 1));
                             }
