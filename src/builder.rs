@@ -74,7 +74,7 @@ impl Default for EngineBuilder {
             options: Options::default(),
             runners: cores,
             in_flight: 1,
-            capacity: 4_096,
+            capacity: 8_192,
             max_crashes: 3,
             retention: None,
             clock: None,
@@ -138,8 +138,9 @@ impl EngineBuilder {
         self
     }
 
-    /// Jobs that the channel holds, at least 1. Default 4,096. A small one makes Runners wait for
-    /// the disk; a large one costs memory, and nothing else: it is filled for 200 ms ahead only.
+    /// Jobs that the channel holds, at least 1. Default 8,192. A small one makes Runners wait for
+    /// the disk (with 1, each quick job costs one commit); a large one costs memory, and nothing else:
+    /// it is filled for 200 ms ahead only, and with about 64 MiB of data.
     #[must_use]
     pub fn capacity(mut self, jobs: usize) -> Self {
         self.capacity = jobs;

@@ -80,7 +80,7 @@ pub(crate) struct EngineArgs {
     /// Steps that wait at once on one Runner [default: 5]
     #[arg(long, value_name = "N")]
     pub(crate) in_flight: Option<u32>,
-    /// Jobs between Scheduler and Runners [default: 4096]
+    /// Jobs between Scheduler and Runners [default: 8192]
     #[arg(long, value_name = "N")]
     pub(crate) capacity: Option<u32>,
     /// What a power loss may cost: nothing (full) or the newest work (normal) [default: full]

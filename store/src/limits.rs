@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Changes in one transaction, so that no caller waits long behind others.
 pub const BATCH_CHANGES_MAX: usize = 2_048;
 
+/// Payload bytes of the jobs on a channel, about: it is judged by the mean size of the last jobs.
+pub const CHANNEL_BYTES_MAX: u64 = 64 << 20;
+
 /// Payload bytes in one transaction, so that one giant batch does not stall the rest.
 pub const BATCH_BYTES_MAX: usize = 8 << 20;
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::limits::CHANNEL_BYTES_MAX;
 use crate::sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// How far ahead the channel is filled: what Runners take within this time, at their measured rate.
@@ -23,6 +24,8 @@ pub struct Meter {
     running: AtomicU64,
     /// Mean duration of an attempt in nanoseconds, smoothed; 0 while unknown.
     service_ns: AtomicU64,
+    /// Mean size of a job's data in bytes, smoothed.
+    job_bytes: AtomicU64,
     /// First jobs that have started, but whose first checkpoint is not applied yet.
     started_unrecorded: AtomicU64,
     rows_written: AtomicU64,
@@ -63,7 +66,8 @@ impl Meter {
     }
 
     /// How many jobs may be on the channel now: what the Runners will take within 200 ms at their
-    /// measured rate, at least one for each free seat and at most the capacity (no hoarding).
+    /// measured rate (no hoarding), at most the capacity, at most about [`CHANNEL_BYTES_MAX`] of data,
+    /// and at least one for each free seat.
     fn target(&self) -> u64 {
         let seats = self.seats.load(Ordering::Relaxed);
         if seats == 0 || self.closed.load(Ordering::SeqCst) || self.shut.load(Ordering::SeqCst) {
@@ -75,9 +79,18 @@ impl Meter {
             service_ns => (horizon / service_ns).saturating_mul(seats),
         };
         let free = seats.saturating_sub(self.running.load(Ordering::SeqCst));
+        let fits = CHANNEL_BYTES_MAX / self.job_bytes.load(Ordering::Relaxed).max(1);
         predicted
+            .min(fits)
             .max(free)
             .min(self.capacity.load(Ordering::Relaxed).max(1))
+    }
+
+    /// A job with so much data was locked for the channel.
+    pub(crate) fn dispatched(&self, bytes: usize) {
+        let mean = self.job_bytes.load(Ordering::Relaxed);
+        let smoothed = mean - mean / 8 + bytes as u64 / 8;
+        self.job_bytes.store(smoothed, Ordering::Relaxed);
     }
 
     /// Room for one more job on the channel; taken at once if there is.
@@ -307,6 +320,12 @@ mod tests {
         });
         (0..600).for_each(|_| assert!(meter.reserve()));
         assert_eq!(meter.refill(), 0, "not one at a time");
+        meter.give_back(600);
+        (0..50).for_each(|_| meter.dispatched(4 << 20));
+        assert!(
+            (2..=20).contains(&meter.refill()),
+            "large jobs: few of them"
+        );
     }
 
     #[test]

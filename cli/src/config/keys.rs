@@ -41,7 +41,7 @@ runners                Runner threads, 1 to 1024. Default one per processor; mor
                        handlers that block
 in_flight              steps that wait at once on one Runner, 1 to 10000. Default 5; with 1 a
                        Runner does nothing else while a program runs
-capacity               jobs between Scheduler and Runners, 1 to 1000000. Default 4096; few cost
+capacity               jobs between Scheduler and Runners, 1 to 1000000. Default 8192; few cost
                        speed, many cost memory
 history                which attempts are kept: all, failures or off. Default all; without it
                        show knows no times and outputs of steps
@@ -120,7 +120,7 @@ fn default(key: &str) -> Json {
                 .map_or(1, usize::from)
                 .min(1024)
         ),
-        "capacity" => json!(4096),
+        "capacity" => json!(8192),
         "history" => json!("all"),
         "max_crashes" => json!(3),
         "log" => json!("warn"),

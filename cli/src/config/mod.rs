@@ -45,7 +45,7 @@ pub(crate) struct Config {
     /// Steps that wait at once on one Runner, 1 to 10 000; default 5. With 1 a Runner does nothing
     /// else while a program runs.
     pub(crate) in_flight: u32,
-    /// Jobs between Scheduler and Runners, 1 to 1 000 000; default 4096. Small ones cost speed,
+    /// Jobs between Scheduler and Runners, 1 to 1 000 000; default 8192. Small ones cost speed,
     /// large ones memory; correctness does not depend on it.
     pub(crate) capacity: u32,
     /// What is kept of each attempt: `all` (default), `failures` or `off`.

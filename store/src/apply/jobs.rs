@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use windlass_workflow_model::{BranchId, FencingToken, OwnerId};
+use windlass_workflow_model::{BranchId, FencingToken, OwnerId, Payload};
 
 use super::Apply;
 use crate::backend::{Guard, Ready, Result, RunLimit, Tables};
@@ -47,6 +47,8 @@ impl<T: Tables> Apply<'_, T> {
             row.data = inherited.and_then(|parent| parent.data.clone());
         }
         let unstarted = row.is_unstarted();
+        self.meter
+            .dispatched(row.data.as_ref().map_or(0, Payload::len));
         let job = Arc::new(LockedJob {
             row,
             ticket: Ticket::default(),
