@@ -143,6 +143,9 @@ pub(crate) trait Tables {
     /// was written.
     fn update(&mut self, row: &BranchRow, guard: Guard) -> Result<bool>;
     fn delete(&mut self, first: BranchId, count: u32) -> Result<()>;
+    /// Of `count` neighbours from `first` on those that have not arrived: the only ones that may have
+    /// branches of their own.
+    fn under_way(&mut self, first: BranchId, count: u32) -> Result<Vec<BranchRow>>;
 
     /// Unlocked ready jobs of a workflow by rank, then age; fewer if they are large.
     fn ready(&mut self, workflow: WorkflowKey, limit: u32) -> Result<Ready>;

@@ -24,7 +24,7 @@ pub const PAYLOAD_BYTES_MAX: usize = 4 << 20;
 pub const BULK_RUNS_MAX: usize = 1_000_000;
 
 /// Rows that one clean-up deletes in one transaction.
-pub const SWEEP_ROWS_MAX: u32 = 1_024;
+pub const SWEEP_ROWS_MAX: u32 = 4_096;
 
 /// Timers that one transaction fires.
 pub const TIMERS_FIRED_MAX: u32 = 512;

@@ -216,6 +216,13 @@ impl Tables for MemoryTransaction<'_> {
         Ok(())
     }
 
+    fn under_way(&mut self, first: BranchId, count: u32) -> Result<Vec<BranchRow>> {
+        let range = self.rows.branches.range(first..);
+        let rows = range.take_while(|(id, _)| id.0 < first.0 + i64::from(count));
+        let going = rows.filter(|(_, row)| row.state != State::Arrived);
+        Ok(going.map(|(_, row)| row.clone()).collect())
+    }
+
     fn ready(&mut self, workflow: WorkflowKey, limit: u32) -> Result<Ready> {
         let all = (workflow, Rank(0), BranchId(0))..=(workflow, Rank(u8::MAX), BranchId(i64::MAX));
         let mut ready = self.rows.ready.range(all).map(|(_, _, id)| *id);

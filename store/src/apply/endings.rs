@@ -114,10 +114,8 @@ impl<T: Tables> Apply<'_, T> {
             let piece = sweep.range.count.min(budget);
             budget -= piece.max(1);
             // Branches of branches go too, before the rows that name them.
-            for id in (sweep.range.first.0..).take(piece as usize) {
-                if let Some(row) = self.tables.branch(BranchId(id))?
-                    && let Some(nested) = row.record.children
-                {
+            for row in self.tables.under_way(sweep.range.first, piece)? {
+                if let Some(nested) = row.record.children {
                     self.add_sweep(sweep.run, nested)?;
                 }
             }

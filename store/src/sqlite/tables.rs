@@ -108,6 +108,14 @@ impl Tables for SqliteTransaction<'_> {
         Ok(())
     }
 
+    fn under_way(&mut self, first: BranchId, count: u32) -> Result<Vec<BranchRow>> {
+        self.write_branches()?;
+        let sql = select_branch!("WHERE id >= ?1 AND id < ?2 AND state <> 5 ORDER BY id");
+        let end = first.0 + i64::from(count);
+        self.statements
+            .query(sql, params![first.0, end], rows::branch)
+    }
+
     fn ready(&mut self, workflow: WorkflowKey, limit: u32) -> Result<Ready> {
         self.write_branches()?;
         let sql = select_branch!(
