@@ -426,7 +426,8 @@ impl<T: Tables> Apply<'_, T> {
 
     fn write_history(&mut self, checkpoint: &Checkpoint, job: &BranchRow) -> Result<()> {
         let ended_at = self.now;
-        let keeps = |status: StepStatus| match self.rules.history {
+        let history = self.rules.history;
+        let keeps = |status: StepStatus| match history {
             History::All => true,
             History::Failures => status == StepStatus::Failed,
             History::Off => false,
@@ -450,17 +451,16 @@ impl<T: Tables> Apply<'_, T> {
             branch_name: name.clone(),
             detail: HistoryDetail::default(),
         };
-        let mut rows = Vec::new();
         if let Some((node, activation)) = checkpoint.passed.filter(|_| keeps(StepStatus::Succeeded))
         {
             let ordinal = u32::try_from(checkpoint.skipped.len()).unwrap_or(u32::MAX - 1) + 1;
-            rows.push(HistoryRow {
+            self.tables.insert_history(HistoryRow {
                 activation,
                 ..row(ordinal, node, StepStatus::Succeeded)
-            });
+            })?;
         }
         if let Some(attempt) = checkpoint.attempt.as_ref().filter(|a| keeps(a.status)) {
-            rows.push(HistoryRow {
+            self.tables.insert_history(HistoryRow {
                 activation: attempt.activation,
                 attempt: job.attempt_of(attempt.activation),
                 started_at: Some(attempt.started_at),
@@ -474,11 +474,11 @@ impl<T: Tables> Apply<'_, T> {
                         .map(|output| output.as_bytes().to_vec()),
                 },
                 ..row(0, attempt.node, attempt.status)
-            });
+            })?;
         }
         for (ordinal, skip) in (1..).zip(&checkpoint.skipped) {
             if keeps(StepStatus::Skipped) {
-                rows.push(HistoryRow {
+                self.tables.insert_history(HistoryRow {
                     activation: skip.activation,
                     attempt: 0,
                     detail: HistoryDetail {
@@ -486,11 +486,10 @@ impl<T: Tables> Apply<'_, T> {
                         ..HistoryDetail::default()
                     },
                     ..row(ordinal, skip.node, StepStatus::Skipped)
-                });
+                })?;
             }
         }
-        rows.into_iter()
-            .try_for_each(|row| self.tables.insert_history(row))
+        Ok(())
     }
 }
 
