@@ -8,6 +8,7 @@
 
 mod budgets;
 mod child;
+mod formats;
 mod kill_sweep;
 mod poison;
 mod random_kills;

@@ -55,16 +55,15 @@ pub(super) struct NewBranch {
 #[derive(Default)]
 pub(super) struct Bulk {
     branches: Vec<NewBranch>,
+    /// The lowest id among them.
+    lowest: Option<BranchId>,
     history: Vec<HistoryRow>,
 }
 
 impl Bulk {
-    /// Whether `id`, or one that comes before it, may be among the branches that are not written:
-    /// ids only grow, so all of those are at least as high as the first.
+    /// Whether `id`, or one that comes before it, may be among the branches that are not written.
     pub(super) fn may_hold(&self, id: BranchId) -> bool {
-        self.branches
-            .first()
-            .is_some_and(|first| first.row.id <= id)
+        self.lowest.is_some_and(|lowest| lowest <= id)
     }
 
     /// Whether it is time to write the branches, so that a bulk of any size takes little memory.
@@ -73,6 +72,8 @@ impl Bulk {
     }
 
     pub(super) fn branch(&mut self, row: NewBranch) {
+        let id = row.row.id;
+        self.lowest = Some(self.lowest.map_or(id, |lowest| lowest.min(id)));
         self.branches.push(row);
     }
 
@@ -90,6 +91,7 @@ impl Bulk {
             insert_branches(statements, BRANCH, std::slice::from_ref(row))?;
         }
         self.branches.clear();
+        self.lowest = None;
         Ok(())
     }
 

@@ -59,6 +59,12 @@ impl<'c> Statements<'c> {
         Ok(&mut self.held[newest])
     }
 
+    /// The texts of the statements that were used.
+    #[cfg(test)]
+    pub(super) fn texts(&self) -> Vec<&'static str> {
+        self.held.iter().map(|held| held.sql).collect()
+    }
+
     /// The statement of this text, to be bound otherwise than by a [`Binder`].
     fn get(&mut self, sql: &'static str) -> Result<&mut CachedStatement<'c>> {
         let held = self.hold(sql)?;

@@ -369,4 +369,69 @@ mod tests {
             }
         }
     }
+
+    /// What a batch of jobs does, and how SQLite means to find the rows for it.
+    #[test]
+    fn no_hot_statement_looks_through_a_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.db");
+        let open = || {
+            let opened = super::super::open(&path, Durability::Normal).unwrap();
+            SqliteBackend::new(opened.connection, Box::new(Alone))
+        };
+        let mut backend = open();
+        let us = register(&mut backend, 5);
+        let (mut transaction, _) = backend.begin().unwrap();
+        let key = crate::backend::JoinKey::of_split(RunId(10), NodeId(2), ActivationId(3));
+        let count = crate::backend::JoinCount {
+            arrived: 1,
+            expected: 2,
+        };
+        for id in 10..40 {
+            transaction.insert(&row(id, OwnerId(0), 0)).unwrap();
+        }
+        let mut waiting = transaction.ready(WorkflowKey(1), 20).unwrap().rows;
+        assert_eq!(waiting.len(), 20);
+        transaction.ready_oldest(WorkflowKey(1), 3).unwrap();
+        for row in &mut waiting {
+            transaction.lock(row, us).unwrap();
+            let ended = BranchRow {
+                owner: OwnerId(0),
+                state: State::Arrived,
+                ..row.clone()
+            };
+            assert!(
+                transaction
+                    .update(&ended, Guard::Lock(row.key(), 0))
+                    .unwrap()
+            );
+        }
+        transaction.set_join(key, count).unwrap();
+        transaction.rows_written().unwrap();
+        transaction.delete_join(key).unwrap();
+        transaction.branch(BranchId(11)).unwrap();
+        transaction.under_way(BranchId(10), 5).unwrap();
+        transaction.delete(BranchId(10), 5).unwrap();
+        transaction.locked_by(us, BranchId(0), 10).unwrap();
+        transaction.due(Timestamp(1), 10).unwrap();
+        transaction.next_due().unwrap();
+        transaction.limit(RunId(1)).unwrap();
+        transaction.dedupe("key").unwrap();
+        transaction.rows_written().unwrap();
+        let texts = transaction.statements.texts();
+        assert!(texts.len() >= 17, "{} statements", texts.len());
+        let db = transaction.statements.db();
+        for text in texts {
+            let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {text}")).unwrap();
+            let lines: Vec<String> = plan
+                .raw_query()
+                .mapped(|line| line.get(3))
+                .collect::<rusqlite::Result<_>>()
+                .unwrap();
+            for line in lines {
+                let scans = line.starts_with("SCAN") && !line.contains("VALUES");
+                assert!(!scans && !line.contains("TEMP B-TREE"), "{line}: {text}");
+            }
+        }
+    }
 }
