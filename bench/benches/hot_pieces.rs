@@ -3,8 +3,6 @@
 //!
 //! `cargo bench -p windlass-bench`. The engine is stepped on one thread, so that each figure holds one
 //! piece and no waiting. Commits are not synced here (NORMAL): the disk is what the workloads measure.
-//! The codec of records is private to the store; it is measured where it is used, in the checkpoint
-//! of a split (which writes a record for each branch) and in reading such a run back.
 
 use std::cell::RefCell;
 use std::hint::black_box;
@@ -17,7 +15,8 @@ use windlass::{
     Draft, Durability, Engine, EngineBuilder, Functions, Handler, Handlers, Json, Payload, Request,
     RunHandle, StepOutput, StepSpec, SteppedEngine, Workflow,
 };
-use windlass_workflow_model::{ActivationId, Inputs, Position, Token, advance, after_step};
+use windlass_store::{Extras, Membership};
+use windlass_workflow_model::{ActivationId, Inputs, NodeId, Position, Token, advance, after_step};
 
 /// The allocator of our binaries.
 #[global_allocator]
@@ -217,6 +216,32 @@ fn checkpoints(criterion: &mut Criterion) {
 }
 
 /// Reading a run back: a hundred branches with their records.
+/// The record of a branch of a split, which is what most records are.
+fn codec(criterion: &mut Criterion) {
+    let extras = Extras {
+        membership: Some(Membership {
+            scope: ActivationId(0x1234_5678_9abc_def0),
+            join: Some(NodeId(7)),
+            index: 3,
+            of: 4,
+            max_parallelism: 0,
+            resumed: false,
+            name: "branch 3".to_owned(),
+        }),
+        ..Extras::default()
+    };
+    let bytes = extras.encode();
+    let mut group = criterion.benchmark_group("codec");
+    group.throughput(Throughput::Bytes(bytes.len() as u64));
+    group.bench_function("encode a record", |bencher| {
+        bencher.iter(|| black_box(&extras).encode());
+    });
+    group.bench_function("decode a record", |bencher| {
+        bencher.iter(|| Extras::decode(black_box(&bytes)).expect("it was just encoded"));
+    });
+    group.finish();
+}
+
 fn records(criterion: &mut Criterion) {
     let workflow = split(BRANCHES);
     let mut stepped = Stepped::on_disk(1, &workflow);
@@ -230,5 +255,5 @@ fn records(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(pieces, moves, admissions, checkpoints, records);
+criterion_group!(pieces, moves, codec, admissions, checkpoints, records);
 criterion_main!(pieces);

@@ -8,6 +8,8 @@ use windlass_workflow_model::{
     StepStatus, Timestamp, WorkflowKey,
 };
 
+use crate::codec;
+use crate::error::StorageError;
 use crate::meter::Ticket;
 
 /// Where a branch stands. The first branch of a run also carries the end of the run.
@@ -286,6 +288,21 @@ pub struct Extras {
     pub max_parallelism: Option<u32>,
     /// What came with the run from outside.
     pub attributes: Option<RunAttributes>,
+}
+
+impl Extras {
+    /// The bytes as they are stored, beginning with the codec and its format.
+    pub fn encode(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote, in this version or an earlier one.
+    ///
+    /// # Errors
+    /// [`StorageError::Corrupt`] if it is anything else.
+    pub fn decode(bytes: &[u8]) -> Result<Self, StorageError> {
+        codec::decode(bytes)
+    }
 }
 
 /// What a caller stores with a run.

@@ -85,7 +85,7 @@ pub(super) fn branch(row: &Row<'_>) -> Result<BranchRow> {
         due: optional(15)?.map(Timestamp),
         data: data?.map(Payload::from_json),
         record: match record? {
-            Some(bytes) => codec::decode::<Extras>(bytes)?.into(),
+            Some(bytes) => Extras::decode(bytes)?.into(),
             None => Record::default(),
         },
         created_at: Timestamp(number(18)?),
@@ -102,7 +102,7 @@ fn blob<'a>(row: &'a Row<'_>, index: usize) -> Result<Option<&'a [u8]>> {
 }
 
 pub(super) fn record_bytes(record: &Record) -> Option<Vec<u8>> {
-    (!record.is_empty()).then(|| codec::encode(&**record))
+    (!record.is_empty()).then(|| record.encode())
 }
 
 pub(super) fn status_number(status: StepStatus) -> i64 {

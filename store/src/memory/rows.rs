@@ -1,0 +1,153 @@
+//! The rows, with the indexes that find work.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use windlass_workflow_model::{
+    BranchId, Definition, Epoch, Fault, FencingToken, OwnerId, RunId, Timestamp, WorkflowKey,
+};
+
+use crate::backend::{EventRow, JoinCount, JoinKey, Meta, RunLimit, Sweep};
+use crate::record::{BranchRow, HistoryRow, OwnerRow, Rank, State};
+use crate::sync::Arc;
+
+pub(super) type HistoryKey = (RunId, BranchId, FencingToken, u32);
+
+/// All rows, with the indexes that find work.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    pub(super) meta: Meta,
+    pub(super) branches: BTreeMap<BranchId, BranchRow>,
+    pub(super) ready: BTreeSet<(WorkflowKey, Rank, BranchId)>,
+    pub(super) timers: BTreeSet<(Timestamp, BranchId)>,
+    pub(super) joins: BTreeMap<JoinKey, JoinCount>,
+    pub(super) detached: BTreeSet<(RunId, BranchId)>,
+    pub(super) events: BTreeMap<RunId, Vec<EventRow>>,
+    pub(super) subscriptions: BTreeSet<(RunId, String, BranchId)>,
+    pub(super) limits: HashMap<RunId, RunLimit>,
+    pub(super) held: BTreeSet<(RunId, BranchId)>,
+    pub(super) sweeps: BTreeMap<i64, Sweep>,
+    pub(super) run_faults: BTreeMap<(RunId, i64), Fault>,
+    pub(super) dedupe: HashMap<String, RunId>,
+    /// By run, branch, token and ordinal, as on disk.
+    pub(super) history: BTreeMap<HistoryKey, HistoryRow>,
+    pub(super) workflows: BTreeMap<WorkflowKey, Arc<Definition>>,
+    pub(super) owners: BTreeMap<OwnerId, OwnerRow>,
+}
+
+impl Default for Rows {
+    fn default() -> Self {
+        let meta = Meta {
+            next_id: 1,
+            epoch: Epoch(1),
+            unstarted: 0,
+            shed: 0,
+            retention_cursor: 0,
+        };
+        Self {
+            meta,
+            branches: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            timers: BTreeSet::new(),
+            joins: BTreeMap::new(),
+            detached: BTreeSet::new(),
+            events: BTreeMap::new(),
+            subscriptions: BTreeSet::new(),
+            limits: HashMap::new(),
+            held: BTreeSet::new(),
+            sweeps: BTreeMap::new(),
+            run_faults: BTreeMap::new(),
+            dedupe: HashMap::new(),
+            history: BTreeMap::new(),
+            workflows: BTreeMap::new(),
+            owners: BTreeMap::new(),
+        }
+    }
+}
+
+/// What the indexes say of a row.
+#[derive(Clone, Copy, PartialEq)]
+struct Indexed {
+    ready: Option<(WorkflowKey, Rank)>,
+    due: Option<Timestamp>,
+}
+
+impl Indexed {
+    fn of(row: &BranchRow) -> Self {
+        let free = row.state == State::Ready && row.owner == OwnerId(0);
+        Self {
+            ready: free.then_some((row.workflow, row.rank)),
+            due: row.due,
+        }
+    }
+
+    const NOWHERE: Self = Self {
+        ready: None,
+        due: None,
+    };
+}
+
+impl Rows {
+    pub(super) fn insert(&mut self, row: BranchRow) {
+        self.index(row.id, Indexed::NOWHERE, Indexed::of(&row));
+        self.branches.insert(row.id, row);
+    }
+
+    /// Changes a row in place. `None`: there is none, or `change` refused.
+    pub(super) fn change<T>(
+        &mut self,
+        id: BranchId,
+        change: impl FnOnce(&mut BranchRow) -> Option<T>,
+    ) -> Option<T> {
+        let row = self.branches.get_mut(&id)?;
+        let before = Indexed::of(row);
+        let changed = change(row)?;
+        let after = Indexed::of(row);
+        self.index(id, before, after);
+        Some(changed)
+    }
+
+    pub(super) fn take(&mut self, id: BranchId) {
+        if let Some(row) = self.branches.remove(&id) {
+            self.index(id, Indexed::of(&row), Indexed::NOWHERE);
+        }
+    }
+
+    fn index(&mut self, id: BranchId, before: Indexed, after: Indexed) {
+        if before.ready != after.ready {
+            if let Some((workflow, rank)) = before.ready {
+                self.ready.remove(&(workflow, rank, id));
+            }
+            self.ready
+                .extend(after.ready.map(|(workflow, rank)| (workflow, rank, id)));
+        }
+        if before.due != after.due {
+            if let Some(due) = before.due {
+                self.timers.remove(&(due, id));
+            }
+            self.timers.extend(after.due.map(|due| (due, id)));
+        }
+    }
+}
+
+impl Rows {
+    pub(super) fn history_of(
+        &self,
+        run: RunId,
+    ) -> impl Iterator<Item = (&HistoryKey, &HistoryRow)> {
+        let first = (run, BranchId(i64::MIN), FencingToken(i64::MIN), 0);
+        let all = self.history.range(first..);
+        all.take_while(move |((of, ..), _)| *of == run)
+    }
+
+    pub(super) fn detached_of(&self, run: RunId) -> Vec<BranchId> {
+        let of_run = self
+            .detached
+            .range((run, BranchId(0))..=(run, BranchId(i64::MAX)));
+        of_run.map(|(_, branch)| *branch).collect()
+    }
+
+    pub(super) fn faults_of(&self, run: RunId) -> Vec<Fault> {
+        let of_run = self.run_faults.range((run, i64::MIN)..=(run, i64::MAX));
+        of_run.map(|(_, fault)| fault.clone()).collect()
+    }
+}
