@@ -30,7 +30,7 @@ pub const SWEEP_ROWS_MAX: u32 = 4_096;
 pub const TIMERS_FIRED_MAX: u32 = 512;
 
 /// Jobs that one transaction locks beyond those dispatched directly.
-pub const LOCKED_ROWS_MAX: u32 = 1_024;
+pub const LOCKED_ROWS_MAX: u32 = 2_048;
 
 /// Every so many picks take the oldest job whatever its priority, so that nothing starves.
 pub const OLDEST_EVERY: u64 = 8;
