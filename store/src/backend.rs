@@ -8,7 +8,7 @@ use windlass_workflow_model::{
 };
 
 use crate::error::StorageError;
-use crate::record::{BranchRow, ChildRange, HistoryRow, JobKey, OwnerRow};
+use crate::record::{BranchRow, ChildRange, HistoryRow, JobKey, OwnerRow, Rank};
 use crate::sync::Arc;
 
 pub(crate) type Result<T> = std::result::Result<T, StorageError>;
@@ -147,6 +147,8 @@ pub(crate) trait Tables {
     /// branches of their own.
     fn under_way(&mut self, first: BranchId, count: u32) -> Result<Vec<BranchRow>>;
 
+    /// Rank and age of the unlocked ready jobs of a workflow, the best first.
+    fn ready_keys(&mut self, workflow: WorkflowKey, limit: u32) -> Result<Vec<(Rank, BranchId)>>;
     /// Unlocked ready jobs of a workflow by rank, then age; fewer if they are large.
     fn ready(&mut self, workflow: WorkflowKey, limit: u32) -> Result<Ready>;
     /// The oldest unlocked ready jobs of a workflow, whatever their rank.

@@ -809,6 +809,49 @@ fn the_order_is_priority_then_work_in_progress_then_age_and_the_oldest_never_sta
 }
 
 #[test]
+fn jobs_of_several_workflows_are_locked_in_one_order() {
+    on_each(&sequence(&["a"]), Options::default(), |rig| {
+        let mut draft = Draft::new("other", "1");
+        let step = draft.step("a", StepSpec::new("a"));
+        draft.start_at(step);
+        let other = Arc::new(draft.finish().unwrap());
+        let other_key = rig
+            .ask(|reply| Change::Register {
+                definition: Arc::clone(&other),
+                serve: true,
+                reply,
+            })
+            .unwrap();
+        rig.store.meter().close(true);
+        let ours = Admit::new(rig.key, &rig.definition, Payload::null());
+        let theirs = Admit::new(other_key, &other, Payload::null());
+        let mut urgent = theirs.clone();
+        urgent.priority = crate::record::Priority::MAX;
+        let in_turns = |count| {
+            [ours.clone(), theirs.clone()]
+                .into_iter()
+                .cycle()
+                .take(count)
+        };
+        let mut runs = rig.admit_as(in_turns(6).collect()).unwrap();
+        let first = rig.admit_as(vec![urgent]).unwrap();
+        rig.store.meter().close(false);
+        rig.store.meter().set_capacity(5);
+        rig.store.meter().set_seats(5);
+        rig.store.nudge();
+        rig.turn();
+        let locked: Vec<_> = rig.jobs.drain(..).map(|job| job.row.run).collect();
+        runs.splice(0..0, first);
+        assert_eq!(locked, runs[..5], "the urgent one, then by age");
+        rig.store.meter().give_back(5);
+        rig.store.nudge();
+        rig.turn();
+        let locked: Vec<_> = rig.jobs.iter().map(|job| job.row.run).collect();
+        assert_eq!(locked, runs[5..], "none is forgotten");
+    });
+}
+
+#[test]
 fn a_step_behind_a_join_that_failed_is_retried_with_the_merged_data() {
     // A join and the step behind it are one attempt; what failed is the step, not the split.
     on_each(&split(2, None, None), Options::default(), |rig| {

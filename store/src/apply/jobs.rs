@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use windlass_workflow_model::{BranchId, FencingToken, OwnerId, Payload};
+use windlass_workflow_model::{BranchId, FencingToken, OwnerId, Payload, WorkflowKey};
 
 use super::Apply;
 use crate::backend::{Guard, Ready, Result, RunLimit, Tables};
@@ -185,14 +185,14 @@ impl<T: Tables> Apply<'_, T> {
         if room == 0 || self.ledger.backlog.is_none() || self.ledger.owner == OwnerId(0) {
             return Ok(());
         }
-        let (mut ranked, mut all_seen) = (Vec::new(), true);
-        for workflow in self.ledger.served.clone() {
-            let Ready { rows, all } = self.tables.ready(workflow, room)?;
+        let (shares, mut all_seen) = self.shares(room)?;
+        let mut ranked = Vec::new();
+        for (workflow, share) in shares {
+            let Ready { rows, all } = self.tables.ready(workflow, share)?;
             ranked.extend(rows);
             all_seen &= all;
         }
         ranked.sort_unstable_by_key(|row| (row.rank, row.id));
-        all_seen &= ranked.len() <= room as usize;
         let oldest = if all_seen {
             Vec::new()
         } else {
@@ -212,6 +212,29 @@ impl<T: Tables> Apply<'_, T> {
             self.lock_picked(row, &mut parent)?;
         }
         Ok(())
+    }
+
+    /// How many of the best `room` jobs each workflow has; `false`: there are more than those. Only so
+    /// many rows are read, however many workflows are served.
+    fn shares(&mut self, room: u32) -> Result<(Vec<(WorkflowKey, u32)>, bool)> {
+        let served: Vec<_> = self.ledger.served.iter().copied().collect();
+        if let [only] = served[..] {
+            return Ok((vec![(only, room)], true));
+        }
+        let mut best = Vec::new();
+        for workflow in &served {
+            let keys = self.tables.ready_keys(*workflow, room)?;
+            best.extend(keys.into_iter().map(|key| (key, *workflow)));
+        }
+        let all_seen = best.len() < room as usize;
+        best.sort_unstable();
+        best.truncate(room as usize);
+        let share = |of: WorkflowKey| {
+            let count = best.iter().filter(|(_, workflow)| *workflow == of).count();
+            (of, u32::try_from(count).unwrap_or(room))
+        };
+        let shares = served.into_iter().map(share);
+        Ok((shares.filter(|(_, share)| *share > 0).collect(), all_seen))
     }
 
     fn oldest(&mut self, room: u32) -> Result<Vec<BranchId>> {

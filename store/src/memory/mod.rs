@@ -106,6 +106,12 @@ impl Tables for MemoryTransaction<'_> {
         Ok(going.map(|(_, row)| row.clone()).collect())
     }
 
+    fn ready_keys(&mut self, workflow: WorkflowKey, limit: u32) -> Result<Vec<(Rank, BranchId)>> {
+        let all = (workflow, Rank(0), BranchId(0))..=(workflow, Rank(u8::MAX), BranchId(i64::MAX));
+        let keys = self.rows.ready.range(all).take(limit as usize);
+        Ok(keys.map(|(_, rank, id)| (*rank, *id)).collect())
+    }
+
     fn ready(&mut self, workflow: WorkflowKey, limit: u32) -> Result<Ready> {
         let all = (workflow, Rank(0), BranchId(0))..=(workflow, Rank(u8::MAX), BranchId(i64::MAX));
         let mut ready = self.rows.ready.range(all).map(|(_, _, id)| *id);

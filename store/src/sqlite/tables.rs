@@ -14,7 +14,7 @@ use crate::backend::{
 };
 use crate::codec;
 use crate::limits::BATCH_BYTES_MAX;
-use crate::record::{BranchRow, ChildRange, HistoryRow, OwnerRow};
+use crate::record::{BranchRow, ChildRange, HistoryRow, OwnerRow, Rank};
 
 macro_rules! select_branch {
     ($rest:literal) => {
@@ -114,6 +114,16 @@ impl Tables for SqliteTransaction<'_> {
         let end = first.0 + i64::from(count);
         self.statements
             .query(sql, params![first.0, end], rows::branch)
+    }
+
+    fn ready_keys(&mut self, workflow: WorkflowKey, limit: u32) -> Result<Vec<(Rank, BranchId)>> {
+        self.write_branches()?;
+        let sql = "SELECT rank, id FROM branches INDEXED BY ready WHERE state = 0 AND owner = 0 \
+                   AND workflow = ?1 ORDER BY rank, id LIMIT ?2";
+        self.statements
+            .query(sql, params![workflow.0, limit], |row| {
+                Ok((Rank(column(row, 0)?), BranchId(column(row, 1)?)))
+            })
     }
 
     fn ready(&mut self, workflow: WorkflowKey, limit: u32) -> Result<Ready> {
