@@ -1,13 +1,13 @@
 //! Rows that are written many to a statement.
 //!
-//! What a transaction inserts is kept until something asks for the table, or the end: sixteen rows in
-//! one statement cost about two thirds of sixteen statements (callgrind, SQLite 3.53.2).
+//! What a transaction inserts is kept until something asks for the table, or the end. Sixteen rows to a
+//! statement saved 5,200 of the 33,100 instructions of a job's rows (callgrind, SQLite 3.53.2).
 
 use std::sync::LazyLock;
 
-use windlass_workflow_model::{BranchId, Payload};
+use windlass_workflow_model::BranchId;
 
-use super::rows::{activation, record_bytes, status_number};
+use super::rows::{activation, status_number};
 use super::statements::Statements;
 use crate::backend::Result;
 use crate::codec;
@@ -122,19 +122,7 @@ fn insert_branches(
             .optional(row.parent.map(|parent| parent.0))
             .number(row.workflow.0)
             .number(row.epoch.0)
-            .number(row.position.to_number())
-            .number(activation(row.activation))
-            .number(row.state.number())
-            .number(row.rank.0)
-            .number(row.flags)
-            .number(*owner)
-            .number(row.token.0)
-            .number(row.attempt)
-            .number(row.crashes)
-            .number(row.suspect)
-            .optional(row.due.map(|due| due.0))
-            .bytes(row.data.as_ref().map(Payload::as_bytes))
-            .bytes(record_bytes(&row.record).as_deref())
+            .life(row, *owner)
             .number(row.created_at.0)
             .optional(row.started_at.map(|at| at.0))
             .optional(row.ended_at.map(|at| at.0));

@@ -5,9 +5,11 @@
 
 use rusqlite::types::Null;
 use rusqlite::{CachedStatement, Connection, Row, ToSql};
+use windlass_workflow_model::Payload;
 
-use super::rows::storage;
+use super::rows::{activation, record_bytes, storage};
 use crate::backend::Result;
+use crate::record::BranchRow;
 
 /// The statements that one transaction has used.
 pub(super) struct Statements<'c> {
@@ -183,6 +185,24 @@ impl Binder<'_, '_> {
             Some(text) => self.bind(text, Bound::Unknown),
             None => self.bind(Null, Bound::Null),
         }
+    }
+
+    /// The columns that change in a branch's life, from its position to its record; `owner` is the
+    /// number that stands for its owner.
+    pub(super) fn life(&mut self, row: &BranchRow, owner: i64) -> &mut Self {
+        self.number(row.position.to_number())
+            .number(activation(row.activation))
+            .number(row.state.number())
+            .number(row.rank.0)
+            .number(row.flags)
+            .number(owner)
+            .number(row.token.0)
+            .number(row.attempt)
+            .number(row.crashes)
+            .number(row.suspect)
+            .optional(row.due.map(|due| due.0))
+            .bytes(row.data.as_ref().map(Payload::as_bytes))
+            .bytes(record_bytes(&row.record).as_deref())
     }
 
     /// Runs the statement; returns the number of rows it changed.

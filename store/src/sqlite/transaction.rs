@@ -7,13 +7,12 @@ use super::backend::{BUSY_POLL, is_busy};
 use super::bulk::{Bulk, NewBranch};
 use super::joins::Joins;
 use super::lock_window::{LockWindow, Moved};
-use super::rows::{activation, record_bytes, storage};
+use super::rows::storage;
 use super::statements::Statements;
 use crate::backend::{Guard, Result};
 use crate::error::StorageError;
 use crate::record::BranchRow;
 use crate::sync::pause;
-use windlass_workflow_model::Payload;
 
 macro_rules! update_branch {
     ($guard:literal) => {
@@ -117,19 +116,7 @@ impl<'t> SqliteTransaction<'t> {
         let mut binder = self.statements.bind(sql)?;
         binder
             .number(row.id.0)
-            .number(row.position.to_number())
-            .number(activation(row.activation))
-            .number(row.state.number())
-            .number(row.rank.0)
-            .number(row.flags)
-            .number(owner)
-            .number(row.token.0)
-            .number(row.attempt)
-            .number(row.crashes)
-            .number(row.suspect)
-            .optional(row.due.map(|due| due.0))
-            .bytes(row.data.as_ref().map(Payload::as_bytes))
-            .bytes(record_bytes(&row.record).as_deref())
+            .life(row, owner)
             .optional(row.started_at.map(|at| at.0))
             .optional(row.ended_at.map(|at| at.0));
         if let Guard::Lock(key, flags) = guard {
