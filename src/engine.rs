@@ -397,14 +397,13 @@ pub(crate) fn dispatcher(
     recovery: Option<Recovery>,
     builder: &EngineBuilder,
 ) -> Result<Dispatcher, StorageError> {
-    let (arrivals, to_stop, to_check) = (
-        Arc::clone(crew.arrivals()),
-        Arc::clone(crew.seats()),
-        Arc::clone(crew.seats()),
-    );
+    let arrivals = Arc::clone(crew.arrivals());
+    let seats = || Arc::clone(crew.seats());
+    let (to_stop, to_withdraw, to_check) = (seats(), seats(), seats());
     let hooks = Hooks {
         arrived: Box::new(move || arrivals.notify_waiters()),
         cancelled: Box::new(move |run| to_stop.cancel(run)),
+        withdrawn: Box::new(move |branch, token| to_withdraw.cancel_branch(branch, token)),
         in_flight: Box::new(move || {
             to_check
                 .in_flight()

@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 use windlass_runner::{Context, Handler, Handlers, StepError, StepOutput};
 use windlass_store::sync::Arc;
 use windlass_workflow_model::{
-    Arrival, BranchSeed, Definition, Delay, Draft, Fault, Function, Functions, InvalidWorkflow,
-    NodeId, Payload, Problem, RetryPolicy, StepSpec, codes,
+    Arrival, BranchOutcome, BranchSeed, Definition, Delay, Draft, Fault, Function, Functions,
+    InvalidWorkflow, NodeId, Payload, Problem, RetryPolicy, StepSpec, codes,
 };
 
 /// What one branch of a split brought to its join.
@@ -561,19 +561,15 @@ impl<T: Serialize + DeserializeOwned + 'static> Split<T> {
         merge: impl Fn(&mut T, Vec<BranchResult<T>>) -> Result<(), StepError> + Send + Sync + 'static,
     ) -> Self {
         let merge = Function::Merge(Arc::new(move |before, arrivals| {
-            let result = |arrival: &Arrival| match &arrival.result {
-                Ok(data) => Ok(BranchResult {
-                    name: arrival.name.clone(),
-                    data: decode(data)?,
-                }),
-                Err(fault) => Err(fault.clone()),
+            let result = |Arrival { name, outcome, .. }: Arrival| match outcome {
+                BranchOutcome::Succeeded(data) => {
+                    Some(decode(&data).map(|data| BranchResult { name, data }))
+                }
+                BranchOutcome::Failed(_) | BranchOutcome::Cancelled(_) => None,
             };
             let mut data: T = decode(before)?;
-            merge(
-                &mut data,
-                arrivals.iter().map(result).collect::<Result<_, _>>()?,
-            )
-            .map_err(fault_of)?;
+            let results = arrivals.filter_map(result).collect::<Result<_, _>>()?;
+            merge(&mut data, results).map_err(fault_of)?;
             encode(&data)
         }));
         let merge = self.flow.function(&self.name, "join", merge);

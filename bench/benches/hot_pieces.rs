@@ -16,7 +16,9 @@ use windlass::{
     RunHandle, StepOutput, StepSpec, SteppedEngine, Workflow,
 };
 use windlass_store::{Extras, Membership};
-use windlass_workflow_model::{ActivationId, Inputs, NodeId, Position, Token, advance, after_step};
+use windlass_workflow_model::{
+    ActivationId, Inputs, NodeId, Position, Rounds, Timestamp, Token, advance, after_step,
+};
 
 /// The allocator of our binaries.
 #[global_allocator]
@@ -150,12 +152,20 @@ fn moves(criterion: &mut Criterion) {
                     position: Position::before(definition.start()),
                     activation: ActivationId(1),
                     data: data.clone(),
+                    rounds: Rounds::new(),
                 };
-                let came_to = advance(definition, &functions, token, Inputs::Nothing);
+                let now = Timestamp(0);
+                let came_to = advance(definition, &functions, token, Inputs::Nothing, now);
                 let windlass_workflow_model::Advance::Attempt(step) = came_to else {
                     unreachable!("it begins with a step")
                 };
-                black_box(after_step(definition, &functions, &step, Ok(data.clone())))
+                black_box(after_step(
+                    definition,
+                    &functions,
+                    &step,
+                    Ok(data.clone()),
+                    now,
+                ))
             });
         });
     }

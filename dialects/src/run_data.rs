@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use windlass_workflow_model::{Arrival, Fault, Function, Functions, Payload, codes};
+use windlass_workflow_model::{
+    Arrivals, BranchOutcome, Fault, Function, Functions, Payload, codes,
+};
 
 /// The name under which definitions find the merge.
 pub(crate) const MERGE: &str = "step-groups/merge";
@@ -49,12 +51,15 @@ pub(crate) fn functions() -> Functions {
 }
 
 /// The data before the split with the steps of all branches, in branch order.
-fn merge(before: &Payload, arrivals: &[Arrival]) -> Result<Payload, Fault> {
+fn merge(before: &Payload, arrivals: Arrivals<'_>) -> Result<Payload, Fault> {
     let mut data = object(before)?;
     let merged = steps(&mut data)?;
     for arrival in arrivals {
-        let mut arrived = object(arrival.result.as_ref().map_err(Clone::clone)?)?;
-        merged.append(steps(&mut arrived)?);
+        // A join that tolerates failures and withdrawals goes on without what they would have given.
+        if let BranchOutcome::Succeeded(data) = &arrival.outcome {
+            let mut arrived = object(data)?;
+            merged.append(steps(&mut arrived)?);
+        }
     }
     encode(&data)
 }
@@ -92,6 +97,7 @@ fn invalid(message: impl Into<String>) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use windlass_workflow_model::Arrival;
 
     fn payload(value: &Value) -> Payload {
         Payload::encode(value).unwrap()
@@ -101,7 +107,7 @@ mod tests {
         Arrival {
             index,
             name: name.to_owned(),
-            result: Ok(data),
+            outcome: BranchOutcome::Succeeded(data),
         }
     }
 
@@ -123,7 +129,8 @@ mod tests {
         let before = record_output(&payload(&json!({"user": "kim"})), "first", &json!(0)).unwrap();
         let b = record_output(&before, "b", &json!("b")).unwrap();
         let a = record_output(&before, "a", &json!("a")).unwrap();
-        let merged = merge(&before, &[arrival(0, "b", b), arrival(1, "a", a)]).unwrap();
+        let mut arrivals = [arrival(0, "b", b), arrival(1, "a", a)].into_iter();
+        let merged = merge(&before, &mut arrivals).unwrap();
         assert_eq!(
             run_outputs(&merged).to_string(),
             r#"{"first":0,"b":"b","a":"a"}"#

@@ -6,17 +6,15 @@ use std::time::Duration;
 
 use windlass_store::limits::PAYLOAD_BYTES_MAX;
 use windlass_store::sync::Arc;
-use windlass_store::{
-    AttemptRecord, BranchRow, Checkpoint, ChildRange, LockedJob, Reader, StorageError, Store, Then,
-};
+use windlass_store::{Aside, AttemptRecord, BranchRow, Checkpoint, LockedJob, StorageError, Then};
 use windlass_workflow_model::{
-    ActivationId, Advance, Arrival, Event, Fault, Handover, Inputs, Last, Moves, Next, NodeId,
-    NodeKind, Payload, StepStatus, Timestamp, Token, advance, after_step, codes,
+    ActivationId, Advance, Call, Fault, Handover, Inputs, Last, Moves, Next, NodeId, NodeKind,
+    Payload, Position, StepStatus, Timestamp, Token, advance, after_step, codes,
 };
 
 use crate::handler::{StepOutput, StepResult};
-use crate::limits::ARRIVALS_AT_ONCE;
-use crate::serving::Served;
+use crate::inputs::{LazyReader, with_inputs};
+use crate::serving::{Served, Serving};
 
 /// What a job turns out to be.
 #[derive(Debug)]
@@ -27,29 +25,9 @@ pub(crate) enum Task {
     Done(Box<Checkpoint>),
 }
 
-/// A reader of a Runner's own, opened when a branch first brings something in.
-#[derive(Debug)]
-pub(crate) struct LazyReader {
-    store: Store,
-    open: Option<Box<dyn Reader>>,
-}
-
-impl LazyReader {
-    pub(crate) fn new(store: Store) -> Self {
-        Self { store, open: None }
-    }
-
-    fn get(&mut self) -> Result<&mut dyn Reader, StorageError> {
-        let reader = match self.open.take() {
-            Some(reader) => reader,
-            None => self.store.reader()?,
-        };
-        Ok(self.open.insert(reader).as_mut())
-    }
-}
-
 /// Takes a job to its step.
 pub(crate) fn prepare(
+    serving: &Serving,
     served: &Served,
     job: &Arc<LockedJob>,
     reader: &mut LazyReader,
@@ -66,83 +44,25 @@ pub(crate) fn prepare(
         position: row.position,
         activation: row.activation,
         data,
+        rounds: row.record.flow().rounds.clone(),
     };
-    let inputs = inputs(served, row, reader)?;
-    Ok(
-        match advance(served.definition(), served.functions(), token, inputs) {
-            Advance::Attempt(handover) => Task::Step(handover),
-            Advance::Moves(moves) => {
-                let moves = bounded(served, moves, &from);
-                let attempt = failed_gateway(&moves, now);
-                Task::Done(Box::new(checkpoint(served, job, attempt, moves)))
-            }
-        },
-    )
-}
-
-fn inputs(
-    served: &Served,
-    row: &BranchRow,
-    reader: &mut LazyReader,
-) -> Result<Inputs, StorageError> {
-    if row.position.entering {
-        return Ok(Inputs::Nothing);
-    }
-    match (
-        &served.definition().node(row.position.node).kind,
-        row.record.children,
-        row.record.event,
-    ) {
-        (NodeKind::Join { .. }, Some(range), _) => {
-            Ok(Inputs::Arrivals(arrivals(range, reader.get()?)?))
+    let (definition, functions) = (served.definition(), served.functions());
+    let led = with_inputs(definition, row, reader, |inputs| {
+        advance(definition, functions, token, inputs, now)
+    })?;
+    Ok(match led {
+        Advance::Attempt(handover) => Task::Step(handover),
+        Advance::Moves(moves) => {
+            let moves = answered(serving, served, bounded(served, moves, &from), &from, now);
+            let attempt = failed_gateway(&moves, now);
+            Task::Done(Box::new(checkpoint(serving, served, job, attempt, moves)))
         }
-        (NodeKind::Await { .. }, _, Some(seq)) => {
-            let event = reader.get()?.event(row.run, seq)?;
-            Ok(event.map_or(Inputs::Nothing, |(payload, is_fault)| {
-                Inputs::Event(Event { payload, is_fault })
-            }))
-        }
-        _ => Ok(Inputs::Nothing),
-    }
-}
-
-fn arrivals(range: ChildRange, reader: &mut dyn Reader) -> Result<Vec<Arrival>, StorageError> {
-    let mut arrivals = Vec::with_capacity(range.count as usize);
-    let mut from = 0;
-    while from < range.count {
-        let rows = reader.range(range, from, ARRIVALS_AT_ONCE)?;
-        if rows.is_empty() {
-            break;
-        }
-        from += u32::try_from(rows.len()).unwrap_or(u32::MAX);
-        for row in rows {
-            let extras = row.record.into_extras();
-            let Some(membership) = extras.membership else {
-                continue;
-            };
-            let result = match extras.fault {
-                Some(fault) => Err(fault),
-                None => Ok(row.data.unwrap_or_else(Payload::null)),
-            };
-            arrivals.push(Arrival {
-                index: membership.index,
-                name: membership.name,
-                result,
-            });
-        }
-    }
-    if arrivals.len() < range.count as usize {
-        let why = format!("{} of {} branches are there", arrivals.len(), range.count);
-        return Err(StorageError::Corrupt {
-            what: "join".to_owned(),
-            why,
-        });
-    }
-    Ok(arrivals)
+    })
 }
 
 /// A step that has ended, with what is needed to write it down.
 pub(crate) struct Outcome<'a> {
+    pub(crate) serving: &'a Serving,
     pub(crate) served: &'a Served,
     pub(crate) job: &'a Arc<LockedJob>,
     pub(crate) handover: Handover,
@@ -155,6 +75,7 @@ pub(crate) struct Outcome<'a> {
 /// The checkpoint of a step's attempt.
 pub(crate) fn conclude(outcome: Outcome<'_>) -> Checkpoint {
     let Outcome {
+        serving,
         served,
         job,
         handover,
@@ -183,8 +104,16 @@ pub(crate) fn conclude(outcome: Outcome<'_>) -> Checkpoint {
     let error = match result {
         Ok(StepOutput { data, output }) => {
             let record = record(StepStatus::Succeeded, None, output);
-            let moves = after_step(served.definition(), served.functions(), &handover, Ok(data));
-            return checkpoint(served, job, Some(record), bounded(served, moves, &from));
+            let (definition, functions) = (served.definition(), served.functions());
+            let moves = after_step(definition, functions, &handover, Ok(data), ended_at);
+            let moves = answered(
+                serving,
+                served,
+                bounded(served, moves, &from),
+                &from,
+                ended_at,
+            );
+            return checkpoint(serving, served, job, Some(record), moves);
         }
         Err(error) => error,
     };
@@ -205,8 +134,16 @@ pub(crate) fn conclude(outcome: Outcome<'_>) -> Checkpoint {
             served.functions(),
             &handover,
             Err(fault),
+            ended_at,
         );
-        return checkpoint(served, job, Some(record), bounded(served, moves, &from));
+        let moves = answered(
+            serving,
+            served,
+            bounded(served, moves, &from),
+            &from,
+            ended_at,
+        );
+        return checkpoint(serving, served, job, Some(record), moves);
     };
     let due = ended_at.after(pause);
     let counts = later.is_none();
@@ -217,9 +154,11 @@ pub(crate) fn conclude(outcome: Outcome<'_>) -> Checkpoint {
         due,
         counts,
     };
+    let mut moves = nowhere(node, activation);
+    moves.rounds = handover.rounds;
     Checkpoint {
         then,
-        ..checkpoint(served, job, Some(record), nowhere(node, activation))
+        ..checkpoint(serving, served, job, Some(record), moves)
     }
 }
 
@@ -246,11 +185,13 @@ pub(crate) fn give_back(job: &Arc<LockedJob>) -> Checkpoint {
         then: Then::GiveBack,
         merged: None,
         schedules: Vec::new(),
+        aside: None,
         reply: None,
     }
 }
 
 fn checkpoint(
+    serving: &Serving,
     served: &Served,
     job: &Arc<LockedJob>,
     attempt: Option<AttemptRecord>,
@@ -260,7 +201,17 @@ fn checkpoint(
     let here =
         Some(&served.definition().node(row.position.node).kind).filter(|_| !row.position.entering);
     let was_joining = matches!(here, Some(NodeKind::Join { .. }));
-    let waited = matches!(here, Some(NodeKind::Sleep { .. } | NodeKind::Await { .. }));
+    let waited = matches!(
+        here,
+        Some(
+            NodeKind::Sleep { .. }
+                | NodeKind::Await { .. }
+                | NodeKind::Select { .. }
+                | NodeKind::Call(_)
+        )
+    );
+    let counts = matches!(moves.next, Next::Counted { .. });
+    let aside = aside(serving, row, &moves);
     let failed_here = attempt
         .as_ref()
         .is_some_and(|a| a.activation == row.activation);
@@ -271,8 +222,9 @@ fn checkpoint(
         skipped: moves.skipped,
         detached: moves.detached,
         then: Then::Move(moves.next),
-        merged: row.record.children.filter(|_| was_joining),
+        merged: row.record.children.filter(|_| was_joining && !counts),
         schedules: Vec::new(),
+        aside,
         reply: None,
     }
 }
@@ -287,10 +239,80 @@ fn nowhere(node: NodeId, activation: ActivationId) -> Moves {
         result: Ok(Payload::null()),
         last,
     };
-    Moves {
-        skipped: Vec::new(),
-        detached: Vec::new(),
-        next,
+    Moves::only(next)
+}
+
+/// What moves bring beside the branch itself, if anything.
+fn aside(serving: &Serving, row: &BranchRow, moves: &Moves) -> Option<Box<Aside>> {
+    let call = match &moves.next {
+        Next::Call { call, .. } => serving.call(call, row),
+        _ => None,
+    };
+    let nothing = moves.forked.is_empty()
+        && moves.called.is_empty()
+        && moves.cancels.is_empty()
+        && moves.milestones.is_empty()
+        && moves.rounds.is_empty();
+    if nothing && call.is_none() {
+        return None;
+    }
+    let called = moves.called.iter();
+    Some(Box::new(Aside {
+        forked: moves.forked.clone(),
+        cancels: moves.cancels.clone(),
+        milestones: moves.milestones.clone(),
+        rounds: moves.rounds.clone(),
+        call,
+        called: called.filter_map(|call| serving.call(call, row)).collect(),
+        still_running: false,
+    }))
+}
+
+/// The same moves; or, where they call a workflow that is not known here, what follows from that.
+fn answered(
+    serving: &Serving,
+    served: &Served,
+    moves: Moves,
+    from: &Last,
+    now: Timestamp,
+) -> Moves {
+    let unknown = |call: &Call| {
+        let version = call
+            .version
+            .as_deref()
+            .map_or(String::new(), |version| format!(" version {version:?}"));
+        let text = format!(
+            "workflow {:?}{version} is not registered with this engine: register it where its callers run",
+            call.workflow
+        );
+        Fault::new(codes::CALL_UNKNOWN, text).permanent()
+    };
+    if let Some(call) = moves.called.iter().find(|call| !serving.knows(call)) {
+        let name = &served.definition().node(call.node).name;
+        let result = Err(unknown(call).at(name, None, None));
+        let last = from.clone();
+        return Moves {
+            skipped: moves.skipped,
+            ..Moves::only(Next::End { result, last })
+        };
+    }
+    let Next::Call { call, data } = &moves.next else {
+        return moves;
+    };
+    if serving.knows(call) {
+        return moves;
+    }
+    let token = Token {
+        position: Position::at(call.node),
+        activation: call.activation,
+        data: data.clone(),
+        rounds: moves.rounds.clone(),
+    };
+    let (definition, functions) = (served.definition(), served.functions());
+    let refused = Inputs::Refused(unknown(call));
+    match advance(definition, functions, token, refused, now) {
+        Advance::Moves(then) => bounded(served, then, from),
+        Advance::Attempt(_) => unreachable!("a fault is written down before a step acts on it"),
     }
 }
 
@@ -344,16 +366,32 @@ fn bounded(served: &Served, moves: Moves, from: &Last) -> Moves {
         | Next::Sleep { data, .. }
         | Next::Await { data, .. }
         | Next::Split { data, .. }
+        | Next::Map { data, .. }
+        | Next::Call { data, .. }
+        | Next::Acquire { data, .. }
+        | Next::Meet { data, .. }
+        | Next::Terminate { data, .. }
+        | Next::Counted { counted: data, .. }
         | Next::End {
             result: Ok(data), ..
         } => Some(data),
         Next::End { result: Err(_), .. } => None,
     };
+    let inputs = moves.called.iter().map(|call| &call.input);
+    let inputs = inputs.chain(match &moves.next {
+        Next::Call { call, .. } => Some(&call.input),
+        _ => None,
+    });
     let own = children
         .iter()
         .chain(&moves.detached)
         .filter_map(|child| child.data.as_ref());
-    let bytes = own.chain(data).map(Payload::len).max().unwrap_or(0);
+    let bytes = own
+        .chain(data)
+        .chain(inputs)
+        .map(Payload::len)
+        .max()
+        .unwrap_or(0);
     if bytes <= PAYLOAD_BYTES_MAX {
         return moves;
     }
@@ -364,8 +402,7 @@ fn bounded(served: &Served, moves: Moves, from: &Last) -> Moves {
     };
     Moves {
         skipped: moves.skipped,
-        detached: Vec::new(),
-        next,
+        ..Moves::only(next)
     }
 }
 

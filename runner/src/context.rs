@@ -118,6 +118,10 @@ impl Context {
         }))
     }
 
+    pub(crate) fn job(&self) -> &LockedJob {
+        &self.0.job
+    }
+
     /// The run.
     pub fn run(&self) -> RunId {
         self.0.job.row.run

@@ -157,7 +157,7 @@ impl Crew {
             if in_flight.blocking && overdue_now && in_flight.job.ticket.conclude() {
                 in_flight.cancellation.cancel();
                 tracing::warn!(run = %in_flight.job.row.run, "a step took longer than its timeout");
-                let checkpoint = overdue(in_flight, clock.now());
+                let checkpoint = overdue(&self.shared.serving, in_flight, clock.now());
                 let _ = self
                     .shared
                     .store
@@ -249,7 +249,7 @@ impl Crew {
                 .ended(clock.elapsed().saturating_sub(job.started));
             if job.job.ticket.conclude() {
                 let checkpoint = if job.blocking {
-                    killed_its_runner(job, clock.now())
+                    killed_its_runner(&self.shared.serving, job, clock.now())
                 } else {
                     give_back(&job.job)
                 };

@@ -21,6 +21,7 @@ mod attempt;
 mod context;
 mod crew;
 mod handler;
+mod inputs;
 pub mod limits;
 mod pump;
 mod seat;

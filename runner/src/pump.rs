@@ -17,9 +17,10 @@ use windlass_store::sync::{
 use windlass_store::{Change, Checkpoint, LockedJob, OwnerLife, Running, Store};
 use windlass_workflow_model::{Payload, StepStatus, Timestamp, codes};
 
-use crate::attempt::{LazyReader, Outcome, Task, conclude, panicked, prepare, timed_out};
+use crate::attempt::{Outcome, Task, conclude, panicked, prepare, timed_out};
 use crate::context::{Cancellation, Context};
 use crate::handler::{Handler, StepError, StepResult};
+use crate::inputs::LazyReader;
 use crate::seat::{InFlight, Seats};
 use crate::serving::{Served, Serving};
 
@@ -264,7 +265,7 @@ impl Pump {
             life.begin(self.seats[free].0, running);
             self.idle_noted = false;
         }
-        let flies = match prepare(&served, job, &mut self.reader, now) {
+        let flies = match prepare(&self.shared.serving, &served, job, &mut self.reader, now) {
             Ok(Task::Step(handover)) => self.begin_step(job, &served, handover, free, (began, now)),
             Ok(Task::Done(checkpoint)) => {
                 if job.ticket.conclude() {
@@ -407,6 +408,7 @@ impl Pump {
     /// Hands the outcome over; does not wait for the disk.
     fn finish(&self, seat: &Seat, context: &Context, result: StepResult) {
         let Some(in_flight) = seat.lock().take() else {
+            self.returned(context);
             return;
         };
         let clock = self.shared.store.clock();
@@ -415,14 +417,24 @@ impl Pump {
             .meter()
             .ended(clock.elapsed().saturating_sub(in_flight.started));
         if !in_flight.job.ticket.conclude() {
-            return; // Its time was over, and somebody has said so already.
+            self.returned(context); // Its time was over, and somebody has said so already.
+            return;
         }
         self.submit(Change::Checkpoint(Box::new(outcome(
+            &self.shared.serving,
             in_flight,
             context,
             clock.now(),
             result,
         ))));
+    }
+
+    /// An attempt is over whose outcome does not count: a mutex may have waited for that.
+    fn returned(&self, context: &Context) {
+        let row = &context.job().row;
+        if row.parent.is_some() {
+            self.submit(Change::Returned(row.run, row.key()));
+        }
     }
 
     fn give_back(&self, job: &Arc<LockedJob>, began: Duration) {
@@ -443,12 +455,13 @@ impl Pump {
 
 /// The checkpoint of a step in flight.
 fn outcome(
+    serving: &Serving,
     in_flight: InFlight,
     context: &Context,
     ended_at: Timestamp,
     result: StepResult,
 ) -> Checkpoint {
-    let mut checkpoint = concluded(in_flight, ended_at, result);
+    let mut checkpoint = concluded(serving, in_flight, ended_at, result);
     let attempt = checkpoint.attempt.as_ref();
     if attempt.is_some_and(|attempt| attempt.status == StepStatus::Succeeded) {
         checkpoint.schedules = context.take_schedules();
@@ -457,20 +470,41 @@ fn outcome(
 }
 
 /// The checkpoint of a step that is taken from its thread because its time is over.
-pub(crate) fn overdue(in_flight: InFlight, now: Timestamp) -> Checkpoint {
+pub(crate) fn overdue(serving: &Serving, in_flight: InFlight, now: Timestamp) -> Checkpoint {
     let deadline = in_flight.deadline.unwrap_or_default();
     let timeout = deadline.saturating_sub(in_flight.started);
-    concluded(in_flight, now, Err(timed_out(timeout).into()))
+    let nested = in_flight.job.row.parent.is_some();
+    let mut checkpoint = concluded(serving, in_flight, now, Err(timed_out(timeout).into()));
+    if nested {
+        // Its thread is in it still; should it be in a mutex, that waits for it.
+        checkpoint.aside.get_or_insert_default().still_running = true;
+    }
+    checkpoint
 }
 
 /// The checkpoint of a step whose panic took its thread along.
-pub(crate) fn killed_its_runner(in_flight: InFlight, now: Timestamp) -> Checkpoint {
+pub(crate) fn killed_its_runner(
+    serving: &Serving,
+    in_flight: InFlight,
+    now: Timestamp,
+) -> Checkpoint {
     let text = "the step panicked, and what it panicked with panicked when it was dropped";
-    concluded(in_flight, now, Err(StepError::new(codes::PANICKED, text)))
+    concluded(
+        serving,
+        in_flight,
+        now,
+        Err(StepError::new(codes::PANICKED, text)),
+    )
 }
 
-fn concluded(in_flight: InFlight, ended_at: Timestamp, result: StepResult) -> Checkpoint {
+fn concluded(
+    serving: &Serving,
+    in_flight: InFlight,
+    ended_at: Timestamp,
+    result: StepResult,
+) -> Checkpoint {
     conclude(Outcome {
+        serving,
         served: &in_flight.served,
         job: &in_flight.job,
         handover: in_flight.handover,

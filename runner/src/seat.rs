@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use windlass_store::LockedJob;
 use windlass_store::sync::{Arc, Mutex};
-use windlass_workflow_model::{Handover, RunId, Timestamp};
+use windlass_workflow_model::{BranchId, FencingToken, Handover, RunId, Timestamp};
 
 use crate::context::Cancellation;
 use crate::serving::Served;
@@ -55,6 +55,16 @@ impl Seats {
             .iter()
             .filter_map(|seat| seat.lock().clone())
             .collect()
+    }
+
+    /// Tells the step of a branch to stop, if it runs under a lock up to `token`.
+    pub fn cancel_branch(&self, branch: BranchId, token: FencingToken) {
+        let in_flight = self.in_flight();
+        for job in in_flight.iter().filter(|job| job.job.row.id == branch) {
+            if job.job.row.token <= token {
+                job.cancellation.cancel();
+            }
+        }
     }
 
     /// Tells all steps of a run to stop.

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use windlass_store::sync::{Arc, RwLock};
+use windlass_store::{Admit, BranchRow, CalledRun};
 use windlass_workflow_model::{
-    Branches, Definition, Delay, FunctionRole, Functions, NodeId, NodeKind, StepSpec, WorkflowKey,
+    Branches, Call, Count, Definition, Delay, EventMatch, FunctionRole, Functions, NodeId,
+    NodeKind, StepSpec, Trigger, WorkflowKey,
 };
 
 use crate::handler::{Handler, Handlers};
@@ -123,25 +125,92 @@ fn functions_of(kind: &NodeKind) -> Vec<(&str, FunctionRole)> {
         }
         NodeKind::Join {
             merge: Some(merge), ..
+        }
+        | NodeKind::Meet {
+            merge: Some(merge), ..
         } => vec![(merge, FunctionRole::Merge)],
-        NodeKind::Sleep {
-            delay: Delay::Computed(name),
-        } => vec![(name, FunctionRole::Delay)],
+        NodeKind::Split {
+            branches: Branches::Chosen { arms, .. },
+            ..
+        } => arms
+            .iter()
+            .map(|arm| (arm.when.as_str(), FunctionRole::Predicate))
+            .collect(),
+        NodeKind::Fork { arms, .. } => arms
+            .iter()
+            .filter_map(|arm| Some((arm.when.as_deref()?, FunctionRole::Predicate)))
+            .collect(),
+        NodeKind::Loop { test, .. } => vec![(test, FunctionRole::Predicate)],
+        NodeKind::Map {
+            count, item, tally, ..
+        } => {
+            let count = match count {
+                Count::Computed(name) => Some((name.as_str(), FunctionRole::Count)),
+                Count::Fixed(_) => None,
+            };
+            let item = item.as_deref().map(|name| (name, FunctionRole::Item));
+            let tally = tally.as_deref().map(|name| (name, FunctionRole::Tally));
+            count.into_iter().chain(item).chain(tally).collect()
+        }
+        NodeKind::Call(call) => {
+            let input = call.input.as_deref();
+            let input = input.map(|name| (name, FunctionRole::Compute));
+            let output = call.output.as_deref();
+            let output = output.map(|name| (name, FunctionRole::Reply));
+            input.into_iter().chain(output).collect()
+        }
+        NodeKind::Sleep { delay } => of_delay(delay).into_iter().collect(),
         NodeKind::Await {
-            reply: Some(reply), ..
-        } => vec![(reply, FunctionRole::Reply)],
+            reply,
+            matching,
+            timeout,
+            ..
+        } => of_event(reply.as_deref(), matching)
+            .chain(timeout.as_ref().and_then(of_delay))
+            .collect(),
+        NodeKind::Select { arms } => arms
+            .iter()
+            .flat_map(|arm| match &arm.on {
+                Trigger::Event {
+                    reply, matching, ..
+                } => of_event(reply.as_deref(), matching).collect(),
+                Trigger::Timer(delay) => of_delay(delay).into_iter().collect::<Vec<_>>(),
+            })
+            .collect(),
         NodeKind::Compute { function } => vec![(function, FunctionRole::Compute)],
         NodeKind::Split {
-            branches: Branches::Static(_),
+            branches: Branches::Static(_) | Branches::Copies { .. },
             ..
         }
         | NodeKind::Join { merge: None, .. }
-        | NodeKind::Sleep {
-            delay: Delay::FixedMs(_),
-        }
-        | NodeKind::Await { reply: None, .. }
+        | NodeKind::Meet { merge: None, .. }
+        | NodeKind::Scope { .. }
+        | NodeKind::Input { .. }
+        | NodeKind::Merge { .. }
+        | NodeKind::Terminate
+        | NodeKind::Again { .. }
+        | NodeKind::Cancel { .. }
+        | NodeKind::Milestone { .. }
         | NodeKind::Detach { .. } => Vec::new(),
     }
+}
+
+fn of_delay(delay: &Delay) -> Option<(&str, FunctionRole)> {
+    match delay {
+        Delay::Computed(name) => Some((name, FunctionRole::Delay)),
+        Delay::FixedMs(_) => None,
+    }
+}
+
+fn of_event<'a>(
+    reply: Option<&'a str>,
+    matching: &'a EventMatch,
+) -> impl Iterator<Item = (&'a str, FunctionRole)> {
+    let reply = reply.map(|name| (name, FunctionRole::Reply));
+    let key = matching.correlation.as_deref();
+    reply
+        .into_iter()
+        .chain(key.map(|name| (name, FunctionRole::Key)))
 }
 
 /// All workflows that are served, by key.
@@ -173,6 +242,35 @@ impl Serving {
     /// The workflow of that key.
     pub fn get(&self, key: WorkflowKey) -> Option<Arc<Served>> {
         self.all.read().get(&key).cloned()
+    }
+
+    /// Whether the workflow that is called is served here.
+    pub(crate) fn knows(&self, call: &Call) -> bool {
+        self.find(call).is_some()
+    }
+
+    fn find(&self, call: &Call) -> Option<(WorkflowKey, Arc<Served>)> {
+        let Some(version) = &call.version else {
+            return self.named(&call.workflow);
+        };
+        let all = self.all.read();
+        let found = all.iter().find(|(_, served)| {
+            let definition = served.definition();
+            definition.name() == call.workflow && definition.version() == version
+        });
+        found.map(|(key, served)| (*key, Arc::clone(served)))
+    }
+
+    /// The run that a call starts, as urgent as the one that calls; `None` if it is not served here.
+    pub(crate) fn call(&self, call: &Call, caller: &BranchRow) -> Option<CalledRun> {
+        let (key, served) = self.find(call)?;
+        Some(CalledRun {
+            admit: Admit {
+                priority: caller.priority(),
+                ..Admit::new(key, served.definition(), call.input.clone())
+            },
+            depth_max: call.depth_max,
+        })
     }
 
     /// The workflow of that name that was served last, in any version.

@@ -12,8 +12,10 @@ use windlass_store::inspect::Inspector;
 use windlass_store::sync::{
     Arc, Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError, oneshot,
 };
-use windlass_store::{Change, Committed, LockedJob, Reader, Retention, Store, StoreKind};
-use windlass_workflow_model::RunId;
+use windlass_store::{
+    Change, Committed, LockedJob, Reader, Retention, Store, StoreKind, Withdrawn,
+};
+use windlass_workflow_model::{BranchId, FencingToken, RunId};
 
 use crate::limits::{
     ALONE_PATIENCE, ALONE_PAUSE, LOOK_EVERY, ON_CHANNEL_MAX, RECOVER_EVERY, RETAIN_EVERY,
@@ -27,6 +29,8 @@ pub struct Hooks {
     pub arrived: Box<dyn Fn() + Send>,
     /// A run was cancelled: its steps should stop.
     pub cancelled: Box<dyn Fn(RunId) + Send>,
+    /// A branch was withdrawn, under locks up to this token: its step should stop.
+    pub withdrawn: Box<dyn Fn(BranchId, FencingToken) + Send>,
     /// Jobs in flight whose locks may have been taken by others, to be checked.
     pub in_flight: Box<dyn Fn() -> Vec<Arc<LockedJob>> + Send>,
 }
@@ -166,9 +170,17 @@ impl Dispatcher {
         if any {
             (self.hooks.arrived)();
         }
-        for run in &committed.cancelled {
-            self.withdraw_run(*run);
-            (self.hooks.cancelled)(*run);
+        for withdrawn in &committed.withdrawn {
+            match *withdrawn {
+                Withdrawn::Run(run) => {
+                    self.withdraw(|job| job.row.run == run);
+                    (self.hooks.cancelled)(run);
+                }
+                Withdrawn::Branch(branch, token) => {
+                    self.withdraw(|job| job.row.id == branch && job.row.token <= token);
+                    (self.hooks.withdrawn)(branch, token);
+                }
+            }
         }
         for ended in &committed.ended {
             self.waiters.tell(ended.run, &ended.outcome);
@@ -255,7 +267,7 @@ impl Dispatcher {
                 .branch(job.row.id)
                 .is_ok_and(|row| row.is_none_or(|row| row.key() != job.row.key()));
             if taken && !job.ticket.is_over() {
-                (self.hooks.cancelled)(job.row.run);
+                (self.hooks.withdrawn)(job.row.id, job.row.token);
             }
         }
     }
@@ -293,16 +305,24 @@ impl Dispatcher {
         }
     }
 
-    fn withdraw_run(&mut self, run: RunId) {
-        self.on_channel
-            .retain(|job| job.row.run != run || !job.ticket.withdraw());
-        self.alone.retain(|job| {
-            let stays = job.row.run != run || !job.ticket.withdraw();
-            if !stays {
-                self.store.meter().give_back(1);
+    /// Takes back jobs that have not begun, and will not.
+    fn withdraw(&mut self, is_withdrawn: impl Fn(&LockedJob) -> bool) {
+        let mut returned = Vec::new();
+        let mut stays = |job: &Arc<LockedJob>| {
+            let stays = !is_withdrawn(job) || !job.ticket.withdraw();
+            if !stays && job.row.parent.is_some() {
+                returned.push(Change::Returned(job.row.run, job.row.key()));
             }
             stays
-        });
+        };
+        self.on_channel.retain(&mut stays);
+        let before = self.alone.len();
+        self.alone.retain(&mut stays);
+        let gone = before - self.alone.len();
+        self.store.meter().give_back(gone as u64);
+        for change in returned {
+            self.submit(change);
+        }
     }
 
     /// A job that ran during two crashes in a row runs while nothing else does, so that a third one

@@ -87,6 +87,8 @@ pub struct Event {
     pub(crate) name: String,
     pub(crate) id: String,
     pub(crate) payload: Payload,
+    pub(crate) correlation: Option<String>,
+    pub(crate) transient: bool,
     pub(crate) is_fault: bool,
 }
 
@@ -103,8 +105,24 @@ impl Event {
             name: name.into(),
             id: id.into(),
             payload,
+            correlation: None,
+            transient: false,
             is_fault: false,
         }
+    }
+
+    /// The same, for a wait that asks for this correlation, and no other.
+    #[must_use]
+    pub fn correlation(mut self, correlation: impl Into<String>) -> Self {
+        self.correlation = Some(correlation.into());
+        self
+    }
+
+    /// The same, lost if nobody waits for it when it comes.
+    #[must_use]
+    pub fn transient(mut self) -> Self {
+        self.transient = true;
+        self
     }
 
     /// The same, as a fault: the wait takes its fault path.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use windlass_store::inspect::Inspector;
 use windlass_store::sync::{Arc, Mutex, block_on, oneshot};
 use windlass_store::{
-    Admission, Admit, AdmitError, Change, RunOutcome, SignalOutcome, StorageError, Store,
-    WriteError,
+    Admission, Admit, AdmitError, Change, MapChange, MapOutcome, RunOutcome, SignalOutcome,
+    StorageError, Store, WriteError,
 };
 use windlass_workflow_model::{RunId, Timestamp};
 
@@ -250,6 +250,8 @@ impl Scheduler {
             name,
             id,
             payload,
+            correlation,
+            transient,
             is_fault,
         } = event;
         self.ask(|reply| Change::Signal {
@@ -257,6 +259,8 @@ impl Scheduler {
             event: name,
             id,
             payload,
+            correlation,
+            transient,
             is_fault,
             reply,
         })
@@ -288,6 +292,75 @@ impl Scheduler {
     /// As there.
     pub fn cancel_blocking(&self, run: RunId, reason: &str) -> Result<bool, WriteError> {
         block_on(self.cancel(run, reason))
+    }
+
+    /// Withdraws all that goes on in one step, wait, scope, split or map of a run: what is queued
+    /// never starts, what runs is told to stop, and its late outcome is refused. The branches that
+    /// were in it end there; a join that expected them counts them as withdrawn. Says how many there
+    /// were: with 0 it was finished, or not reached, and nothing changed.
+    ///
+    /// # Errors
+    /// [`WriteError`], such as when the run has no such node; then nothing changed.
+    pub async fn cancel_node(
+        &self,
+        run: RunId,
+        node: &str,
+        reason: &str,
+    ) -> Result<u32, WriteError> {
+        let (node, reason) = (node.to_owned(), reason.to_owned());
+        self.ask(|reply| Change::CancelNode {
+            run,
+            node,
+            reason,
+            reply,
+        })
+        .await
+    }
+
+    /// Like [`cancel_node`](Self::cancel_node), on a thread that may block.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn cancel_node_blocking(
+        &self,
+        run: RunId,
+        node: &str,
+        reason: &str,
+    ) -> Result<u32, WriteError> {
+        block_on(self.cancel_node(run, node, reason))
+    }
+
+    /// Adds to an open map, closes it, or ends a map with what is done.
+    ///
+    /// # Errors
+    /// [`WriteError`], such as when the run has no such map; then nothing changed.
+    pub async fn change_map(
+        &self,
+        run: RunId,
+        map: &str,
+        what: MapChange,
+    ) -> Result<MapOutcome, WriteError> {
+        let map = map.to_owned();
+        self.ask(|reply| Change::ChangeMap {
+            run,
+            map,
+            what,
+            reply,
+        })
+        .await
+    }
+
+    /// Like [`change_map`](Self::change_map), on a thread that may block.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn change_map_blocking(
+        &self,
+        run: RunId,
+        map: &str,
+        what: MapChange,
+    ) -> Result<MapOutcome, WriteError> {
+        block_on(self.change_map(run, map, what))
     }
 
     /// Lets a parked or failed run go on from where it stopped; says how many branches do.

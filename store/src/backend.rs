@@ -2,9 +2,10 @@
 //!
 //! What the changes mean is decided above, in `apply`, once for all backends.
 
+use serde::{Deserialize, Serialize};
 use windlass_workflow_model::{
-    ActivationId, BranchId, Definition, Epoch, Fault, NodeId, OwnerId, Payload, RunId, Timestamp,
-    WorkflowKey,
+    ActivationId, BranchId, Definition, Epoch, Fault, FencingToken, Meeting, NodeId, OwnerId,
+    Payload, RunId, Tally, Timestamp, WorkflowKey,
 };
 
 use crate::error::StorageError;
@@ -60,22 +61,144 @@ impl JoinKey {
         }
     }
 
-    /// Where the detached branches of a run are counted.
-    pub(crate) fn of_detached(run: RunId) -> Self {
+    /// Where what `parent` started and does not wait for at a join is counted: for the first branch
+    /// of a run its detached branches.
+    pub(crate) fn of_loose(run: RunId, parent: BranchId) -> Self {
+        let scope = if parent == run.root() {
+            ActivationId::ORIGIN
+        } else {
+            ActivationId(parent.0.cast_unsigned())
+        };
         Self {
             run,
             node: -1,
-            scope: ActivationId::ORIGIN,
+            scope,
             round: 0,
         }
     }
 }
 
 /// How many branches have come to a join, of how many.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct JoinCount {
     pub(crate) arrived: u32,
     pub(crate) expected: u32,
+    /// What only some joins count.
+    pub(crate) more: Option<Box<JoinMore>>,
+}
+
+impl JoinCount {
+    pub(crate) fn new(arrived: u32, expected: u32) -> Self {
+        Self {
+            arrived,
+            expected,
+            more: None,
+        }
+    }
+
+    pub(crate) fn more(&mut self) -> &mut JoinMore {
+        self.more.get_or_insert_default()
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.more.as_ref().map_or(Phase::Open, |more| more.phase)
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        let more = self.more.as_deref();
+        let (failed, cancelled) = more.map_or((0, 0), |more| (more.failed, more.cancelled));
+        Tally {
+            expected: self.expected,
+            succeeded: self.arrived - failed - cancelled,
+            failed,
+            cancelled,
+            is_forced: more.is_some_and(|more| more.forced),
+        }
+    }
+}
+
+/// What only some joins count.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct JoinMore {
+    /// Of those that arrived, how many failed.
+    pub(crate) failed: u32,
+    /// Of those that arrived, how many were withdrawn.
+    pub(crate) cancelled: u32,
+    /// How far it is.
+    pub(crate) phase: Phase,
+    /// Whether it was ended from outside: then what it needs does not count.
+    pub(crate) forced: bool,
+    /// Of a scope: how many of its tokens wait at meets.
+    pub(crate) waiting: u32,
+    /// Of a scope: the active meets at which tokens wait.
+    pub(crate) active: Vec<NodeId>,
+    /// Of a map.
+    pub(crate) map: Option<MapCount>,
+    /// Of a meet.
+    pub(crate) meeting: Option<Meeting>,
+}
+
+/// How far a join is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Phase {
+    /// Branches count.
+    #[default]
+    Open,
+    /// It is over, and is left when the rest is withdrawn.
+    Withdrawing,
+    /// It was left; what still comes has no effect.
+    Absorbing,
+}
+
+/// How far a map is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MapCount {
+    /// The index that starts next.
+    pub(crate) next: u32,
+    /// Instances that live.
+    pub(crate) live: u32,
+    /// How many may live: so many slots there are.
+    pub(crate) width: u32,
+    /// Slots that were used.
+    pub(crate) used: u32,
+    /// Of those, the ones that are free.
+    pub(crate) idle: Vec<u32>,
+    /// Whether more may be added.
+    pub(crate) open: bool,
+    /// Whether a function counts those that succeed.
+    pub(crate) counts: bool,
+    /// What it has counted.
+    pub(crate) counted: Option<Vec<u8>>,
+    /// Instances that have succeeded and are not counted yet, in that order.
+    pub(crate) pending: Vec<u32>,
+}
+
+/// Branches that belong to `parent`, beside those that it waits for at its join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Loose {
+    pub(crate) run: RunId,
+    pub(crate) parent: BranchId,
+    pub(crate) range: ChildRange,
+}
+
+/// A word that a run remembers: who holds a mutex, whether a milestone is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) run: RunId,
+    pub(crate) name: String,
+    pub(crate) value: i64,
+    pub(crate) token: FencingToken,
+    /// An engine at whose death the mark goes; 0 is none.
+    pub(crate) owner: OwnerId,
+}
+
+/// How one instance of a map has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResultRow {
+    /// Its index.
+    pub index: u32,
+    /// Its last data, why it failed, or that it was withdrawn (`None`).
+    pub outcome: Option<std::result::Result<Payload, Fault>>,
 }
 
 /// The jobs of one run that may be ready at once, and that are.
@@ -91,6 +214,8 @@ pub(crate) struct Sweep {
     pub(crate) id: i64,
     pub(crate) run: RunId,
     pub(crate) range: ChildRange,
+    /// Who goes on when they are withdrawn, and then deletes them; `None`: they are deleted now.
+    pub(crate) wakes: Option<BranchId>,
 }
 
 /// Jobs that wait in the outbox.
@@ -143,6 +268,8 @@ pub(crate) trait Tables {
     /// was written.
     fn update(&mut self, row: &BranchRow, guard: Guard) -> Result<bool>;
     fn delete(&mut self, first: BranchId, count: u32) -> Result<()>;
+    /// Of `count` neighbours from `first` on those that have arrived.
+    fn delete_arrived(&mut self, first: BranchId, count: u32) -> Result<()>;
     /// Of `count` neighbours from `first` on those that have not arrived: the only ones that may have
     /// branches of their own.
     fn under_way(&mut self, first: BranchId, count: u32) -> Result<Vec<BranchRow>>;
@@ -167,12 +294,41 @@ pub(crate) trait Tables {
     fn join(&mut self, key: JoinKey) -> Result<Option<JoinCount>>;
     fn set_join(&mut self, key: JoinKey, count: JoinCount) -> Result<()>;
     fn delete_join(&mut self, key: JoinKey) -> Result<()>;
+    /// The join of a scope and all its meets.
+    fn delete_scope_joins(&mut self, run: RunId, scope: ActivationId) -> Result<()>;
     /// All joins of a run, whatever is left of them.
     fn delete_joins(&mut self, run: RunId) -> Result<()>;
 
-    fn add_detached(&mut self, run: RunId, branch: BranchId) -> Result<()>;
-    fn remove_detached(&mut self, run: RunId, branch: BranchId) -> Result<()>;
-    fn detached(&mut self, run: RunId) -> Result<Vec<BranchId>>;
+    fn add_loose(&mut self, loose: &Loose) -> Result<()>;
+    fn remove_loose(&mut self, parent: BranchId, first: BranchId) -> Result<()>;
+    /// By their first branch.
+    fn loose(&mut self, parent: BranchId) -> Result<Vec<Loose>>;
+
+    fn mark(&mut self, run: RunId, name: &str) -> Result<Option<Mark>>;
+    fn set_mark(&mut self, mark: &Mark) -> Result<()>;
+    fn delete_mark(&mut self, run: RunId, name: &str) -> Result<()>;
+    /// Those whose names begin with `prefix`, by name.
+    fn marks(&mut self, run: RunId, prefix: &str) -> Result<Vec<Mark>>;
+    /// Those that go with an engine.
+    fn marks_of(&mut self, owner: OwnerId) -> Result<Vec<Mark>>;
+    fn delete_marks(&mut self, run: RunId) -> Result<()>;
+
+    /// What the instance `index` of a map is made from; -1 is what all are made from.
+    fn item(&mut self, run: RunId, scope: ActivationId, index: i64) -> Result<Option<Payload>>;
+    fn set_item(
+        &mut self,
+        run: RunId,
+        scope: ActivationId,
+        index: i64,
+        data: &Payload,
+    ) -> Result<()>;
+    /// Deletes up to `limit` of a map's items; returns how many there were.
+    fn delete_items(&mut self, run: RunId, scope: ActivationId, limit: u32) -> Result<u32>;
+    /// All items of a run, at most `limit`; returns how many there were.
+    fn delete_all_items(&mut self, run: RunId, limit: u32) -> Result<u32>;
+    fn insert_result(&mut self, run: RunId, scope: ActivationId, row: &ResultRow) -> Result<()>;
+    /// Deletes up to `limit` results of a run; returns how many there were.
+    fn delete_results(&mut self, run: RunId, limit: u32) -> Result<u32>;
 
     fn event(&mut self, run: RunId, name: &str, id: &str) -> Result<Option<EventRow>>;
     fn insert_event(&mut self, event: &EventRow) -> Result<()>;
@@ -180,10 +336,14 @@ pub(crate) trait Tables {
     /// The earliest event of that name that nobody has consumed.
     fn next_event(&mut self, run: RunId, name: &str) -> Result<Option<EventRow>>;
     fn consume_event(&mut self, event: &EventRow) -> Result<()>;
-    fn subscribe(&mut self, run: RunId, name: &str, branch: BranchId) -> Result<()>;
-    /// The branch that has waited longest.
-    fn subscriber(&mut self, run: RunId, name: &str) -> Result<Option<BranchId>>;
-    fn unsubscribe(&mut self, run: RunId, name: &str, branch: BranchId) -> Result<()>;
+    fn subscribe(&mut self, run: RunId, name: &str, branch: BranchId, arm: u32) -> Result<()>;
+    /// The branch that has waited longest, and the arm that it takes.
+    fn subscriber(&mut self, run: RunId, name: &str) -> Result<Option<(BranchId, u32)>>;
+    fn subscribers(&mut self, run: RunId, name: &str) -> Result<Vec<BranchId>>;
+    /// Names that begin with `prefix` for which somebody waits, and who.
+    fn waits(&mut self, run: RunId, prefix: &str) -> Result<Vec<(String, BranchId)>>;
+    /// All that a branch waits for.
+    fn unsubscribe(&mut self, run: RunId, branch: BranchId) -> Result<()>;
     /// Events and subscriptions of a run.
     fn delete_events(&mut self, run: RunId) -> Result<()>;
 
@@ -200,6 +360,7 @@ pub(crate) trait Tables {
     fn set_sweep(&mut self, sweep: &Sweep) -> Result<()>;
     fn delete_sweep(&mut self, id: i64) -> Result<()>;
     fn first_sweep(&mut self) -> Result<Option<Sweep>>;
+    fn sweeps(&mut self, run: RunId) -> Result<Vec<Sweep>>;
     fn has_sweep(&mut self, run: RunId) -> Result<bool>;
 
     fn add_run_fault(&mut self, run: RunId, seq: i64, fault: &Fault) -> Result<()>;
@@ -216,6 +377,7 @@ pub(crate) trait Tables {
 
     fn workflow(&mut self, name: &str, version: &str) -> Result<Option<(WorkflowKey, u64)>>;
     fn insert_workflow(&mut self, key: WorkflowKey, definition: &Definition) -> Result<()>;
+    fn definition(&mut self, key: WorkflowKey) -> Result<Option<Arc<Definition>>>;
 
     fn insert_owner(&mut self, owner: &OwnerRow) -> Result<()>;
     /// The owner and what it serves.
@@ -251,11 +413,38 @@ pub trait Reader: Send + std::fmt::Debug {
     /// # Errors
     /// See [`run`](Self::run).
     fn range(&mut self, range: ChildRange, from: u32, limit: u32) -> Result<Vec<BranchRow>>;
-    /// The detached branches of a run.
+    /// Branches that belong to a branch beside those that it waits for at its join, by range.
     ///
     /// # Errors
     /// See [`run`](Self::run).
-    fn detached(&mut self, run: RunId) -> Result<Vec<BranchId>>;
+    fn loose(&mut self, parent: BranchId) -> Result<Vec<ChildRange>>;
+    /// What the instance `index` of a map is made from; -1 is what all are made from.
+    ///
+    /// # Errors
+    /// See [`run`](Self::run).
+    fn item(&mut self, run: RunId, scope: ActivationId, index: i64) -> Result<Option<Payload>>;
+    /// Results of a map, by index, from `from` on.
+    ///
+    /// # Errors
+    /// See [`run`](Self::run).
+    fn results(
+        &mut self,
+        run: RunId,
+        scope: ActivationId,
+        from: u32,
+        limit: u32,
+    ) -> Result<Vec<ResultRow>>;
+    /// What a run remembers under names that begin with `prefix`: name and value.
+    ///
+    /// # Errors
+    /// See [`run`](Self::run).
+    fn marks(&mut self, run: RunId, prefix: &str) -> Result<Vec<(String, i64)>>;
+    /// The tokens that wait at a meet, by input.
+    ///
+    /// # Errors
+    /// See [`run`](Self::run).
+    fn meeting(&mut self, run: RunId, meet: NodeId, scope: ActivationId)
+    -> Result<Option<Meeting>>;
     /// First branches of runs with ids below `before`, newest first.
     ///
     /// # Errors

@@ -4,10 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use windlass_workflow_model::{
-    ActivationId, BranchId, Definition, Fault, NodeId, OwnerId, Payload, RunId, SkipRecord,
-    StepStatus, Timestamp, WorkflowKey,
+    ActivationId, BranchId, Child, Definition, Fault, FencingToken, Next, NodeId, OwnerId, Payload,
+    Rounds, RunId, SkipRecord, StepStatus, Timestamp, WorkflowKey,
 };
-use windlass_workflow_model::{Child, Next};
 
 use crate::error::{AdmitError, StorageError, WriteError};
 use crate::owner::Running;
@@ -52,6 +51,10 @@ pub enum Change {
         id: String,
         /// What comes with it.
         payload: Payload,
+        /// Only an event with this correlation is taken by a wait that asks for one.
+        correlation: Option<String>,
+        /// Whether it is lost if nobody waits for it now.
+        transient: bool,
         /// Whether the sender reports a fault.
         is_fault: bool,
         /// Gets what became of it.
@@ -66,6 +69,30 @@ pub enum Change {
         /// `false`: it had ended already.
         reply: Reply<bool, WriteError>,
     },
+    /// All that goes on in one node of a run is withdrawn.
+    CancelNode {
+        /// The run.
+        run: RunId,
+        /// A step, wait, scope, split or map, by name.
+        node: String,
+        /// Why, for people.
+        reason: String,
+        /// Gets how many branches were withdrawn; 0: nothing was there any more.
+        reply: Reply<u32, WriteError>,
+    },
+    /// A map that is open, or under way, is changed from outside.
+    ChangeMap {
+        /// The run.
+        run: RunId,
+        /// The map, by name.
+        map: String,
+        /// What.
+        what: MapChange,
+        /// Gets what became of it.
+        reply: Reply<MapOutcome, WriteError>,
+    },
+    /// An attempt whose outcome counts no more has returned: its mutex may pass on.
+    Returned(RunId, JobKey),
     /// A parked or failed run goes on from where it stopped.
     Retry {
         /// The run.
@@ -168,8 +195,60 @@ pub struct Checkpoint {
     pub merged: Option<ChildRange>,
     /// Runs that the step scheduled; they are internal work and never refused.
     pub schedules: Vec<Admit>,
+    /// What else the moves bring, where they bring more than the branch itself.
+    pub aside: Option<Box<Aside>>,
     /// Told when it is durable, or refused.
     pub reply: Option<Reply<(), WriteError>>,
+}
+
+/// What moves bring beside the branch itself.
+#[derive(Clone, Debug, Default)]
+pub struct Aside {
+    /// Tokens that start in the same scope.
+    pub forked: Vec<Child>,
+    /// Nodes of which all that goes on is withdrawn.
+    pub cancels: Vec<NodeId>,
+    /// Milestones that are reached or passed.
+    pub milestones: Vec<(String, bool)>,
+    /// The loops that the branch is in then.
+    pub rounds: Rounds,
+    /// The run that the branch calls and waits for.
+    pub call: Option<CalledRun>,
+    /// Runs that it calls and does not wait for.
+    pub called: Vec<CalledRun>,
+    /// The thread of the attempt is still in it: its mutex must not pass on.
+    pub still_running: bool,
+}
+
+/// A run that is called.
+#[derive(Clone, Debug)]
+pub struct CalledRun {
+    /// The run.
+    pub admit: Admit,
+    /// How deep calls may be nested.
+    pub depth_max: u32,
+}
+
+/// What is done to a map from outside.
+#[derive(Clone, Debug)]
+pub enum MapChange {
+    /// More instances, one for each of these.
+    Add(Vec<Payload>),
+    /// No more will be added.
+    Close,
+    /// What is not done is withdrawn, and the flow goes on with what is.
+    Complete,
+}
+
+/// What became of a change of a map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapOutcome {
+    /// It is done.
+    Done,
+    /// The map is closed, or is not open to additions: nothing changed.
+    Closed,
+    /// The run is not in this map (any more): nothing changed.
+    NotThere,
 }
 
 /// Where a branch goes after an attempt.
@@ -222,6 +301,8 @@ pub enum SignalOutcome {
     Duplicate,
     /// The run has ended: nothing changed.
     RunEnded,
+    /// It was transient, and nobody waits: it is lost.
+    Lost,
 }
 
 /// What a dead owner left behind.
@@ -255,6 +336,15 @@ pub struct Ended {
     pub outcome: RunOutcome,
 }
 
+/// What was withdrawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withdrawn {
+    /// A whole run.
+    Run(RunId),
+    /// One branch of a run, under the locks up to this token.
+    Branch(BranchId, FencingToken),
+}
+
 /// Jobs for the channel.
 pub type Dispatch = Vec<Arc<LockedJob>>;
 
@@ -265,8 +355,8 @@ pub struct Committed {
     pub dispatch: Dispatch,
     /// Runs that have ended.
     pub ended: Vec<Ended>,
-    /// Runs that were cancelled: their attempts should stop.
-    pub cancelled: Vec<RunId>,
+    /// What was withdrawn: attempts in it should stop.
+    pub withdrawn: Vec<Withdrawn>,
     /// Answers to give.
     pub(crate) answers: Vec<Box<dyn Answer>>,
     /// Why nothing can be written for now; it is tried again until it works.

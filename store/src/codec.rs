@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 use crate::error::StorageError;
 
 const BINCODE_2: u8 = 1;
-const FORMAT: u8 = 1;
+/// What is written. Records whose layout did not change since read the same in every format.
+const FORMAT: u8 = 2;
 const RECORD_BYTES_MAX: usize = 64 << 20;
 
 /// # Panics
@@ -29,7 +30,7 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StorageErro
         what: std::any::type_name::<T>().to_owned(),
         why,
     };
-    let [BINCODE_2, FORMAT, body @ ..] = bytes else {
+    let [BINCODE_2, 1..=FORMAT, body @ ..] = bytes else {
         return Err(corrupt(
             "it does not begin with a known codec and format".to_owned(),
         ));
@@ -41,6 +42,14 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StorageErro
             body.len() - read
         ))),
         Err(error) => Err(corrupt(error.to_string())),
+    }
+}
+
+/// The format in which a record was written; `None` if it is no record.
+pub(crate) fn format(bytes: &[u8]) -> Option<u8> {
+    match bytes {
+        [BINCODE_2, format, ..] => Some(*format),
+        _ => None,
     }
 }
 

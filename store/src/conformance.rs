@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use windlass_workflow_model::{
-    ActivationId, Advance, Child, Definition, Draft, Fault, FencingToken, Handover, Inputs, Last,
-    Moves, Next, NodeId, Payload, Position, RunId, StepSpec, StepStatus, Timestamp, Token,
-    WorkflowKey, advance, after_step,
+    ActivationId, Advance, Arrival, BranchOutcome, Child, Definition, Draft, Fault, FencingToken,
+    Handover, Inputs, Last, Moves, Next, NodeId, Payload, Position, Rounds, RunId, StepSpec,
+    StepStatus, Tally, Timestamp, Token, WorkflowKey, advance, after_step,
 };
 
 use crate::backend::Reader;
@@ -139,58 +139,77 @@ impl Rig {
             position: row.position,
             activation: row.activation,
             data,
+            rounds: Rounds::new(),
         };
         let functions = windlass_workflow_model::Functions::new();
+        let mut arrivals: Vec<Arrival> = Vec::new();
+        let mut came;
         let inputs = match row.record.children {
             Some(range) if !row.position.entering => {
                 let mut reader = self.store.reader().unwrap();
                 let rows = reader.range(range, 0, range.count).unwrap();
-                Inputs::Arrivals(
-                    rows.into_iter()
-                        .map(|row| {
-                            let extras = row.record.into_extras();
-                            let membership = extras.membership.unwrap();
-                            windlass_workflow_model::Arrival {
-                                index: membership.index,
-                                name: membership.name,
-                                result: extras.fault.map_or(Ok(Payload::null()), Err),
-                            }
-                        })
-                        .collect(),
-                )
+                arrivals.extend(rows.into_iter().map(|row| {
+                    let extras = row.record.into_extras();
+                    let membership = extras.membership.unwrap();
+                    let succeeded = BranchOutcome::Succeeded(Payload::null());
+                    windlass_workflow_model::Arrival {
+                        index: membership.index,
+                        name: membership.name,
+                        outcome: extras.fault.map_or(succeeded, BranchOutcome::Failed),
+                    }
+                }));
+                let fails =
+                    |arrival: &&Arrival| matches!(arrival.outcome, BranchOutcome::Failed(_));
+                let failed = u32::try_from(arrivals.iter().filter(fails).count()).unwrap();
+                let tally = Tally {
+                    expected: range.count,
+                    succeeded: range.count - failed,
+                    failed,
+                    ..Tally::default()
+                };
+                came = arrivals.into_iter();
+                Inputs::Arrivals(tally, &mut came)
             }
             _ => Inputs::Nothing,
         };
-        let (attempt, moves) = match advance(&self.definition, &functions, token, inputs) {
-            Advance::Moves(moves) => (None, moves),
-            Advance::Attempt(handover) => {
-                let Handover {
-                    node, activation, ..
-                } = handover;
-                let failed = result.as_ref().err().cloned();
-                let record = AttemptRecord {
-                    node,
-                    activation,
-                    status: if failed.is_some() {
-                        StepStatus::Failed
-                    } else {
-                        StepStatus::Succeeded
-                    },
-                    started_at: Timestamp(0),
-                    fault: failed,
-                    output: None,
-                };
-                (
-                    Some(record),
-                    after_step(&self.definition, &functions, &handover, result),
-                )
-            }
-        };
+        let (attempt, moves) =
+            match advance(&self.definition, &functions, token, inputs, Timestamp(0)) {
+                Advance::Moves(moves) => (None, moves),
+                Advance::Attempt(handover) => {
+                    let Handover {
+                        node, activation, ..
+                    } = handover;
+                    let failed = result.as_ref().err().cloned();
+                    let record = AttemptRecord {
+                        node,
+                        activation,
+                        status: if failed.is_some() {
+                            StepStatus::Failed
+                        } else {
+                            StepStatus::Succeeded
+                        },
+                        started_at: Timestamp(0),
+                        fault: failed,
+                        output: None,
+                    };
+                    (
+                        Some(record),
+                        after_step(
+                            &self.definition,
+                            &functions,
+                            &handover,
+                            result,
+                            Timestamp(0),
+                        ),
+                    )
+                }
+            };
         let merged = row.record.children.filter(|_| !row.position.entering);
         let Moves {
             skipped,
             detached,
             next,
+            ..
         } = moves;
         Checkpoint {
             job: Arc::clone(job),
@@ -201,6 +220,7 @@ impl Rig {
             then: Then::Move(next),
             merged,
             schedules: Vec::new(),
+            aside: None,
             reply: None,
         }
     }
@@ -540,6 +560,8 @@ fn an_event_waits_for_its_wait_is_delivered_once_and_goes_with_its_run() {
                 event,
                 id,
                 payload,
+                correlation: None,
+                transient: false,
                 is_fault: false,
                 reply,
             })
@@ -942,6 +964,8 @@ fn a_detached_branch_gets_its_event_also_after_the_main_branch_has_ended() {
                 event,
                 id,
                 payload,
+                correlation: None,
+                transient: false,
                 is_fault: false,
                 reply,
             })

@@ -11,7 +11,7 @@ use windlass_workflow_model::{Child, Next, Payload};
 
 use crate::apply::{Answered, Apply, Effects, Ledger, Refused, Rules};
 use crate::backend::{Backend, Result, Tables};
-use crate::change::{Admit, Admitted, Answer, Change, Committed, Reply, Said, Then};
+use crate::change::{Admit, Admitted, Answer, Change, Committed, MapChange, Reply, Said, Then};
 use crate::clock::Clock;
 use crate::error::{AdmitError, StorageError, Unknown, WriteError};
 use crate::limits::{BATCH_BYTES_MAX, BATCH_CHANGES_MAX, BATCH_TIME_MAX};
@@ -311,8 +311,8 @@ impl<B: Backend> Loop<B> {
                 self.meter.give_back(effects.credits);
                 self.ledger = before;
                 self.reload = true;
-                if !effects.withdrawn.is_empty() {
-                    self.retained.push(Change::Unlock(effects.withdrawn));
+                if !effects.taken_back.is_empty() {
+                    self.retained.push(Change::Unlock(effects.taken_back));
                 }
                 Err(error)
             }
@@ -449,7 +449,7 @@ impl<B: Backend> Loop<B> {
         self.tell(Committed {
             dispatch: effects.dispatch,
             ended: effects.ended,
-            cancelled: effects.cancelled,
+            withdrawn: effects.withdrawn,
             answers,
             trouble: None,
             closed: None,
@@ -565,7 +565,7 @@ impl<B: Backend> Loop<B> {
     fn tell(&self, committed: Committed) {
         let nothing = committed.dispatch.is_empty()
             && committed.ended.is_empty()
-            && committed.cancelled.is_empty()
+            && committed.withdrawn.is_empty()
             && committed.answers.is_empty()
             && committed.trouble.is_none()
             && committed.closed.is_none();
@@ -581,6 +581,7 @@ fn is_internal(change: &Change) -> bool {
     match change {
         Change::Checkpoint(_)
         | Change::Unlock(_)
+        | Change::Returned(..)
         | Change::Recover { .. }
         | Change::Tick
         | Change::Close => true,
@@ -588,6 +589,8 @@ fn is_internal(change: &Change) -> bool {
         | Change::Register { .. }
         | Change::Signal { .. }
         | Change::Cancel { .. }
+        | Change::CancelNode { .. }
+        | Change::ChangeMap { .. }
         | Change::Retry { .. }
         | Change::RegisterOwner { .. }
         | Change::Retain { .. } => false,
@@ -600,6 +603,10 @@ fn size(change: &Change) -> usize {
         Change::Admit { runs, .. } => runs.iter().map(|run| run.input.len()).sum(),
         Change::Checkpoint(checkpoint) => written(&checkpoint.then),
         Change::Signal { payload, .. } => payload.len(),
+        Change::ChangeMap {
+            what: MapChange::Add(items),
+            ..
+        } => items.iter().map(Payload::len).sum(),
         _ => 0,
     }
 }
@@ -607,7 +614,15 @@ fn size(change: &Change) -> usize {
 fn written(then: &Then) -> usize {
     match then {
         Then::Move(
-            Next::Run { data, .. } | Next::Sleep { data, .. } | Next::Await { data, .. },
+            Next::Run { data, .. }
+            | Next::Sleep { data, .. }
+            | Next::Await { data, .. }
+            | Next::Map { data, .. }
+            | Next::Call { data, .. }
+            | Next::Acquire { data, .. }
+            | Next::Meet { data, .. }
+            | Next::Terminate { data, .. }
+            | Next::Counted { counted: data, .. },
         )
         | Then::Retry { data, .. } => data.len(),
         Then::Move(Next::Split { data, children, .. }) => {
@@ -632,11 +647,17 @@ where
 fn answer(change: Change, answered: Answered) -> Option<Box<dyn Answer>> {
     Some(match (change, answered) {
         (Change::Checkpoint(checkpoint), Answered::Unit(what)) => said(checkpoint.reply?, what),
-        (Change::Unlock(_) | Change::Tick | Change::Close, Answered::Unit(_)) => return None,
+        (
+            Change::Unlock(_) | Change::Returned(..) | Change::Tick | Change::Close,
+            Answered::Unit(_),
+        ) => return None,
         (Change::Register { reply, .. }, Answered::Key(what)) => said(reply, what),
         (Change::Signal { reply, .. }, Answered::Signal(what)) => said(reply, what),
         (Change::Cancel { reply, .. }, Answered::Flag(what)) => said(reply, what),
-        (Change::Retry { reply, .. }, Answered::Count(what)) => said(reply, what),
+        (Change::Retry { reply, .. } | Change::CancelNode { reply, .. }, Answered::Count(what)) => {
+            said(reply, what)
+        }
+        (Change::ChangeMap { reply, .. }, Answered::Map(what)) => said(reply, what),
         (Change::RegisterOwner { reply, .. }, Answered::Owner(what)) => said(reply, what),
         (Change::Recover { reply, .. }, Answered::Recovered(what)) => said(reply, what),
         (Change::Retain { reply, .. }, Answered::Retained(what)) => said(reply, what),
@@ -667,11 +688,12 @@ fn refuse(change: Change, error: &StorageError, unknown: bool) -> Option<Box<dyn
             }),
         ),
         Change::Checkpoint(checkpoint) => said(checkpoint.reply?, Err(why())),
-        Change::Unlock(_) | Change::Tick | Change::Close => return None,
+        Change::Unlock(_) | Change::Returned(..) | Change::Tick | Change::Close => return None,
+        Change::ChangeMap { reply, .. } => said(reply, Err(why())),
         Change::Register { reply, .. } => said(reply, Err(why())),
         Change::Signal { reply, .. } => said(reply, Err(why())),
         Change::Cancel { reply, .. } => said(reply, Err(why())),
-        Change::Retry { reply, .. } => said(reply, Err(why())),
+        Change::Retry { reply, .. } | Change::CancelNode { reply, .. } => said(reply, Err(why())),
         Change::RegisterOwner { reply, .. } => said(reply, Err(why())),
         Change::Recover { reply, .. } => said(reply, Err(why())),
         Change::Retain { reply, .. } => said(reply, Err(why())),

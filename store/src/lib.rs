@@ -33,10 +33,11 @@ mod sqlite;
 mod store;
 pub mod sync;
 
-pub use backend::{Reader, RunFilter};
+pub use apply::outcome_of;
+pub use backend::{Reader, ResultRow, RunFilter};
 pub use change::{
-    Admit, Admitted, AttemptRecord, Change, Checkpoint, Committed, Dispatch, Ended, Recovered,
-    Reply, RunOutcome, SignalOutcome, Then,
+    Admit, Admitted, Aside, AttemptRecord, CalledRun, Change, Checkpoint, Committed, Dispatch,
+    Ended, MapChange, MapOutcome, Recovered, Reply, RunOutcome, SignalOutcome, Then, Withdrawn,
 };
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{AdmitError, OpenError, StorageError, Unknown, WriteError};
@@ -44,8 +45,8 @@ pub use group_commit::{CommitHook, CommitPoint, Turn, Writer};
 pub use meter::{Meter, Ticket};
 pub use owner::{DeadOwner, OwnerFiles, OwnerLife, Proof, Running};
 pub use record::{
-    BranchRow, ChildRange, Extras, HistoryRow, JobKey, LockedJob, Membership, OwnerRow, Priority,
-    Record, RunAttributes, State,
+    BranchRow, Caller, ChildRange, Extras, Flow, HistoryRow, JobKey, LockedJob, Membership,
+    OwnerRow, Priority, Record, Role, RunAttributes, State, Woken,
 };
 pub use sqlite::SQLITE_VERSION;
 pub use store::{Admission, Durability, History, Options, Retention, ShedPolicy, Store, StoreKind};

@@ -38,6 +38,9 @@ pub const OLDEST_EVERY: u64 = 8;
 /// Events kept for one run, consumed ones included (their ids make duplicates no-ops).
 pub const EVENTS_PER_RUN_MAX: u32 = 10_000;
 
+/// Instances that one call adds to an open map; they are one transaction.
+pub const MAP_ADD_MAX: usize = 10_000;
+
 /// Size of the write-ahead log at which it is emptied actively, in bytes.
 pub const WAL_BYTES_MAX: u64 = 64 << 20;
 

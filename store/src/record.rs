@@ -4,8 +4,8 @@ use std::ops::{Deref, DerefMut};
 
 use serde::{Deserialize, Serialize};
 use windlass_workflow_model::{
-    ActivationId, BranchId, Epoch, Fault, FencingToken, NodeId, OwnerId, Payload, Position, RunId,
-    StepStatus, Timestamp, WorkflowKey,
+    ActivationId, BranchId, Epoch, Fault, FencingToken, NodeId, OwnerId, Payload, Position, Rounds,
+    RunId, StepStatus, Timestamp, WorkflowKey,
 };
 
 use crate::codec;
@@ -38,10 +38,16 @@ pub enum State {
     Failed = 9,
     /// The run was withdrawn.
     Cancelled = 10,
+    /// Waits at a meet for other tokens.
+    Meeting = 11,
+    /// Waits for the end of a run that it called.
+    Calling = 12,
+    /// Waits for a mutex or a milestone.
+    Blocked = 13,
 }
 
 impl State {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 14] = [
         Self::Ready,
         Self::Held,
         Self::Timer,
@@ -53,6 +59,9 @@ impl State {
         Self::Succeeded,
         Self::Failed,
         Self::Cancelled,
+        Self::Meeting,
+        Self::Calling,
+        Self::Blocked,
     ];
 
     /// Whether the run has ended.
@@ -126,6 +135,12 @@ pub(crate) mod flags {
     pub(crate) const BRANCHED: u8 = 8;
     /// Not every attempt of the run leaves a row of history.
     pub(crate) const PARTIAL: u8 = 16;
+    /// It has, or had, loose branches, which it waits for when it comes to its end.
+    pub(crate) const LOOSE: u8 = 32;
+    /// On the first branch: the run is being withdrawn, so what its branches bring is refused.
+    pub(crate) const WITHDRAWN: u8 = 64;
+    /// Its step starts only while a milestone is reached.
+    pub(crate) const GATED: u8 = 128;
 }
 
 /// A branch, as it is stored.
@@ -263,6 +278,7 @@ static NO_EXTRAS: Extras = Extras {
     frontier: None,
     max_parallelism: None,
     attributes: None,
+    flow: None,
 };
 
 /// What a [`Record`] holds.
@@ -288,9 +304,99 @@ pub struct Extras {
     pub max_parallelism: Option<u32>,
     /// What came with the run from outside.
     pub attributes: Option<RunAttributes>,
+    /// What only nodes beyond sequence, choice, split and wait need.
+    pub flow: Option<Box<Flow>>,
+}
+
+/// What a branch carries for loops, scopes, meets, maps, calls and mutexes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flow {
+    /// The loops that it is in, and how many rounds of each it has done.
+    pub rounds: Rounds,
+    /// What it is to the branch that it belongs to.
+    pub role: Role,
+    /// Waiting at a meet: by which of its inputs it came.
+    pub input: u32,
+    /// Going on from a meet: the tokens that met, itself included, by input.
+    pub met: Vec<(u32, BranchId)>,
+    /// Why it goes on from where it waited.
+    pub woken: Option<Woken>,
+    /// Waiting for events: the arm that its timer takes.
+    pub timer_arm: Option<u32>,
+    /// Waiting for a run that it called.
+    pub called: Option<RunId>,
+    /// On the first branch: who called the run.
+    pub caller: Option<Caller>,
+    /// What it asked for cannot be.
+    pub refused: Option<Fault>,
+    /// In a scope: the mutex that it holds.
+    pub mutex: Option<String>,
+    /// It has come to its end by being withdrawn; the reason is in `reason`.
+    pub cancelled: bool,
+}
+
+static NO_FLOW: Flow = Flow {
+    rounds: Rounds::new(),
+    role: Role::Branch,
+    input: 0,
+    met: Vec::new(),
+    woken: None,
+    timer_arm: None,
+    called: None,
+    caller: None,
+    refused: None,
+    mutex: None,
+    cancelled: false,
+};
+
+/// What a branch is to the one that it belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Role {
+    /// One of the branches of a split, or a detached one.
+    #[default]
+    Branch,
+    /// A token of a scope.
+    Token,
+    /// An instance of a map.
+    Instance,
+}
+
+/// Why a branch goes on from where it waited.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Woken {
+    /// Its join is over: how many were expected, succeeded, failed and were withdrawn, and whether it
+    /// was ended from outside.
+    Over([u32; 4], bool),
+    /// These instances of its map are to be counted, on from what was counted.
+    Count(Option<Vec<u8>>, Vec<u32>),
+    /// The event that it waited for came, and takes this arm.
+    Event(u32),
+    /// The time of this arm came first.
+    Due(u32),
+}
+
+/// Who called a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    /// The run.
+    pub run: RunId,
+    /// Its branch that waits; `None` if nobody does.
+    pub branch: Option<BranchId>,
+    /// How deep calls are nested, from 1.
+    pub depth: u32,
 }
 
 impl Extras {
+    /// What loops, scopes, meets, maps, calls and mutexes left.
+    pub fn flow(&self) -> &Flow {
+        self.flow.as_deref().unwrap_or(&NO_FLOW)
+    }
+
+    /// The same, to be changed.
+    pub fn flow_mut(&mut self) -> &mut Flow {
+        self.flow.get_or_insert_default()
+    }
+
     /// The bytes as they are stored, beginning with the codec and its format.
     pub fn encode(&self) -> Vec<u8> {
         codec::encode(self)
@@ -301,7 +407,43 @@ impl Extras {
     /// # Errors
     /// [`StorageError::Corrupt`] if it is anything else.
     pub fn decode(bytes: &[u8]) -> Result<Self, StorageError> {
+        if codec::format(bytes) == Some(1) {
+            return codec::decode::<ExtrasOfFormat1>(bytes).map(Self::from);
+        }
         codec::decode(bytes)
+    }
+}
+
+/// As it was written before there were loops, scopes, maps and calls.
+#[derive(Deserialize)]
+struct ExtrasOfFormat1 {
+    membership: Option<Membership>,
+    children: Option<ChildRange>,
+    event: Option<i64>,
+    fault: Option<Fault>,
+    detached: Option<Fault>,
+    reason: Option<String>,
+    retry_at: Option<(NodeId, ActivationId)>,
+    frontier: Option<Vec<u8>>,
+    max_parallelism: Option<u32>,
+    attributes: Option<RunAttributes>,
+}
+
+impl From<ExtrasOfFormat1> for Extras {
+    fn from(old: ExtrasOfFormat1) -> Self {
+        Self {
+            membership: old.membership,
+            children: old.children,
+            event: old.event,
+            fault: old.fault,
+            detached: old.detached,
+            reason: old.reason,
+            retry_at: old.retry_at,
+            frontier: old.frontier,
+            max_parallelism: old.max_parallelism,
+            attributes: old.attributes,
+            flow: None,
+        }
     }
 }
 

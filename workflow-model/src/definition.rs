@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::NodeId;
+use crate::join::JoinRule;
 use crate::retry::RetryPolicy;
 
 /// A named, versioned, immutable workflow. Made by [`Draft::finish`](crate::Draft::finish), which
@@ -17,6 +18,8 @@ pub struct Definition {
     pub(crate) nodes: Vec<Node>,
     pub(crate) start: NodeId,
     pub(crate) max_parallelism: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) deadline_ms: Option<u64>,
     pub(crate) blocks: Vec<Block>,
     pub(crate) unreached_reason: String,
     pub(crate) source: Option<Source>,
@@ -54,6 +57,12 @@ impl Definition {
     /// How many jobs of one run may be ready or running at once; `None` is no limit.
     pub fn max_parallelism(&self) -> Option<u32> {
         self.max_parallelism
+    }
+
+    /// How long a run may take from its first attempt on, in milliseconds; then it fails and what is
+    /// left of it is withdrawn. `None` is no limit.
+    pub fn deadline_ms(&self) -> Option<u64> {
+        self.deadline_ms
     }
 
     /// Blocks that group steps for people to see; they have no effect on the flow.
@@ -101,6 +110,33 @@ impl Definition {
             }
         }
         self
+    }
+
+    /// The node of this name.
+    pub fn find(&self, name: &str) -> Option<NodeId> {
+        let index = self.nodes.iter().position(|node| node.name == name)?;
+        u32::try_from(index).ok().map(NodeId)
+    }
+
+    /// What decides when a join is over and how; `None` for a node that is no join.
+    pub fn join_rule(&self, join: NodeId) -> Option<JoinRule> {
+        let NodeKind::Join {
+            split, need, rest, ..
+        } = &self.nodes.get(join.0 as usize)?.kind
+        else {
+            return None;
+        };
+        let on_failure = match &self.nodes.get(split.0 as usize)?.kind {
+            NodeKind::Split { on_failure, .. }
+            | NodeKind::Scope { on_failure, .. }
+            | NodeKind::Map { on_failure, .. } => *on_failure,
+            _ => FailurePolicy::SettleAll,
+        };
+        Some(JoinRule {
+            need: *need,
+            rest: *rest,
+            on_failure,
+        })
     }
 
     /// The same workflow under another version.
@@ -211,16 +247,108 @@ pub enum NodeKind {
         /// What a failed branch does to the others and to the split.
         on_failure: FailurePolicy,
     },
-    /// Where the branches of a split meet.
+    /// Where the branches of a split, the tokens of a scope or the instances of a map meet.
     Join {
-        /// The split it belongs to.
+        /// The split, scope or map it belongs to.
         split: NodeId,
         /// How many of them it waits for.
         need: Need,
+        /// What becomes of those it does not wait for.
+        #[serde(default, skip_serializing_if = "Rest::is_default")]
+        rest: Rest,
         /// Function of role [`Merge`](crate::FunctionRole::Merge) that makes the data after the
-        /// join; `None` keeps the data from before the split.
+        /// join. `None` keeps the data from before; after a scope through which one token came, its
+        /// data.
         merge: Option<String>,
     },
+    /// A part of the workflow that is entered, left and withdrawn as one. Inside it tokens may fork
+    /// and meet freely; it is over when none is left.
+    Scope {
+        /// Its first node.
+        body: NodeId,
+        /// Where it is left.
+        join: NodeId,
+        /// Only one scope of the run may be in this mutex at a time.
+        mutex: Option<String>,
+        /// After so many milliseconds it is withdrawn and fails.
+        timeout_ms: Option<u64>,
+        /// What a failed token does to the others and to the scope.
+        on_failure: FailurePolicy,
+    },
+    /// One token becomes several in the same scope: every arm whose condition holds is taken.
+    Fork {
+        /// The ways out, in order.
+        arms: Vec<ForkArm>,
+        /// Taken when no arm is; `None` goes to the node's `next`.
+        otherwise: Option<NodeId>,
+    },
+    /// Where tokens of a scope meet that come by its [`Input`](NodeKind::Input)s.
+    Meet {
+        /// The names of its inputs, in order.
+        inputs: Vec<String>,
+        /// How many it waits for.
+        need: Need,
+        /// What becomes of tokens that it does not wait for.
+        rest: Rest,
+        /// Function of role [`Merge`](crate::FunctionRole::Merge); `None` keeps the data of the
+        /// first token in the order of the inputs.
+        merge: Option<String>,
+    },
+    /// One way into a [`Meet`](NodeKind::Meet).
+    Input {
+        /// Where it leads.
+        meet: NodeId,
+        /// Which of its inputs.
+        index: u32,
+    },
+    /// Where alternative ways come together without waiting.
+    Merge {
+        /// Whether several tokens may come, each going on by itself.
+        multi: bool,
+    },
+    /// Ends the run well with the data of the token that comes here; what is left is withdrawn.
+    Terminate,
+    /// Does its body again and again. The body's ways end in its [`Again`](NodeKind::Again).
+    Loop {
+        /// Function of role [`Predicate`](crate::FunctionRole::Predicate).
+        test: String,
+        /// `false`: while it holds, asked before each round. `true`: until it holds, asked after
+        /// each round.
+        until: bool,
+        /// Its first node.
+        body: NodeId,
+        /// Rounds after which it fails.
+        rounds_max: u32,
+    },
+    /// The end of a round.
+    Again {
+        /// The loop.
+        of: NodeId,
+    },
+    /// The same body for many items: instances are started as others end, so that only
+    /// `max_parallelism` of them live at a time.
+    Map {
+        /// How many there are when it begins.
+        count: Count,
+        /// Function of role [`Item`](crate::FunctionRole::Item) that makes the data of an instance;
+        /// `None` is a copy of the data.
+        item: Option<String>,
+        /// Whether more may be added from outside until it is closed.
+        open: bool,
+        /// How many instances live at once, at least 1.
+        max_parallelism: u32,
+        /// The first node of an instance.
+        body: NodeId,
+        /// Where they meet.
+        join: NodeId,
+        /// What a failed instance does to the others and to the map.
+        on_failure: FailurePolicy,
+        /// Function of role [`Tally`](crate::FunctionRole::Tally), asked once for each instance that
+        /// has succeeded, in the order in which they did: says when enough have.
+        tally: Option<String>,
+    },
+    /// Runs another workflow and waits for its end.
+    Call(CallSpec),
     /// Fire and forget: starts a branch that no join waits for. The run still ends after it.
     Detach {
         /// Its first node.
@@ -238,6 +366,29 @@ pub enum NodeKind {
         /// Function of role [`Reply`](crate::FunctionRole::Reply) that puts the event's payload
         /// into the data; `None` keeps the data.
         reply: Option<String>,
+        /// What else it asks of the event.
+        #[serde(default, skip_serializing_if = "EventMatch::is_default")]
+        matching: EventMatch,
+        /// After that long it fails; `None` waits for ever.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout: Option<Delay>,
+    },
+    /// Deferred choice: the first of several events or timers decides, the others are withdrawn.
+    Select {
+        /// The ways out, in order.
+        arms: Vec<SelectArm>,
+    },
+    /// Withdraws all that goes on in a scope, split, map or step of the run.
+    Cancel {
+        /// Which.
+        target: NodeId,
+    },
+    /// The run enters or leaves a state on which gates wait.
+    Milestone {
+        /// The state's name.
+        milestone: String,
+        /// `true` enters it; `false` leaves it for ever.
+        reached: bool,
     },
     /// Changes the data by a function of role [`Compute`](crate::FunctionRole::Compute), without
     /// a job of its own.
@@ -258,6 +409,19 @@ impl NodeKind {
             Self::Detach { .. } => "detach",
             Self::Sleep { .. } => "timer",
             Self::Await { .. } => "event",
+            Self::Scope { .. } => "scope",
+            Self::Fork { .. } => "fork",
+            Self::Meet { .. } => "meet",
+            Self::Input { .. } => "input",
+            Self::Merge { .. } => "merge",
+            Self::Terminate => "terminate",
+            Self::Loop { .. } => "loop",
+            Self::Again { .. } => "again",
+            Self::Map { .. } => "map",
+            Self::Call(_) => "call",
+            Self::Select { .. } => "select",
+            Self::Cancel { .. } => "cancel",
+            Self::Milestone { .. } => "milestone",
             Self::Compute { .. } => "compute",
         }
     }
@@ -276,6 +440,9 @@ pub struct StepSpec {
     pub retry: RetryPolicy,
     /// How long one attempt may take, in milliseconds; `None` is no limit.
     pub timeout_ms: Option<u64>,
+    /// The milestone at which alone it may start: it waits for it, and fails when it has passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<String>,
     /// Settings for the handler; the engine does not look into them.
     pub config: serde_json::Value,
 }
@@ -289,6 +456,7 @@ impl StepSpec {
             guard: None,
             retry: RetryPolicy::default(),
             timeout_ms: None,
+            gate: None,
             config: serde_json::Value::Null,
         }
     }
@@ -305,12 +473,39 @@ pub struct Arm {
     pub to: Option<NodeId>,
 }
 
+/// One way out of a fork.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForkArm {
+    /// Shown on the edge.
+    pub name: String,
+    /// Function of role [`Predicate`](crate::FunctionRole::Predicate); `None` is always taken.
+    pub when: Option<String>,
+    /// How many tokens go this way, at least 1.
+    pub copies: u32,
+    /// Its first node.
+    pub to: NodeId,
+}
+
 /// The branches of a split.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Branches {
     /// One branch per entry: its name and first node. Each gets a copy of the data.
     Static(Vec<(String, NodeId)>),
+    /// Those whose predicate holds, each with a copy of the data; every arm leads somewhere.
+    Chosen {
+        /// In branch order.
+        arms: Vec<Arm>,
+        /// The one branch when no predicate holds: its name and first node.
+        otherwise: (String, NodeId),
+    },
+    /// So many on the same nodes, each with a copy of the data.
+    Copies {
+        /// How many.
+        count: u32,
+        /// Their first node.
+        body: NodeId,
+    },
     /// As many branches as a function finds in the data, all on the same nodes.
     Computed {
         /// Function of role [`Items`](crate::FunctionRole::Items).
@@ -320,13 +515,17 @@ pub enum Branches {
     },
 }
 
-/// What a failed branch of a split does.
+/// What a failed branch does to the others and to what they are branches of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailurePolicy {
     /// The other branches finish, then the split fails with all errors in branch order.
     #[default]
     SettleAll,
+    /// The first failure withdraws the others and fails the split.
+    FailFast,
+    /// So many may fail; one more withdraws the others and fails the split.
+    Tolerate(u32),
 }
 
 /// How many branches a join waits for.
@@ -336,6 +535,109 @@ pub enum Need {
     /// All of them.
     #[default]
     All,
+    /// The first that succeeds.
+    First,
+    /// So many that succeed. At a meet with one input: so many tokens. With 0 nothing is waited for.
+    AtLeast(u32),
+    /// All that can come, where no way leads back: those that were started.
+    ActiveLocal,
+    /// All that can come, judged from the whole scope, loops included.
+    ActiveGlobal,
+}
+
+/// What becomes of the branches or tokens that a join has not waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rest {
+    /// They go on and end at the join without effect; then it is as new.
+    #[default]
+    Absorb,
+    /// They are withdrawn.
+    Cancel,
+    /// As absorbed; but one that comes by an input that was used waits until the join is as new.
+    Block,
+    /// They wait for the next time the join is complete.
+    Queue,
+}
+
+impl Rest {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How many instances a map has when it begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Count {
+    /// Always so many.
+    Fixed(u32),
+    /// Function of role [`Count`](crate::FunctionRole::Count), asked once.
+    Computed(String),
+}
+
+/// Which workflow is called, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallSpec {
+    /// Its name.
+    pub workflow: String,
+    /// Its version; `None` is the one that was registered last.
+    pub version: Option<String>,
+    /// Function of role [`Compute`](crate::FunctionRole::Compute) that makes its input; `None` is a
+    /// copy of the data.
+    pub input: Option<String>,
+    /// Function of role [`Reply`](crate::FunctionRole::Reply) that puts its last data into ours;
+    /// `None` keeps ours.
+    pub output: Option<String>,
+    /// Whether the branch goes on at once, and the called run lives on its own.
+    pub detached: bool,
+    /// How deep calls may be nested, this one included.
+    pub depth_max: u32,
+}
+
+/// One way out of a deferred choice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SelectArm {
+    /// Shown on the edge.
+    pub name: String,
+    /// What takes it.
+    pub on: Trigger,
+    /// Its first node; `None` goes to the node's `next`.
+    pub to: Option<NodeId>,
+}
+
+/// What takes an arm of a deferred choice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trigger {
+    /// An event from outside.
+    Event {
+        /// Its name.
+        event: String,
+        /// Function of role [`Reply`](crate::FunctionRole::Reply).
+        reply: Option<String>,
+        /// What else is asked of it.
+        #[serde(default, skip_serializing_if = "EventMatch::is_default")]
+        matching: EventMatch,
+    },
+    /// A time.
+    Timer(Delay),
+}
+
+/// What a wait asks of an event beside its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventMatch {
+    /// Function of role [`Key`](crate::FunctionRole::Key): only an event with this correlation.
+    pub correlation: Option<String>,
+    /// Only one that comes while it is waited for; an earlier one is not taken.
+    pub transient: bool,
+}
+
+impl EventMatch {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// How long a timer waits.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::definition::{Definition, NodeKind};
+use crate::definition::{Definition, Need, Node, NodeKind, Rest, StepSpec};
 use crate::ids::NodeId;
 use crate::validate::edges;
 
@@ -87,6 +87,72 @@ pub fn draw(definition: &Definition, format: GraphFormat) -> String {
     out
 }
 
+/// What a node looks like.
+enum Shape {
+    Work,
+    Decision,
+    Gateway,
+    Wait,
+    Nested,
+    End,
+}
+
+fn shape(kind: &NodeKind) -> Shape {
+    match kind {
+        NodeKind::Step(_) | NodeKind::Compute { .. } => Shape::Work,
+        NodeKind::Choice { .. } | NodeKind::Loop { .. } => Shape::Decision,
+        NodeKind::Split { .. }
+        | NodeKind::Join { .. }
+        | NodeKind::Fork { .. }
+        | NodeKind::Meet { .. }
+        | NodeKind::Input { .. }
+        | NodeKind::Merge { .. }
+        | NodeKind::Again { .. }
+        | NodeKind::Cancel { .. }
+        | NodeKind::Milestone { .. }
+        | NodeKind::Detach { .. } => Shape::Gateway,
+        NodeKind::Sleep { .. } | NodeKind::Await { .. } | NodeKind::Select { .. } => Shape::Wait,
+        NodeKind::Scope { .. } | NodeKind::Map { .. } | NodeKind::Call(_) => Shape::Nested,
+        NodeKind::Terminate => Shape::End,
+    }
+}
+
+/// A node's name, and what changes its meaning.
+fn caption(node: &Node) -> String {
+    let name = &node.name;
+    match &node.kind {
+        NodeKind::Join { need, rest, .. } | NodeKind::Meet { need, rest, .. } => {
+            let need = match need {
+                Need::All => return name.clone(),
+                Need::First => "first".to_owned(),
+                Need::AtLeast(needed) => format!("{needed}"),
+                Need::ActiveLocal => "active-local".to_owned(),
+                Need::ActiveGlobal => "active-global".to_owned(),
+            };
+            let rest = match rest {
+                Rest::Absorb => "absorb",
+                Rest::Cancel => "cancel",
+                Rest::Block => "block",
+                Rest::Queue => "queue",
+            };
+            format!("{name} ({need}, {rest})")
+        }
+        NodeKind::Scope {
+            mutex: Some(mutex), ..
+        } => format!("{name} (mutex {mutex})"),
+        NodeKind::Merge { multi: true } => format!("{name} (multi)"),
+        NodeKind::Milestone { milestone, reached } => {
+            let verb = if *reached { "reached" } else { "passed" };
+            format!("{name} ({milestone} {verb})")
+        }
+        NodeKind::Step(StepSpec {
+            gate: Some(gate), ..
+        }) => format!("{name} (while {gate})"),
+        NodeKind::Call(call) => format!("{name} (runs {})", call.workflow),
+        _ => name.clone(),
+    }
+}
+
 fn mermaid(definition: &Definition, out: &mut String) -> std::fmt::Result {
     let text = |text: &str| {
         text.replace('&', "&amp;")
@@ -95,19 +161,15 @@ fn mermaid(definition: &Definition, out: &mut String) -> std::fmt::Result {
     };
     writeln!(out, "flowchart TD")?;
     for (index, node) in definition.nodes().iter().enumerate() {
-        let name = text(&node.name);
-        match &node.kind {
-            NodeKind::Step(_) | NodeKind::Compute { .. } => {
-                writeln!(out, "  n{index}[\"{name}\"]")?;
-            }
-            NodeKind::Choice { .. } => writeln!(out, "  n{index}{{\"{name}\"}}")?,
-            NodeKind::Split { .. } | NodeKind::Join { .. } | NodeKind::Detach { .. } => {
-                writeln!(out, "  n{index}{{{{\"{name}\"}}}}")?;
-            }
-            NodeKind::Sleep { .. } | NodeKind::Await { .. } => {
-                writeln!(out, "  n{index}([\"{name}\"])")?;
-            }
-        }
+        let (open, close) = match shape(&node.kind) {
+            Shape::Work => ("[", "]"),
+            Shape::Decision => ("{", "}"),
+            Shape::Gateway => ("{{", "}}"),
+            Shape::Wait => ("([", "])"),
+            Shape::Nested => ("[[", "]]"),
+            Shape::End => ("(((", ")))"),
+        };
+        writeln!(out, "  n{index}{open}\"{}\"{close}", text(&caption(node)))?;
     }
     for (index, _) in definition.nodes().iter().enumerate() {
         for (to, label) in edges(definition, NodeId(u32::try_from(index).unwrap_or(u32::MAX))) {
@@ -124,16 +186,18 @@ fn dot(definition: &Definition, out: &mut String) -> std::fmt::Result {
     let text = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
     writeln!(out, "digraph \"{}\" {{", text(definition.name()))?;
     for (index, node) in definition.nodes().iter().enumerate() {
-        let shape = match &node.kind {
-            NodeKind::Step(_) | NodeKind::Compute { .. } => "box",
-            NodeKind::Choice { .. } => "diamond",
-            NodeKind::Split { .. } | NodeKind::Join { .. } | NodeKind::Detach { .. } => "hexagon",
-            NodeKind::Sleep { .. } | NodeKind::Await { .. } => "ellipse",
+        let shape = match shape(&node.kind) {
+            Shape::Work => "box",
+            Shape::Decision => "diamond",
+            Shape::Gateway => "hexagon",
+            Shape::Wait => "ellipse",
+            Shape::Nested => "component",
+            Shape::End => "doublecircle",
         };
         writeln!(
             out,
             "  n{index} [label=\"{}\", shape={shape}];",
-            text(&node.name)
+            text(&caption(node))
         )?;
     }
     for (index, _) in definition.nodes().iter().enumerate() {

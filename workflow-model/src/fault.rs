@@ -22,6 +22,26 @@ pub mod codes {
     pub const LOOP_WITHOUT_STEP: &str = "loop-without-step";
     /// A split gave more branches than allowed.
     pub const TOO_MANY_BRANCHES: &str = "too-many-branches";
+    /// A loop went round more often than allowed.
+    pub const LOOP_LIMIT: &str = "loop-limit";
+    /// Calls are nested deeper than allowed.
+    pub const CALL_DEPTH: &str = "call-depth";
+    /// The called workflow is not known here.
+    pub const CALL_UNKNOWN: &str = "call-unknown";
+    /// The called run was withdrawn.
+    pub const CALL_CANCELLED: &str = "call-cancelled";
+    /// Too few branches succeeded for the join, without any having failed.
+    pub const JOIN_UNMET: &str = "join-unmet";
+    /// The milestone at which alone the step may start has passed.
+    pub const MILESTONE_PASSED: &str = "milestone-passed";
+    /// A mutex is held by one who waits for a mutex that is held here.
+    pub const DEADLOCK: &str = "deadlock";
+    /// The wait took longer than its timeout.
+    pub const WAIT_TIMEOUT: &str = "wait-timeout";
+    /// The scope took longer than its timeout.
+    pub const SCOPE_TIMEOUT: &str = "scope-timeout";
+    /// The run took longer than its deadline.
+    pub const RUN_DEADLINE: &str = "run-deadline";
     /// More errors than one fault keeps; the message has their number.
     pub const MORE_ERRORS: &str = "more-errors";
     /// Something the engine holds to be impossible; please report it.

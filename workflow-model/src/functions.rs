@@ -20,9 +20,23 @@ pub struct Arrival {
     pub index: u32,
     /// Its name.
     pub name: String,
-    /// Its data at the end, or why it failed.
-    pub result: Result<Payload, Fault>,
+    /// How it came to its end.
+    pub outcome: BranchOutcome,
 }
+
+/// How a branch came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BranchOutcome {
+    /// Well, with its last data.
+    Succeeded(Payload),
+    /// With all its errors.
+    Failed(Fault),
+    /// Withdrawn, for this reason.
+    Cancelled(String),
+}
+
+/// What branches brought to their join, in branch order.
+pub type Arrivals<'a> = &'a mut dyn Iterator<Item = Arrival>;
 
 /// A branch that a function asks for.
 #[derive(Clone, Debug)]
@@ -61,7 +75,8 @@ pub enum Function {
     /// Finds the branches of a split.
     Items(Arc<dyn Fn(&Payload) -> Result<Vec<BranchSeed>, Fault> + Send + Sync>),
     /// Makes the data after a join from the data before the split and the arrivals, in branch order.
-    Merge(Arc<dyn Fn(&Payload, &[Arrival]) -> Result<Payload, Fault> + Send + Sync>),
+    /// They are read as they are asked for: those of a large map are never all in memory.
+    Merge(Arc<dyn Fn(&Payload, Arrivals<'_>) -> Result<Payload, Fault> + Send + Sync>),
     /// Puts a fault into the data.
     Fold(Arc<dyn Fn(&Payload, &Fault) -> Result<Payload, Fault> + Send + Sync>),
     /// Puts the payload of an event into the data.
@@ -70,6 +85,15 @@ pub enum Function {
     Compute(Arc<dyn Fn(&Payload) -> Result<Payload, Fault> + Send + Sync>),
     /// Says how long a timer waits.
     Delay(Arc<dyn Fn(&Payload) -> Result<Duration, Fault> + Send + Sync>),
+    /// Says how many instances a map has.
+    Count(Arc<dyn Fn(&Payload) -> Result<u32, Fault> + Send + Sync>),
+    /// Makes the data of the instance of a map with this index.
+    Item(Arc<dyn Fn(&Payload, u32) -> Result<Payload, Fault> + Send + Sync>),
+    /// Counts one more instance of a map: from what was counted so far (null at first) and what it
+    /// brought, gives what is counted now and whether that is enough.
+    Tally(Arc<dyn Fn(&Payload, &Arrival) -> Result<(Payload, bool), Fault> + Send + Sync>),
+    /// Finds the correlation of a wait in the data.
+    Key(Arc<dyn Fn(&Payload) -> Result<String, Fault> + Send + Sync>),
 }
 
 /// The roles that a function can have.
@@ -91,6 +115,14 @@ pub enum FunctionRole {
     Compute,
     /// See [`Function::Delay`].
     Delay,
+    /// See [`Function::Count`].
+    Count,
+    /// See [`Function::Item`].
+    Item,
+    /// See [`Function::Tally`].
+    Tally,
+    /// See [`Function::Key`].
+    Key,
 }
 
 impl Function {
@@ -105,6 +137,10 @@ impl Function {
             Self::Reply(_) => FunctionRole::Reply,
             Self::Compute(_) => FunctionRole::Compute,
             Self::Delay(_) => FunctionRole::Delay,
+            Self::Count(_) => FunctionRole::Count,
+            Self::Item(_) => FunctionRole::Item,
+            Self::Tally(_) => FunctionRole::Tally,
+            Self::Key(_) => FunctionRole::Key,
         }
     }
 }
@@ -157,11 +193,15 @@ impl Functions {
         predicate: Predicate(data: &Payload) -> bool;
         guard: Guard(data: &Payload) -> Verdict;
         items: Items(data: &Payload) -> Vec<BranchSeed>;
-        merge: Merge(data: &Payload, arrivals: &[Arrival]) -> Payload;
+        merge: Merge(data: &Payload, arrivals: Arrivals<'_>) -> Payload;
         fold: Fold(data: &Payload, fault: &Fault) -> Payload;
         reply: Reply(data: &Payload, event: &Event) -> Payload;
         compute: Compute(data: &Payload) -> Payload;
         delay: Delay(data: &Payload) -> Duration;
+        count: Count(data: &Payload) -> u32;
+        item: Item(data: &Payload, index: u32) -> Payload;
+        tally: Tally(counted: &Payload, arrival: &Arrival) -> (Payload, bool);
+        key: Key(data: &Payload) -> String;
     }
 }
 

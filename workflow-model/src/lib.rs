@@ -26,29 +26,38 @@ mod draw;
 mod fault;
 mod functions;
 mod ids;
+mod join;
 pub mod limits;
+mod meet;
 mod payload;
+mod prospect;
 mod retry;
 mod status;
 mod time;
 mod validate;
 
 pub use advance::{
-    Advance, Child, Handover, Inputs, Last, Moves, Next, SkipRecord, Token, advance, after_step,
+    Advance, Call, Child, Handover, Inputs, Last, Moves, Next, Rounds, SkipRecord, Token, Wanted,
+    advance, after_step,
 };
 pub use definition::{
-    Arm, Block, Branches, Definition, Delay, FailurePolicy, FaultPath, Need, Node, NodeKind, Place,
-    Source, StepSpec,
+    Arm, Block, Branches, CallSpec, Count, Definition, Delay, EventMatch, FailurePolicy, FaultPath,
+    ForkArm, Need, Node, NodeKind, Place, Rest, SelectArm, Source, StepSpec, Trigger,
 };
-pub use draft::Draft;
+pub use draft::{Draft, MapSpec};
 pub use draw::{Graph, GraphEdge, GraphFormat, GraphNode, draw};
 pub use fault::{ErrorEntry, Fault, codes};
-pub use functions::{Arrival, BranchSeed, Event, Function, FunctionRole, Functions, Verdict};
+pub use functions::{
+    Arrival, Arrivals, BranchOutcome, BranchSeed, Event, Function, FunctionRole, Functions, Verdict,
+};
 pub use ids::{
     ActivationId, BranchId, Epoch, FencingToken, NodeId, OwnerId, ParseRunIdError, Position, RunId,
     WorkflowKey,
 };
+pub use join::{Decision, JoinRule, Tally};
+pub use meet::{MeetMove, MeetRule, Meeting, Waiting};
 pub use payload::Payload;
+pub use prospect::{Situation, can_come};
 pub use retry::RetryPolicy;
 pub use status::{RunStatus, StepStatus};
 pub use time::Timestamp;

@@ -20,3 +20,15 @@ pub const FAULT_MESSAGE_BYTES_MAX: usize = 16 << 10;
 
 /// Errors that one fault keeps; of the rest their number is kept as one last entry.
 pub const FAULT_ERRORS_MAX: usize = 1_000;
+
+/// Instances of one map. Their results are rows, which are read one page at a time.
+pub const MAP_INSTANCES_MAX: u32 = 100_000_000;
+
+/// Rounds of a loop that says nothing else.
+pub const LOOP_ROUNDS_DEFAULT: u32 = 10_000;
+
+/// Depth of nested calls for a call that says nothing else.
+pub const CALL_DEPTH_DEFAULT: u32 = 64;
+
+/// Tokens that one fork makes of one. They are inserted in one transaction.
+pub const FORK_TOKENS_MAX: u32 = 10_000;

@@ -51,6 +51,12 @@ pub(super) fn signal(global: &Global, args: &SignalArgs) -> Result<Exit, Failure
                 "run {run} had ended already, so event {event:?} reaches nobody; nothing changed"
             ),
         ),
+        SignalOutcome::Lost => (
+            "lost",
+            format!(
+                "nobody waits for event {event:?} in run {run} now, so it is lost, as it was sent to be"
+            ),
+        ),
     };
     if global.json {
         print_json(&json!({ "run": run.to_string(), "event": event, "id": id, "outcome": word }))?;
@@ -58,7 +64,7 @@ pub(super) fn signal(global: &Global, args: &SignalArgs) -> Result<Exit, Failure
         print(&format!("{says}\n"))?;
     }
     Ok(match outcome {
-        SignalOutcome::RunEnded => Exit::Refused,
+        SignalOutcome::RunEnded | SignalOutcome::Lost => Exit::Refused,
         SignalOutcome::Delivered | SignalOutcome::Stored | SignalOutcome::Duplicate => {
             Exit::Succeeded
         }

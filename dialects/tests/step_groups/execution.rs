@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use windlass_dialects::{ImportedWorkflow, record_output, run_outputs};
 use windlass_workflow_model::{
-    ActivationId, Advance, Arrival, Fault, Inputs, Moves, Next, Payload, Position, Token, advance,
-    after_step,
+    ActivationId, Advance, Arrival, BranchOutcome, Fault, Inputs, Moves, Next, Payload, Position,
+    Rounds, Tally, Timestamp, Token, advance, after_step,
 };
 
 use crate::checks::workflow;
@@ -19,29 +19,37 @@ fn play(
     done: &mut Vec<String>,
 ) -> Result<Payload, Fault> {
     let (definition, functions) = (&imported.definition, &imported.functions);
-    let mut inputs = Inputs::Nothing;
+    let now = Timestamp(0);
+    let mut arrived = Vec::new();
     loop {
-        let moves: Moves = match advance(definition, functions, token, inputs) {
+        let tally = tally(&arrived);
+        let mut came = std::mem::take(&mut arrived).into_iter();
+        let inputs = match tally.expected {
+            0 => Inputs::Nothing,
+            _ => Inputs::Arrivals(tally, &mut came),
+        };
+        let moves: Moves = match advance(definition, functions, token, inputs, now) {
             Advance::Moves(moves) => moves,
             Advance::Attempt(step) => {
                 let name = definition.node(step.node).name.clone();
                 done.push(name.clone());
                 let data = step.data.clone();
                 let result = work(&name).and_then(|output| record_output(&data, &name, &output));
-                after_step(definition, functions, &step, result)
+                after_step(definition, functions, &step, result, now)
             }
         };
-        inputs = Inputs::Nothing;
         token = match moves.next {
             Next::End { result, .. } => return result,
             Next::Run {
                 position,
                 activation,
                 data,
+                ..
             } => Token {
                 position,
                 activation,
                 data,
+                rounds: moves.rounds,
             },
             Next::Split {
                 join,
@@ -58,25 +66,43 @@ fn play(
                             position: Position::before(child.node),
                             activation: child.activation,
                             data: child.data.unwrap_or_else(|| data.clone()),
+                            rounds: Rounds::new(),
                         };
                         let result = play(imported, token, work, done);
                         Arrival {
                             index: child.index,
                             name: child.name,
-                            result,
+                            outcome: match result {
+                                Ok(data) => BranchOutcome::Succeeded(data),
+                                Err(fault) => BranchOutcome::Failed(fault),
+                            },
                         }
                     })
                     .collect();
                 arrivals.sort_by_key(|arrival| arrival.index);
-                inputs = Inputs::Arrivals(arrivals);
+                arrived = arrivals;
                 Token {
                     position: Position::at(join),
                     activation,
                     data,
+                    rounds: moves.rounds,
                 }
             }
             other => panic!("unexpected {other:?}"),
         };
+    }
+}
+
+/// How many of the branches came how.
+fn tally(arrived: &[Arrival]) -> Tally {
+    let succeeded = |arrival: &&Arrival| matches!(arrival.outcome, BranchOutcome::Succeeded(_));
+    let expected = u32::try_from(arrived.len()).expect("a few");
+    let succeeded = u32::try_from(arrived.iter().filter(succeeded).count()).expect("a few");
+    Tally {
+        expected,
+        succeeded,
+        failed: expected - succeeded,
+        ..Tally::default()
     }
 }
 
@@ -87,6 +113,7 @@ fn run(text: &str, work: Work<'_>) -> (Result<Payload, Fault>, Vec<String>) {
         position: Position::before(start),
         activation: ActivationId::ORIGIN.derive(start, 0),
         data: Payload::null(),
+        rounds: Rounds::new(),
     };
     let mut done = Vec::new();
     let result = play(&imported, token, work, &mut done);

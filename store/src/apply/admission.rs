@@ -11,7 +11,7 @@ use super::Apply;
 use crate::backend::{Guard, Result, RunLimit, Tables};
 use crate::change::{Admit, Admitted, Ended, RunOutcome};
 use crate::limits::{BULK_RUNS_MAX, KEY_BYTES_MAX, PAYLOAD_BYTES_MAX};
-use crate::record::{BranchRow, Extras, Rank, Record, RunAttributes, State, flags};
+use crate::record::{BranchRow, Caller, Extras, Rank, Record, RunAttributes, State, flags};
 use crate::store::{Admission, History, ShedPolicy};
 
 /// Why the door stays shut. Nothing was written.
@@ -75,10 +75,11 @@ impl<T: Tables> Apply<'_, T> {
         {
             return Ok(Admitted { run, existed: true });
         }
-        self.begin_run(run, flags::UNSTARTED).map(|run| Admitted {
-            run,
-            existed: false,
-        })
+        self.begin_run(run, flags::UNSTARTED, None)
+            .map(|run| Admitted {
+                run,
+                existed: false,
+            })
     }
 
     /// Admitted runs from outside whose first job has not started.
@@ -146,7 +147,7 @@ impl<T: Tables> Apply<'_, T> {
                 if victims.len() < needed && (free || ours.is_some_and(|job| job.ticket.withdraw()))
                 {
                     if !free {
-                        self.effects.withdrawn.push(row.key());
+                        self.effects.taken_back.push(row.key());
                     }
                     if all_passed {
                         self.ledger.unstarted_from = row.id;
@@ -185,9 +186,17 @@ impl<T: Tables> Apply<'_, T> {
     }
 
     /// Writes the one row of a new run.
-    pub(super) fn begin_run(&mut self, admit: &Admit, flag: u8) -> Result<RunId> {
+    pub(super) fn begin_run(
+        &mut self,
+        admit: &Admit,
+        flag: u8,
+        caller: Option<Caller>,
+    ) -> Result<RunId> {
         let run = RunId(self.new_ids(1));
         let mut row = first_row(run, admit, self.ledger.meta.epoch, flag);
+        if caller.is_some() {
+            row.record.flow_mut().caller = caller;
+        }
         row.created_at = self.now;
         if self.rules.history != History::All {
             row.flags |= flags::PARTIAL;

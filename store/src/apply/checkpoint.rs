@@ -3,19 +3,14 @@
 //! Valid only under the newest lock of its job (I3). The branch's own row goes first: when the guard
 //! on it does not hold, nothing else has been written.
 
-use windlass_workflow_model::{
-    BranchId, Child, FencingToken, Next, NodeId, OwnerId, Payload, Position, RunId, StepStatus,
-    Timestamp,
-};
+use windlass_workflow_model::{Child, FencingToken, Next, OwnerId, Position, RunId, Timestamp};
 
 use super::{Apply, Verdict};
-use crate::backend::{Guard, JoinCount, JoinKey, Result, Tables};
-use crate::change::{AttemptRecord, Checkpoint, Then};
+use crate::backend::{Guard, JoinKey, Loose, Result, Tables};
+use crate::change::{Aside, AttemptRecord, Checkpoint, Then};
 use crate::error::WriteError;
-use crate::record::{
-    BranchRow, ChildRange, Extras, HistoryDetail, HistoryRow, Membership, Record, State, flags,
-};
-use crate::store::History;
+use crate::record::{BranchRow, ChildRange, Extras, Flow, Membership, Record, Role, State, flags};
+use windlass_workflow_model::BranchId;
 
 impl<T: Tables> Apply<'_, T> {
     pub(super) fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Verdict<()> {
@@ -31,6 +26,7 @@ impl<T: Tables> Apply<'_, T> {
             if job.is_unstarted() {
                 self.effects.recorded_starts += 1;
             }
+            self.returned(job.run, job.key())?;
             return Ok(Err(WriteError::Fenced {
                 branch: job.id,
                 ours: job.token,
@@ -52,17 +48,20 @@ impl<T: Tables> Apply<'_, T> {
     fn is_simple(&self, checkpoint: &Checkpoint) -> bool {
         let job = &checkpoint.job.row;
         let one_row = match &checkpoint.then {
-            Then::Move(Next::Run { .. } | Next::Sleep { .. }) | Then::Retry { .. } => true,
+            Then::Move(Next::Run { gated: false, .. } | Next::Sleep { .. })
+            | Then::Retry { .. } => true,
             Then::Move(Next::End { .. }) => {
                 job.parent.is_none() && job.flags & (flags::BRANCHED | flags::EVENTS) == 0
             }
-            Then::Move(Next::Await { .. } | Next::Split { .. }) | Then::GiveBack => false,
+            Then::Move(_) | Then::GiveBack => false,
         };
         one_row
             && checkpoint.merged.is_none()
             && checkpoint.detached.is_empty()
             && checkpoint.schedules.is_empty()
-            && job.flags & flags::LIMITED == 0
+            && checkpoint.aside.is_none()
+            && job.record.flow.is_none()
+            && job.flags & (flags::LIMITED | flags::GATED) == 0
             && !(self.ledger.sweeping && job.parent.is_some())
     }
 
@@ -86,7 +85,10 @@ impl<T: Tables> Apply<'_, T> {
             Guard::Read
         };
         let ids = self.ledger.meta.next_id;
-        let mut row = after_attempt(job, checkpoint.attempt.as_ref(), self.now);
+        let mut row = after_attempt(job, checkpoint, self.now);
+        if let Some(aside) = &checkpoint.aside {
+            self.set_aside(job, aside, &mut row)?;
+        }
         self.place(checkpoint, job, &mut row)?;
         if !self.tables.update(&row, guard)? {
             // Nothing was written; what was taken for the row goes back.
@@ -100,139 +102,52 @@ impl<T: Tables> Apply<'_, T> {
             self.effects.recorded_starts += 1;
         }
         self.note_timer(&row);
-        self.dispatch(&row, None);
+        if row.data.is_some() {
+            self.dispatch(&row, None);
+        } else {
+            self.dispatch_loaded(&row)?;
+        }
         self.write_history(checkpoint, job)?;
-        self.follow_up(checkpoint, &row)?;
+        self.follow_up(checkpoint, job, &row)?;
         if row.state.is_end() {
-            self.announce(&row);
+            self.announce(&row)?;
         }
         Ok(true)
     }
 
-    /// Puts the branch's own row where it goes.
-    fn place(
-        &mut self,
-        checkpoint: &Checkpoint,
-        job: &BranchRow,
-        row: &mut BranchRow,
-    ) -> Result<()> {
-        if !checkpoint.detached.is_empty() {
-            row.flags |= flags::BRANCHED;
+    /// What has to be true before the branch itself moves.
+    fn set_aside(&mut self, job: &BranchRow, aside: &Aside, row: &mut BranchRow) -> Result<()> {
+        for (milestone, reached) in &aside.milestones {
+            self.set_milestone(row, milestone, *reached)?;
         }
-        match &checkpoint.then {
-            Then::Move(Next::Run {
-                position,
-                activation,
-                data,
-            }) => {
-                (row.position, row.activation) = (*position, *activation);
-                row.data = Some(data.clone());
-                self.make_ready(row)?;
-            }
-            Then::Move(Next::Sleep {
-                node,
-                activation,
-                data,
-                delay,
-            }) => {
-                (row.position, row.activation) = (Position::at(*node), *activation);
-                row.data = Some(data.clone());
-                row.state = State::Timer;
-                row.due = Some(self.now.after(*delay));
-            }
-            Then::Retry {
-                node,
-                activation,
-                data,
-                due,
-                counts,
-            } => {
-                (row.position, row.activation) = (Position::at(*node), *activation);
-                row.data = Some(data.clone());
-                row.state = State::Timer;
-                row.due = Some(*due);
-                row.attempt = job.attempt_of(*activation) + u32::from(*counts);
-            }
-            Then::Move(Next::Await {
-                node,
-                activation,
-                data,
-                event: name,
-            }) => {
-                (row.position, row.activation) = (Position::at(*node), *activation);
-                row.data = Some(data.clone());
-                if let Some(early) = self.tables.next_event(row.run, name)? {
-                    self.tables.consume_event(&early)?;
-                    row.record.event = Some(early.seq);
-                    self.make_ready(row)?;
-                } else {
-                    row.state = State::Event;
-                }
-            }
-            Then::Move(Next::Split {
-                join,
-                activation,
-                scope,
-                data,
-                children: list,
-                ..
-            }) => {
-                (row.position, row.activation) = (Position::at(*join), *activation);
-                row.data = Some(data.clone());
-                row.state = State::Joining;
-                row.flags |= flags::BRANCHED;
-                let first = BranchId(self.new_ids(list.len()));
-                let count = u32::try_from(list.len()).expect("bounded by SPLIT_BRANCHES_MAX");
-                row.record.children = Some(ChildRange {
-                    first,
-                    count,
-                    scope: *scope,
-                });
-            }
-            Then::Move(Next::End { result, last }) => {
-                match result {
-                    Ok(data) => row.data = Some(data.clone()),
-                    Err(fault) => {
-                        row.data = Some(last.data.clone());
-                        row.record.fault = Some(fault.clone());
-                        row.record.retry_at = Some((last.node, last.activation));
-                        // Only where the split itself failed: what comes after it has its own data.
-                        row.record.frontier = match checkpoint.merged {
-                            Some(range) if last.activation == job.activation => {
-                                self.frontier(job, range)?
-                            }
-                            _ => None,
-                        };
-                    }
-                }
-                row.state = State::Arrived;
-                if row.parent.is_none() {
-                    if let Some(range) = checkpoint.merged {
-                        self.discard(row.run, range)?;
-                    }
-                    if !checkpoint.detached.is_empty() {
-                        self.count_detached(row.run, checkpoint.detached.len())?;
-                    }
-                    self.conclude(row)?;
-                }
-            }
-            Then::GiveBack => unreachable!("handled above"),
+        if aside.still_running {
+            self.note_returning(job)?;
         }
         Ok(())
     }
 
     /// Writes what goes with the branch's own row: branches, arrivals, subscriptions, clean-ups, runs.
-    fn follow_up(&mut self, checkpoint: &Checkpoint, row: &BranchRow) -> Result<()> {
+    fn follow_up(
+        &mut self,
+        checkpoint: &Checkpoint,
+        job: &BranchRow,
+        row: &BranchRow,
+    ) -> Result<()> {
         let mut ends = false;
         match &checkpoint.then {
-            Then::Move(Next::Await { event, .. }) if row.state == State::Event => {
-                self.tables.subscribe(row.run, event, row.id)?;
+            Then::Move(Next::Await { events, .. }) if row.state == State::Event => {
+                for wanted in events {
+                    let name =
+                        super::events::subscription(&wanted.event, wanted.correlation.as_deref());
+                    self.tables.subscribe(row.run, &name, row.id, wanted.arm)?;
+                }
             }
             Then::Move(Next::Split {
                 join,
                 scope,
                 children,
                 max_parallelism,
+                is_scope,
                 ..
             }) => {
                 let template = Membership {
@@ -244,10 +159,28 @@ impl<T: Tables> Apply<'_, T> {
                     resumed: false,
                     name: String::new(),
                 };
-                self.insert_children(row, children, &template)?;
+                if *is_scope {
+                    self.insert_tokens(row, row.id, children, &template)?;
+                } else {
+                    self.insert_children(row, children, &template)?;
+                }
             }
+            Then::Move(Next::Map { .. }) => self.begin_map(row, &checkpoint.then)?,
+            Then::Move(Next::Counted {
+                counted,
+                upto,
+                enough,
+            }) => self.note_counted(row, counted, *upto, *enough)?,
+            Then::Move(Next::Meet { .. }) => self.come_to_meet(row)?,
+            Then::Move(Next::Terminate { data, .. }) => self.terminate(row.run, data)?,
             Then::Move(Next::End { .. }) => ends = true,
-            Then::Move(Next::Await { .. } | Next::Run { .. } | Next::Sleep { .. })
+            Then::Move(
+                Next::Await { .. }
+                | Next::Run { .. }
+                | Next::Sleep { .. }
+                | Next::Call { .. }
+                | Next::Acquire { .. },
+            )
             | Then::Retry { .. }
             | Then::GiveBack => {}
         }
@@ -255,10 +188,36 @@ impl<T: Tables> Apply<'_, T> {
         let ends_run = ends && row.parent.is_none();
         self.insert_detached(row, checkpoint, ends_run)?;
         if let Some(range) = checkpoint.merged.filter(|_| !ends_run) {
-            self.discard(row.run, range)?;
+            self.discard(job, range)?;
         }
-        if ends && !ends_run {
+        self.discard_met(job)?;
+        if let Some(aside) = &checkpoint.aside {
+            if let Some(membership) = row.record.membership.clone()
+                && let Some(parent) = row.parent
+            {
+                self.insert_tokens(row, parent, &aside.forked, &membership)?;
+            }
+            for called in &aside.called {
+                self.call_detached(row, called)?;
+            }
+        }
+        let is_instance = row.record.flow().role == Role::Instance;
+        if ends && is_instance && row.state != State::Ending {
+            let fault = match &checkpoint.then {
+                Then::Move(Next::End { result, .. }) => result.as_ref().err(),
+                _ => None,
+            };
+            self.after_instance(row, fault)?;
+        } else if ends && !ends_run && row.state == State::Arrived {
             self.arrive(row)?;
+        } else if row.record.flow().role == Role::Token {
+            self.look_ahead(row)?;
+        }
+        for target in checkpoint.aside.iter().flat_map(|aside| &aside.cancels) {
+            let definition = self.definition(row.workflow)?;
+            let by = &definition.node(job.position.node).name;
+            let reason = format!("withdrawn by the workflow, after {by:?}");
+            self.withdraw_node(row.run, *target, &reason)?;
         }
         for admit in &checkpoint.schedules {
             let known = match &admit.attributes.dedupe_key {
@@ -266,7 +225,7 @@ impl<T: Tables> Apply<'_, T> {
                 None => None,
             };
             if known.is_none() {
-                self.begin_run(admit, 0)?;
+                self.begin_run(admit, 0, None)?;
             }
         }
         Ok(())
@@ -278,10 +237,13 @@ impl<T: Tables> Apply<'_, T> {
         children: &[Child],
         template: &Membership,
     ) -> Result<()> {
-        let Some(ChildRange { first, .. }) = parent.record.children else {
+        let Some(range) = parent.record.children else {
             return Ok(());
         };
-        for (id, child) in (first.0..).zip(children) {
+        let rule = self.rule(parent.workflow, template.join)?;
+        // A branch that outlives the wait for it cannot look up data at the one that waited.
+        let copy = rule.needed().is_some();
+        for (id, child) in (range.first.0..).zip(children) {
             let membership = Membership {
                 index: child.index,
                 name: child.name.clone(),
@@ -289,6 +251,9 @@ impl<T: Tables> Apply<'_, T> {
             };
             let free = template.max_parallelism == 0 || child.index < template.max_parallelism;
             let mut row = child_row(parent, BranchId(id), child, membership, self.now);
+            if copy && row.data.is_none() {
+                row.data.clone_from(&parent.data);
+            }
             if free {
                 self.make_ready(&mut row)?;
             } else {
@@ -296,6 +261,52 @@ impl<T: Tables> Apply<'_, T> {
             }
             self.tables.insert(&row)?;
             self.dispatch(&row, Some(parent));
+        }
+        if rule.needed() == Some(0) {
+            self.reconsider(parent.id)?;
+        }
+        Ok(())
+    }
+
+    /// Tokens of the scope in which `parent` waits; `like` is that row, or another token of it.
+    pub(super) fn insert_tokens(
+        &mut self,
+        like: &BranchRow,
+        parent: BranchId,
+        children: &[Child],
+        template: &Membership,
+    ) -> Result<()> {
+        let Some(join) = template.join.filter(|_| !children.is_empty()) else {
+            return Ok(());
+        };
+        let more = u32::try_from(children.len()).unwrap_or(u32::MAX);
+        let key = JoinKey::of_split(like.run, join, template.scope);
+        let mut count = self.tables.join(key)?.unwrap_or_default();
+        count.expected += more;
+        self.tables.set_join(key, count)?;
+        for child in children {
+            let id = BranchId(self.new_ids(1));
+            let membership = Membership {
+                index: child.index,
+                name: child.name.clone(),
+                of: 0,
+                ..template.clone()
+            };
+            let mut row = child_row(like, id, child, membership, self.now);
+            row.parent = Some(parent);
+            row.record.flow_mut().role = Role::Token;
+            self.make_ready(&mut row)?;
+            self.tables.insert(&row)?;
+            self.tables.add_loose(&Loose {
+                run: row.run,
+                parent,
+                range: ChildRange {
+                    first: id,
+                    count: 1,
+                    scope: template.scope,
+                },
+            })?;
+            self.dispatch(&row, Some(like));
         }
         Ok(())
     }
@@ -328,168 +339,25 @@ impl<T: Tables> Apply<'_, T> {
             row.parent = Some(parent.run.root());
             self.make_ready(&mut row)?;
             self.tables.insert(&row)?;
-            self.tables.add_detached(row.run, row.id)?;
+            self.tables.add_loose(&Loose {
+                run: row.run,
+                parent: row.run.root(),
+                range: ChildRange {
+                    first: id,
+                    count: 1,
+                    scope: child.activation,
+                },
+            })?;
             self.dispatch(&row, Some(parent));
         }
         Ok(())
     }
 
-    fn count_detached(&mut self, run: RunId, more: usize) -> Result<()> {
-        let key = JoinKey::of_detached(run);
+    pub(super) fn count_detached(&mut self, run: RunId, more: usize) -> Result<()> {
+        let key = JoinKey::of_loose(run, run.root());
         let mut count = self.tables.join(key)?.unwrap_or_default();
         count.expected += u32::try_from(more).unwrap_or(u32::MAX);
         self.tables.set_join(key, count)
-    }
-
-    /// A branch has come to its end: count it, and wake whoever waits for it.
-    fn arrive(&mut self, row: &BranchRow) -> Result<()> {
-        let Some(membership) = &row.record.membership else {
-            return Ok(());
-        };
-        let Some(join) = membership.join else {
-            return self.arrive_detached(row);
-        };
-        let first = BranchId(row.id.0 - i64::from(membership.index));
-        if membership.of > 1 {
-            let key = JoinKey::of_split(row.run, join, membership.scope);
-            let before = self.tables.join(key)?.unwrap_or_default().arrived;
-            let count = JoinCount {
-                arrived: before + 1,
-                expected: membership.of,
-            };
-            if count.arrived < count.expected {
-                self.tables.set_join(key, count)?;
-                return self.release_sibling(first, membership, count.arrived);
-            }
-            self.tables.delete_join(key)?;
-        }
-        let Some(parent) = row.parent else {
-            return Ok(());
-        };
-        let Some(mut parent) = self.tables.branch(parent)? else {
-            return Ok(());
-        };
-        if parent.state != State::Joining {
-            return Ok(());
-        }
-        self.make_ready(&mut parent)?;
-        self.tables.update(&parent, Guard::Read)?;
-        self.dispatch_loaded(&parent)
-    }
-
-    /// With so many arrived, one more branch may go, in branch order.
-    fn release_sibling(
-        &mut self,
-        first: BranchId,
-        membership: &Membership,
-        arrived: u32,
-    ) -> Result<()> {
-        if membership.max_parallelism == 0 {
-            return Ok(());
-        }
-        let id = |index: u32| BranchId(first.0 + i64::from(index));
-        if !membership.resumed {
-            let next = membership.max_parallelism.saturating_add(arrived) - 1;
-            return if next < membership.of {
-                self.release(id(next), true)
-            } else {
-                Ok(())
-            };
-        }
-        // After a retry some had arrived before, so the next one has to be looked for.
-        for index in 0..membership.of {
-            let held = self
-                .tables
-                .branch(id(index))?
-                .filter(|row| row.state == State::Held);
-            if let Some(row) = held
-                && !self.tables.is_held(row.run, row.id)?
-            {
-                return self.release(row.id, true);
-            }
-        }
-        Ok(())
-    }
-
-    fn arrive_detached(&mut self, row: &BranchRow) -> Result<()> {
-        self.tables.delete(row.id, 1)?;
-        self.tables.remove_detached(row.run, row.id)?;
-        if let Some(fault) = &row.record.fault {
-            self.tables.add_run_fault(row.run, row.id.0, fault)?;
-        }
-        let key = JoinKey::of_detached(row.run);
-        let mut count = self.tables.join(key)?.unwrap_or_default();
-        count.arrived += 1;
-        self.tables.set_join(key, count)?;
-        self.conclude_if_ending(row.run)
-    }
-
-    fn write_history(&mut self, checkpoint: &Checkpoint, job: &BranchRow) -> Result<()> {
-        let ended_at = self.now;
-        let history = self.rules.history;
-        let keeps = |status: StepStatus| match history {
-            History::All => true,
-            History::Failures => status == StepStatus::Failed,
-            History::Off => false,
-        };
-        let name = job
-            .record
-            .membership
-            .as_ref()
-            .map(|membership| membership.name.clone());
-        let row = |ordinal: u32, node: NodeId, status: StepStatus| HistoryRow {
-            run: job.run,
-            branch: job.id,
-            token: job.token,
-            ordinal,
-            node,
-            activation: job.activation,
-            attempt: job.attempt,
-            status,
-            started_at: None,
-            ended_at,
-            branch_name: name.clone(),
-            detail: HistoryDetail::default(),
-        };
-        if let Some((node, activation)) = checkpoint.passed.filter(|_| keeps(StepStatus::Succeeded))
-        {
-            let ordinal = u32::try_from(checkpoint.skipped.len()).unwrap_or(u32::MAX - 1) + 1;
-            self.tables.insert_history(HistoryRow {
-                activation,
-                ..row(ordinal, node, StepStatus::Succeeded)
-            })?;
-        }
-        if let Some(attempt) = checkpoint.attempt.as_ref().filter(|a| keeps(a.status)) {
-            self.tables.insert_history(HistoryRow {
-                activation: attempt.activation,
-                attempt: job.attempt_of(attempt.activation),
-                started_at: Some(attempt.started_at),
-                detail: HistoryDetail {
-                    fault: attempt.fault.clone(),
-                    reason: None,
-                    again: matches!(checkpoint.then, Then::Retry { .. }),
-                    output: attempt
-                        .output
-                        .as_ref()
-                        .map(|output| output.as_bytes().to_vec()),
-                },
-                ..row(0, attempt.node, attempt.status)
-            })?;
-        }
-        for (ordinal, skip) in (1..).zip(&checkpoint.skipped) {
-            if keeps(StepStatus::Skipped) {
-                self.tables.insert_history(HistoryRow {
-                    activation: skip.activation,
-                    attempt: 0,
-                    detail: HistoryDetail {
-                        reason: Some(skip.reason.clone()),
-                        ..HistoryDetail::default()
-                    },
-                    ..row(ordinal, skip.node, StepStatus::Skipped)
-                })?;
-            }
-        }
-        Ok(())
     }
 }
 
@@ -506,10 +374,19 @@ impl BranchRow {
 }
 
 /// The row as it is when an attempt has ended and before it is known where it goes.
-fn after_attempt(job: &BranchRow, attempt: Option<&AttemptRecord>, now: Timestamp) -> BranchRow {
+fn after_attempt(job: &BranchRow, checkpoint: &Checkpoint, now: Timestamp) -> BranchRow {
+    let attempt: Option<&AttemptRecord> = checkpoint.attempt.as_ref();
     let began = attempt.map_or(now, |attempt| attempt.started_at);
+    let rounds = checkpoint.aside.as_ref().map(|aside| aside.rounds.clone());
+    let before = job.record.flow();
+    let flow = Flow {
+        rounds: rounds.unwrap_or_default(),
+        role: before.role,
+        caller: before.caller,
+        ..Flow::default()
+    };
     BranchRow {
-        flags: job.flags & !flags::UNSTARTED,
+        flags: job.flags & !(flags::UNSTARTED | flags::GATED),
         rank: job.rank.started(),
         owner: OwnerId(0),
         attempt: 1,
@@ -520,6 +397,7 @@ fn after_attempt(job: &BranchRow, attempt: Option<&AttemptRecord>, now: Timestam
             membership: job.record.membership.clone(),
             attributes: job.record.attributes.clone(),
             max_parallelism: job.record.max_parallelism,
+            flow: (flow != Flow::default()).then(|| Box::new(flow)),
             ..Extras::default()
         }),
         started_at: job.started_at.or(Some(began)),
@@ -527,14 +405,14 @@ fn after_attempt(job: &BranchRow, attempt: Option<&AttemptRecord>, now: Timestam
     }
 }
 
-fn child_row(
+/// A new branch of `parent`, not ready yet.
+pub(super) fn child_row(
     parent: &BranchRow,
     id: BranchId,
     child: &Child,
     membership: Membership,
     now: Timestamp,
 ) -> BranchRow {
-    let data: Option<Payload> = child.data.clone();
     BranchRow {
         id,
         run: parent.run,
@@ -545,7 +423,7 @@ fn child_row(
         flags: parent.flags & flags::LIMITED,
         owner: OwnerId(0),
         token: FencingToken(0),
-        data,
+        data: child.data.clone(),
         record: Record::from(Extras {
             membership: Some(membership),
             ..Extras::default()

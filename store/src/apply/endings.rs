@@ -4,12 +4,10 @@
 //! history (I8). Whatever can touch many rows is done in bounded pieces, of which the table of
 //! sweeps remembers the rest.
 
-use windlass_workflow_model::{
-    BranchId, Fault, FencingToken, OwnerId, Payload, Position, RunId, Timestamp,
-};
+use windlass_workflow_model::{BranchId, Fault, NodeKind, Payload, Position, RunId, Timestamp};
 
 use super::{Apply, Verdict};
-use crate::backend::{Guard, JoinKey, Result, RunLimit, Sweep, Tables};
+use crate::backend::{Guard, JoinKey, Result, RunLimit, Tables};
 use crate::change::{Ended, RunOutcome};
 use crate::error::WriteError;
 use crate::limits::SWEEP_ROWS_MAX;
@@ -20,13 +18,21 @@ impl<T: Tables> Apply<'_, T> {
     /// The caller writes the row.
     pub(super) fn conclude(&mut self, row: &mut BranchRow) -> Result<()> {
         if row.flags & flags::BRANCHED != 0 {
-            let detached = self
-                .tables
-                .join(JoinKey::of_detached(row.run))?
-                .unwrap_or_default();
+            let detached = self.tables.join(JoinKey::of_loose(row.run, row.id))?;
+            let detached = detached.unwrap_or_default();
             if detached.arrived < detached.expected || self.tables.has_sweep(row.run)? {
                 row.state = State::Ending;
                 return Ok(());
+            }
+            if self.tables.delete_all_items(row.run, SWEEP_ROWS_MAX)? == SWEEP_ROWS_MAX {
+                // Perhaps not all: this comes again when a sweep of nothing is done.
+                row.state = State::Ending;
+                let nothing = ChildRange {
+                    first: BranchId(0),
+                    count: 0,
+                    scope: row.activation,
+                };
+                return self.add_sweep(row.run, nothing, None);
             }
             let mut faults = self.tables.run_faults(row.run)?;
             if !faults.is_empty() {
@@ -41,6 +47,9 @@ impl<T: Tables> Apply<'_, T> {
         if row.flags & flags::EVENTS != 0 && !fails {
             // A failed run may be retried, and then waits for what was acknowledged to be stored.
             self.tables.delete_events(row.run)?;
+        }
+        if row.flags & (flags::EVENTS | flags::BRANCHED) != 0 && !fails {
+            self.tables.delete_marks(row.run)?;
         }
         if row.flags & flags::LIMITED != 0 {
             self.tables.delete_limit(row.run)?;
@@ -64,127 +73,69 @@ impl<T: Tables> Apply<'_, T> {
         self.conclude(&mut root)?;
         if root.state.is_end() {
             self.tables.update(&root, Guard::Read)?;
-            self.announce(&root);
+            self.announce(&root)?;
         }
         Ok(())
     }
 
     /// Tells whoever waits that a run has ended.
-    pub(super) fn announce(&mut self, root: &BranchRow) {
+    pub(super) fn announce(&mut self, root: &BranchRow) -> Result<()> {
         self.effects
             .ended
-            .extend(outcome(root).map(|outcome| Ended {
+            .extend(outcome_of(root).map(|outcome| Ended {
                 run: root.run,
                 outcome,
             }));
+        if root.record.flow().caller.is_some() {
+            self.return_to_caller(root)?;
+        }
+        Ok(())
     }
 
-    /// Deletes branches that are not needed any more: some at once, the rest piece by piece.
-    pub(super) fn discard(&mut self, run: RunId, range: ChildRange) -> Result<()> {
+    /// Deletes what met at the join from which `job` has gone on, and is not needed any more.
+    pub(super) fn discard(&mut self, job: &BranchRow, range: ChildRange) -> Result<()> {
+        let join = job.position.node;
+        let definition = self.definition(job.workflow)?;
+        let NodeKind::Join { split, .. } = &definition.node(join).kind else {
+            return Ok(());
+        };
+        let key = JoinKey::of_split(job.run, join, range.scope);
+        let rule = definition.join_rule(join).unwrap_or_default();
+        let goes_on = !rule.only_counts() && self.tables.join(key)?.is_some();
+        match &definition.node(*split).kind {
+            NodeKind::Scope { .. } => {
+                for loose in self.tables.loose(job.id)? {
+                    if loose.range.scope == range.scope {
+                        self.tables.delete(loose.range.first, 1)?;
+                        self.tables.remove_loose(job.id, loose.range.first)?;
+                    }
+                }
+                Ok(())
+            }
+            NodeKind::Map { .. } if self.tables.join(key)?.is_some() => Ok(()),
+            NodeKind::Map { .. } => {
+                self.tables
+                    .delete_items(job.run, range.scope, SWEEP_ROWS_MAX)?;
+                self.delete_range(job.run, range)
+            }
+            _ if goes_on => self.tables.delete_arrived(range.first, range.count),
+            _ => self.delete_range(job.run, range),
+        }
+    }
+
+    /// Deletes neighbours: some at once, the rest piece by piece.
+    pub(super) fn delete_range(&mut self, run: RunId, range: ChildRange) -> Result<()> {
         let now = range.count.min(SWEEP_ROWS_MAX);
         self.tables.delete(range.first, now)?;
         if now < range.count {
-            let first = BranchId(range.first.0 + i64::from(now));
-            self.add_sweep(
-                run,
-                ChildRange {
-                    first,
-                    count: range.count - now,
-                    ..range
-                },
-            )?;
-        }
-        Ok(())
-    }
-
-    fn add_sweep(&mut self, run: RunId, range: ChildRange) -> Result<()> {
-        let id = self.new_ids(1);
-        self.ledger.sweeping = true;
-        self.tables.add_sweep(&Sweep { id, run, range })
-    }
-
-    /// One piece of the oldest clean-up.
-    pub(super) fn sweep_some(&mut self) -> Result<()> {
-        let mut budget = SWEEP_ROWS_MAX;
-        while self.ledger.sweeping && budget > 0 {
-            let Some(sweep) = self.tables.first_sweep()? else {
-                self.ledger.sweeping = false;
-                return Ok(());
+            let rest = ChildRange {
+                first: BranchId(range.first.0 + i64::from(now)),
+                count: range.count - now,
+                ..range
             };
-            let piece = sweep.range.count.min(budget);
-            budget -= piece.max(1);
-            // Branches of branches go too, before the rows that name them.
-            for row in self.tables.under_way(sweep.range.first, piece)? {
-                if let Some(nested) = row.record.children {
-                    self.add_sweep(sweep.run, nested)?;
-                }
-            }
-            self.tables.delete(sweep.range.first, piece)?;
-            if piece == sweep.range.count {
-                self.tables.delete_sweep(sweep.id)?;
-                if !self.tables.has_sweep(sweep.run)? {
-                    self.conclude_if_ending(sweep.run)?;
-                }
-            } else {
-                let first = BranchId(sweep.range.first.0 + i64::from(piece));
-                let range = ChildRange {
-                    first,
-                    count: sweep.range.count - piece,
-                    ..sweep.range
-                };
-                self.tables.set_sweep(&Sweep { range, ..sweep })?;
-            }
+            self.add_sweep(run, rest, None)?;
         }
         Ok(())
-    }
-
-    /// Withdraws a run. `false`: it had ended.
-    pub(super) fn cancel(&mut self, run: RunId, reason: &str) -> Verdict<bool> {
-        let Some(mut root) = self
-            .tables
-            .branch(run.root())?
-            .filter(|row| row.parent.is_none())
-        else {
-            return Ok(Err(WriteError::NoSuchRun(run)));
-        };
-        let withdrawn = root.state == State::Ending && root.record.reason.is_some();
-        if root.state.is_end() || withdrawn {
-            return Ok(Ok(false));
-        }
-        self.clear_unstarted(&mut root);
-        root.token = FencingToken(root.token.0 + 1);
-        root.owner = OwnerId(0);
-        root.due = None;
-        root.record.reason = Some(reason.to_owned());
-        if let Some(children) = root.record.children.take() {
-            self.add_sweep(run, children)?;
-        }
-        for id in self.tables.detached(run)? {
-            let scope = root.activation;
-            self.add_sweep(
-                run,
-                ChildRange {
-                    first: id,
-                    count: 1,
-                    scope,
-                },
-            )?;
-            self.tables.remove_detached(run, id)?;
-        }
-        if root.flags & flags::BRANCHED != 0 {
-            self.tables.delete_joins(run)?;
-        }
-        self.tables.delete_limit(run)?;
-        // Whether or not it waits for events, nothing will be delivered any more.
-        root.flags |= flags::EVENTS;
-        root.state = State::Ending;
-        self.conclude(&mut root)?;
-        self.tables.update(&root, Guard::Read)?;
-        if root.state.is_end() {
-            self.announce(&root);
-        }
-        self.effects.cancelled.push(run);
-        Ok(Ok(true))
     }
 
     /// Lets a parked or failed run go on from where it stopped; says how many branches do.
@@ -209,6 +160,9 @@ impl<T: Tables> Apply<'_, T> {
             | State::Joining
             | State::Arrived
             | State::Parked
+            | State::Meeting
+            | State::Calling
+            | State::Blocked
             | State::Ending => {
                 let released = self.retry_parked(root)?;
                 if released == 0 {
@@ -222,42 +176,24 @@ impl<T: Tables> Apply<'_, T> {
 
     fn retry_parked(&mut self, root: BranchRow) -> Result<u32> {
         let mut released = 0;
-        let mut open: Vec<ChildRange> = Vec::new();
-        for id in self.tables.detached(root.run)? {
-            open.push(ChildRange {
-                first: id,
-                count: 1,
-                scope: root.activation,
-            });
-        }
-        let mut next = Some(root);
-        loop {
-            if let Some(mut row) = next.take() {
-                open.extend(row.record.children);
-                if row.state == State::Parked {
-                    (row.crashes, row.suspect, row.attempt) = (0, 0, 1);
-                    row.record.reason = None;
-                    self.make_ready(&mut row)?;
-                    self.tables.update(&row, Guard::Read)?;
-                    self.dispatch_loaded(&row)?;
-                    released += 1;
-                }
-            }
-            let Some(range) = open.last_mut() else {
-                return Ok(released);
-            };
-            if range.count == 0 {
-                open.pop();
+        for mut row in self.live(root)? {
+            if row.state != State::Parked {
                 continue;
             }
-            let id = range.first;
-            *range = ChildRange {
-                first: BranchId(id.0 + 1),
-                count: range.count - 1,
-                ..*range
-            };
-            next = self.tables.branch(id)?;
+            released += 1;
+            (row.crashes, row.suspect, row.attempt) = (0, 0, 1);
+            row.record.reason = None;
+            let definition = self.definition(row.workflow)?;
+            let node = &definition.node(row.position.node).kind;
+            if matches!(node, NodeKind::Meet { .. }) && row.record.flow().met.is_empty() {
+                self.wait_at_meet_again(&mut row)?;
+                continue;
+            }
+            self.make_ready(&mut row)?;
+            self.tables.update(&row, Guard::Read)?;
+            self.dispatch_loaded(&row)?;
         }
+        Ok(released)
     }
 
     fn retry_failed(&mut self, mut root: BranchRow) -> Verdict<u32> {
@@ -297,19 +233,25 @@ impl<T: Tables> Apply<'_, T> {
         let last_reached = found.len() < SWEEP_ROWS_MAX as usize;
         let mut cursor = self.ledger.meta.retention_cursor;
         for (run, ended_at) in found {
-            if ended_at.is_some_and(|ended_at| ended_at < ended_before) {
+            let root = self.tables.branch(run.root())?;
+            let wanted = match &root {
+                Some(root) => self.is_wanted(root)?,
+                None => false,
+            };
+            if ended_at.is_some_and(|ended_at| ended_at < ended_before) && !wanted {
                 rows += self.tables.delete_history(run, SWEEP_ROWS_MAX)?;
+                rows += self.tables.delete_results(run, SWEEP_ROWS_MAX)?;
                 if rows >= SWEEP_ROWS_MAX {
                     // Perhaps not all of it: come back to this run.
                     self.ledger.meta.retention_cursor = run.0;
                     return Ok((gone, false));
                 }
-                let root = self.tables.branch(run.root())?;
-                if root
-                    .as_ref()
-                    .is_some_and(|root| root.flags & flags::EVENTS != 0)
-                {
+                let left = root.as_ref().map_or(0, |root| root.flags);
+                if left & flags::EVENTS != 0 {
                     self.tables.delete_events(run)?;
+                }
+                if left & (flags::EVENTS | flags::BRANCHED) != 0 {
+                    self.tables.delete_marks(run)?;
                 }
                 let key = root
                     .and_then(|row| row.record.into_extras().attributes)
@@ -328,7 +270,7 @@ impl<T: Tables> Apply<'_, T> {
 }
 
 /// How a run has ended, by its first row.
-pub(crate) fn outcome(root: &BranchRow) -> Option<RunOutcome> {
+pub fn outcome_of(root: &BranchRow) -> Option<RunOutcome> {
     match root.state {
         State::Succeeded => Some(RunOutcome::Succeeded(
             root.data.clone().unwrap_or_else(Payload::null),
@@ -347,6 +289,9 @@ pub(crate) fn outcome(root: &BranchRow) -> Option<RunOutcome> {
         | State::Joining
         | State::Arrived
         | State::Parked
+        | State::Meeting
+        | State::Calling
+        | State::Blocked
         | State::Ending => None,
     }
 }

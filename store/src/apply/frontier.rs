@@ -4,7 +4,9 @@
 //! not repeat what its siblings did. So the first row of the failed run keeps them as a record.
 
 use serde::{Deserialize, Serialize};
-use windlass_workflow_model::{ActivationId, BranchId, FencingToken, OwnerId, Payload, Position};
+use windlass_workflow_model::{
+    ActivationId, BranchId, FencingToken, NodeKind, OwnerId, Payload, Position,
+};
 
 use super::Apply;
 use crate::backend::{Guard, JoinCount, JoinKey, Result, Tables};
@@ -41,6 +43,11 @@ impl<T: Tables> Apply<'_, T> {
         job: &BranchRow,
         range: ChildRange,
     ) -> Result<Option<Vec<u8>>> {
+        let rule = self.rule(job.workflow, Some(job.position.node))?;
+        if !rule.only_counts() || range.count == 0 || self.is_map(job)? {
+            // Begins anew, with all its branches.
+            return Ok(None);
+        }
         let mut bytes = 0;
         let mut branches = Vec::new();
         for id in (range.first.0..).take(range.count as usize) {
@@ -81,6 +88,17 @@ impl<T: Tables> Apply<'_, T> {
         })))
     }
 
+    fn is_map(&mut self, job: &BranchRow) -> Result<bool> {
+        let definition = self.definition(job.workflow)?;
+        let NodeKind::Join { split, .. } = definition.node(job.position.node).kind else {
+            return Ok(false);
+        };
+        Ok(matches!(
+            definition.node(split).kind,
+            NodeKind::Map { .. } | NodeKind::Scope { .. }
+        ))
+    }
+
     /// Sets the branches up again as they stood and lets the failed ones try anew; says how many.
     pub(super) fn resume_frontier(&mut self, mut row: BranchRow, bytes: &[u8]) -> Result<u32> {
         let frontier: Frontier = codec::decode(bytes)?;
@@ -111,13 +129,7 @@ impl<T: Tables> Apply<'_, T> {
         ) && arrived < of
         {
             let key = JoinKey::of_split(row.run, join, frontier.scope);
-            self.tables.set_join(
-                key,
-                JoinCount {
-                    arrived,
-                    expected: of,
-                },
-            )?;
+            self.tables.set_join(key, JoinCount::new(arrived, of))?;
         }
         let mut going = 0;
         for (id, stopped) in (first.0..).zip(frontier.branches) {

@@ -11,7 +11,7 @@ use super::Apply;
 use crate::backend::{Guard, Ready, Result, RunLimit, Tables};
 use crate::limits::{LOCKED_ROWS_MAX, OLDEST_EVERY, TIMERS_FIRED_MAX};
 use crate::meter::Ticket;
-use crate::record::{BranchRow, JobKey, LockedJob, State, flags};
+use crate::record::{BranchRow, JobKey, LockedJob, Role, State, Woken, flags};
 use crate::store::{Admission, ShedPolicy};
 use crate::sync::Arc;
 
@@ -21,6 +21,9 @@ impl<T: Tables> Apply<'_, T> {
     pub(super) fn make_ready(&mut self, row: &mut BranchRow) -> Result<()> {
         row.due = None;
         row.owner = OwnerId(0);
+        if row.flags & flags::GATED != 0 && !self.pass_gate(row)? {
+            return Ok(());
+        }
         if row.flags & flags::LIMITED != 0 && !self.take_slot(row)? {
             row.state = State::Held;
             return Ok(());
@@ -154,16 +157,29 @@ impl<T: Tables> Apply<'_, T> {
 
     /// Like [`dispatch`](Self::dispatch), for a row whose parent is not at hand.
     pub(super) fn dispatch_loaded(&mut self, row: &BranchRow) -> Result<()> {
-        if row.owner == OwnerId(0) {
+        if row.owner == OwnerId(0) || row.state != State::Ready {
             return Ok(());
         }
-        let parent = self.data_of_parent(row)?;
+        let parent = match row.data {
+            Some(_) => None,
+            None => self.data_of_parent(row)?,
+        };
         self.dispatch(row, parent.as_ref());
         Ok(())
     }
 
     fn data_of_parent(&mut self, row: &BranchRow) -> Result<Option<BranchRow>> {
         match row.parent {
+            Some(parent) if row.record.flow().role == Role::Instance => {
+                let membership = row.record.membership.as_ref();
+                let Some(scope) = membership.map(|membership| membership.scope) else {
+                    return Ok(None);
+                };
+                // What the map was begun with, wherever its branch is by now.
+                let data = self.tables.item(row.run, scope, -1)?;
+                let parent = self.tables.branch(parent)?;
+                Ok(parent.map(|parent| BranchRow { data, ..parent }))
+            }
             Some(parent) if row.data.is_none() => {
                 let Some(mut parent) = self.tables.branch(parent)? else {
                     return Ok(None);
@@ -284,6 +300,12 @@ impl<T: Tables> Apply<'_, T> {
             self.effects.unused_credits += 1;
             return Ok(());
         }
+        if row.flags & flags::GATED != 0 {
+            self.check_gate(&mut row)?;
+        }
+        if row.record.flow().role == Role::Instance {
+            return self.dispatch_loaded(&row);
+        }
         let known = parent.as_ref().map(|parent| parent.id);
         if row.data.is_none() && row.parent.is_some() && row.parent != known {
             *parent = self.data_of_parent(&row)?;
@@ -293,17 +315,6 @@ impl<T: Tables> Apply<'_, T> {
             parent.as_ref().filter(|above| row.parent == Some(above.id)),
         );
         Ok(())
-    }
-
-    /// Whether a branch belongs to a run that is being cancelled.
-    pub(super) fn is_withdrawn(&mut self, row: &BranchRow) -> Result<bool> {
-        if !self.ledger.sweeping || row.parent.is_none() {
-            return Ok(false);
-        }
-        let root = self.tables.branch(row.run.root())?;
-        Ok(root.is_none_or(|root| {
-            root.state.is_end() || (root.state == State::Ending && root.record.reason.is_some())
-        }))
     }
 
     /// Puts a job that was not begun back into the outbox.
@@ -336,12 +347,26 @@ impl<T: Tables> Apply<'_, T> {
                 self.tables.update(&row, Guard::Read)?;
                 continue;
             }
-            self.make_ready(&mut row)?;
+            self.fire(&mut row)?;
             self.tables.update(&row, Guard::Read)?;
             self.dispatch_loaded(&row)?;
         }
         self.ledger.next_due = self.tables.next_due()?;
         Ok(())
+    }
+
+    /// The time of a branch has come.
+    fn fire(&mut self, row: &mut BranchRow) -> Result<()> {
+        match row.state {
+            State::Event => {
+                self.tables.unsubscribe(row.run, row.id)?;
+                let arm = row.record.flow().timer_arm.unwrap_or_default();
+                Self::wake_with(row, Woken::Due(arm));
+                self.make_ready(row)
+            }
+            State::Joining => self.end_scope_early(row),
+            _ => self.make_ready(row),
+        }
     }
 
     /// Notes a timer that was just written.

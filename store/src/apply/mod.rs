@@ -4,27 +4,37 @@
 //! batch commits. A storage error ends the whole transaction; then the ledger is restored.
 
 mod admission;
+mod arrivals;
+mod calls;
 mod checkpoint;
 mod endings;
 mod events;
 mod frontier;
+mod history;
 mod jobs;
+mod maps;
+mod milestones;
+mod mutexes;
 mod owners;
+mod place;
+mod scopes;
+mod withdrawal;
 
 use std::collections::{BTreeSet, HashMap};
 
-use windlass_workflow_model::{BranchId, OwnerId, RunId, Timestamp, WorkflowKey};
+use windlass_workflow_model::{BranchId, Definition, OwnerId, Timestamp, WorkflowKey};
 
 use crate::backend::{Meta, Result, Tables};
-use crate::change::{Admitted, Change, Ended, Recovered, SignalOutcome};
-use crate::error::WriteError;
+use crate::change::{Admitted, Change, Ended, MapOutcome, Recovered, SignalOutcome, Withdrawn};
+use crate::error::{StorageError, WriteError};
 use crate::meter::Meter;
 use crate::record::{BranchRow, JobKey, LockedJob, Rank};
 use crate::store::{Admission, History};
 use crate::sync::Arc;
 
 pub(crate) use admission::Refused;
-pub(crate) use endings::outcome;
+pub use endings::outcome_of;
+pub(crate) use mutexes::MUTEX;
 
 /// A change that was carried out, or refused with nothing written.
 pub(crate) type Verdict<T> = Result<std::result::Result<T, WriteError>>;
@@ -41,6 +51,8 @@ pub(crate) struct Ledger {
     backlog: Option<Rank>,
     /// Jobs picked so far; every so many takes the oldest.
     picks: u64,
+    /// Definitions that were looked at; a workflow never changes.
+    definitions: Arc<HashMap<WorkflowKey, Arc<Definition>>>,
     /// Runs below it have all started, or cannot be dropped.
     unstarted_from: BranchId,
     /// First jobs on our channel, kept only where load shedding may drop them.
@@ -58,6 +70,7 @@ impl Ledger {
             served: BTreeSet::new(),
             backlog: Some(Rank(0)),
             picks: 0,
+            definitions: Arc::default(),
             unstarted_from: BranchId(0),
             droppable: HashMap::new(),
             sweeping: true,
@@ -90,11 +103,11 @@ pub(crate) struct Rules {
 pub(crate) struct Effects {
     pub(crate) dispatch: Vec<Arc<LockedJob>>,
     pub(crate) ended: Vec<Ended>,
-    pub(crate) cancelled: Vec<RunId>,
+    pub(crate) withdrawn: Vec<Withdrawn>,
     /// First jobs whose start is now recorded, or was taken back.
     pub(crate) recorded_starts: u64,
     /// Jobs on our channel whose tickets were taken from the Runners; given back if this fails.
-    pub(crate) withdrawn: Vec<JobKey>,
+    pub(crate) taken_back: Vec<JobKey>,
     /// Credits of the channel that were taken.
     pub(crate) credits: u64,
     /// Of those, for jobs that turned out not to be dispatched.
@@ -109,6 +122,7 @@ pub(crate) enum Answered {
     Key(std::result::Result<WorkflowKey, WriteError>),
     Signal(std::result::Result<SignalOutcome, WriteError>),
     Flag(std::result::Result<bool, WriteError>),
+    Map(std::result::Result<MapOutcome, WriteError>),
     Count(std::result::Result<u32, WriteError>),
     Owner(std::result::Result<OwnerId, WriteError>),
     Recovered(std::result::Result<Recovered, WriteError>),
@@ -145,10 +159,32 @@ impl<T: Tables> Apply<'_, T> {
                 event,
                 id,
                 payload,
+                correlation,
+                transient,
                 is_fault,
                 ..
-            } => Answered::Signal(self.signal(*run, event, id, payload, *is_fault)?),
+            } => {
+                let name = events::subscription(event, correlation.as_deref());
+                let came = events::Came {
+                    name: &name,
+                    id,
+                    payload,
+                    is_fault: *is_fault,
+                    transient: *transient,
+                };
+                Answered::Signal(self.signal(*run, &came)?)
+            }
             Change::Cancel { run, reason, .. } => Answered::Flag(self.cancel(*run, reason)?),
+            Change::CancelNode {
+                run, node, reason, ..
+            } => Answered::Count(self.cancel_node(*run, node, reason)?),
+            Change::ChangeMap { run, map, what, .. } => {
+                Answered::Map(self.change_map(*run, map, what)?)
+            }
+            Change::Returned(run, key) => {
+                self.returned(*run, *key)?;
+                Answered::Unit(Ok(()))
+            }
             Change::Retry { run, .. } => Answered::Count(self.retry(*run)?),
             Change::RegisterOwner { owner, .. } => Answered::Owner(Ok(self.register_owner(owner)?)),
             Change::Recover {
@@ -173,6 +209,24 @@ impl<T: Tables> Apply<'_, T> {
         self.fire_timers()?;
         self.sweep_some()?;
         self.fill_channel()
+    }
+
+    /// The definition of a workflow, which never changes.
+    fn definition(&mut self, workflow: WorkflowKey) -> Result<Arc<Definition>> {
+        if let Some(known) = self.ledger.definitions.get(&workflow) {
+            return Ok(Arc::clone(known));
+        }
+        let stored = self.tables.definition(workflow)?;
+        let definition = stored.ok_or_else(|| StorageError::Corrupt {
+            what: "workflow".to_owned(),
+            why: format!("number {workflow} is not stored"),
+        })?;
+        self.know(workflow, Arc::clone(&definition));
+        Ok(definition)
+    }
+
+    fn know(&mut self, workflow: WorkflowKey, definition: Arc<Definition>) {
+        Arc::make_mut(&mut self.ledger.definitions).insert(workflow, definition);
     }
 
     fn new_ids(&mut self, count: usize) -> i64 {

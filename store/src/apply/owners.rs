@@ -10,6 +10,7 @@ use crate::change::Recovered;
 use crate::error::WriteError;
 use crate::owner::Running;
 use crate::record::{OwnerRow, Rank, State};
+use crate::sync::Arc;
 
 /// Rows freed with one look.
 const FREED_AT_ONCE: u32 = 4_096;
@@ -17,7 +18,7 @@ const FREED_AT_ONCE: u32 = 4_096;
 impl<T: Tables> Apply<'_, T> {
     pub(super) fn register(
         &mut self,
-        definition: &Definition,
+        definition: &Arc<Definition>,
         serve: bool,
     ) -> Verdict<WorkflowKey> {
         let (name, version) = (definition.name(), definition.version());
@@ -35,6 +36,7 @@ impl<T: Tables> Apply<'_, T> {
                 key
             }
         };
+        self.know(key, Arc::clone(definition));
         if serve {
             self.tables.add_serves(key, self.ledger.owner)?;
             self.ledger.served.insert(key);
@@ -113,6 +115,7 @@ impl<T: Tables> Apply<'_, T> {
                 self.note_freed(&row);
             }
         }
+        self.returned_all(owner)?;
         self.tables.delete_owner(owner)?;
         if owner == self.ledger.owner {
             // We stop: nothing is locked for us any more.

@@ -11,9 +11,11 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use windlass_workflow_model::{
-    ActivationId, BranchId, Definition, FencingToken, NodeId, OwnerId, RunId, RunStatus, Timestamp,
+    ActivationId, BranchId, Definition, FencingToken, NodeId, NodeKind, OwnerId, RunId, RunStatus,
+    Timestamp,
 };
 
+use crate::apply::MUTEX;
 use crate::backend::{Reader, Result, RunFilter};
 use crate::change::RunOutcome;
 use crate::error::{OpenError, StorageError};
@@ -201,7 +203,7 @@ impl Inspector {
     /// # Errors
     /// See [`runs`](Self::runs).
     pub fn end_of(&mut self, run: RunId) -> Result<Option<Option<RunOutcome>>> {
-        Ok(self.root(run)?.map(|root| crate::apply::outcome(&root)))
+        Ok(self.root(run)?.map(|root| crate::apply::outcome_of(&root)))
     }
 
     /// One run in full; `None` if there is no such run.
@@ -273,8 +275,11 @@ impl Inspector {
             let (node, activation) = running.place(&row);
             let mut waits_for = waits_for(&row, &definition, &running, serving);
             waits_for.owner = owners.get(&row.owner).cloned();
-            if row.state == State::Joining {
-                waits_for.missing = self.missing(&row)?;
+            match row.state {
+                State::Joining => waits_for.missing = self.missing(&row)?,
+                State::Blocked => waits_for.missing = self.blocked_by(&row, &definition)?,
+                State::Meeting => waits_for.missing = self.unmet(&row, &definition)?,
+                _ => {}
             }
             if waits_for.kind == "handler" {
                 waits_for.missing = definition
@@ -407,6 +412,9 @@ impl Inspector {
             | State::Joining
             | State::Arrived
             | State::Parked
+            | State::Meeting
+            | State::Calling
+            | State::Blocked
             | State::Ending => {
                 let live = self.live(root)?;
                 let any = |state: State| live.iter().any(|row| row.state == state);
@@ -415,7 +423,16 @@ impl Inspector {
                     (RunStatus::Running, None)
                 } else if let Some(parked) = parked {
                     (RunStatus::Parked, parked.record.reason.clone())
-                } else if any(State::Timer) || any(State::Event) {
+                } else if [
+                    State::Timer,
+                    State::Event,
+                    State::Meeting,
+                    State::Calling,
+                    State::Blocked,
+                ]
+                .into_iter()
+                .any(any)
+                {
                     (RunStatus::Waiting, None)
                 } else {
                     (RunStatus::Running, reason)
@@ -427,18 +444,65 @@ impl Inspector {
     /// The first branch and all that came of it and has a row still, parents first.
     fn live(&mut self, root: &BranchRow) -> Result<Vec<BranchRow>> {
         let mut rows = vec![root.clone()];
-        for id in self.reader.detached(root.run)? {
-            rows.extend(self.reader.branch(id)?);
-        }
         let mut next = 0;
         while next < rows.len() && rows.len() < BRANCHES_SHOWN_MAX {
-            if let (State::Joining, Some(range)) = (rows[next].state, rows[next].record.children) {
-                let left = u32::try_from(BRANCHES_SHOWN_MAX - rows.len()).unwrap_or(u32::MAX);
+            let row = &rows[next];
+            let mut below = if row.state.is_end() {
+                Vec::new()
+            } else {
+                self.reader.loose(row.id)?
+            };
+            if let (State::Joining, Some(range)) = (row.state, row.record.children) {
+                below.insert(0, range);
+            }
+            for range in below {
+                let left = u32::try_from(BRANCHES_SHOWN_MAX - rows.len()).unwrap_or(0);
                 rows.extend(self.reader.range(range, 0, left)?);
             }
             next += 1;
         }
         Ok(rows)
+    }
+
+    /// Who holds the mutex that a branch waits for.
+    fn blocked_by(&mut self, row: &BranchRow, definition: &Definition) -> Result<Vec<String>> {
+        let NodeKind::Scope {
+            mutex: Some(mutex), ..
+        } = &definition.node(row.position.node).kind
+        else {
+            return Ok(Vec::new());
+        };
+        let name = format!("{MUTEX}{mutex}");
+        let marks = self.reader.marks(row.run, &name)?;
+        let held = marks.into_iter().find(|(of, _)| *of == name);
+        let Some((_, holder)) = held.filter(|(_, holder)| *holder != 0) else {
+            let text = "an attempt that was withdrawn and has not returned";
+            return Ok(vec![text.to_owned()]);
+        };
+        let holder = self.reader.branch(BranchId(holder))?;
+        let holds = holder.map(|holder| {
+            let node = definition.node(holder.position.node);
+            match &node.kind {
+                NodeKind::Join { split, .. } => definition.node(*split).name.clone(),
+                _ => node.name.clone(),
+            }
+        });
+        Ok(holds.into_iter().collect())
+    }
+
+    /// The inputs of a meet at which nothing waits.
+    fn unmet(&mut self, row: &BranchRow, definition: &Definition) -> Result<Vec<String>> {
+        let meet = row.position.node;
+        let NodeKind::Meet { inputs, .. } = &definition.node(meet).kind else {
+            return Ok(Vec::new());
+        };
+        let Some(membership) = &row.record.membership else {
+            return Ok(Vec::new());
+        };
+        let meeting = self.reader.meeting(row.run, meet, membership.scope)?;
+        let meeting = meeting.unwrap_or_default();
+        let empty = (0..).zip(inputs).filter(|(input, _)| !meeting.has(*input));
+        Ok(empty.map(|(_, name)| name.clone()).collect())
     }
 
     fn missing(&mut self, row: &BranchRow) -> Result<Vec<String>> {
@@ -460,6 +524,14 @@ impl Inspector {
                 }
             }
             from += 1_024;
+        }
+        for loose in self.reader.loose(row.id)? {
+            if loose.scope == range.scope && range.count == 0 && missing.len() < NAMES_SHOWN_MAX {
+                let token = self.reader.branch(loose.first)?;
+                let token = token.filter(|token| token.state != State::Arrived);
+                let token = token.and_then(|token| token.record.into_extras().membership);
+                missing.extend(token.map(|membership| membership.name));
+            }
         }
         missing.truncate(NAMES_SHOWN_MAX);
         Ok(missing)

@@ -37,7 +37,13 @@ impl Steps<'_> {
             let (node, activation) = self.running.place(row);
             let stored = self.definition.node(row.position.node);
             if activation != row.activation
-                && matches!(stored.kind, NodeKind::Sleep { .. } | NodeKind::Await { .. })
+                && matches!(
+                    stored.kind,
+                    NodeKind::Sleep { .. }
+                        | NodeKind::Await { .. }
+                        | NodeKind::Select { .. }
+                        | NodeKind::Call(_)
+                )
             {
                 // Its wait is over, and is written down with the step that it went on to.
                 let over = StepView {
@@ -77,7 +83,11 @@ impl Steps<'_> {
         for (id, node) in (0..).map(NodeId).zip(self.definition.nodes()) {
             if matches!(
                 node.kind,
-                NodeKind::Step(_) | NodeKind::Sleep { .. } | NodeKind::Await { .. }
+                NodeKind::Step(_)
+                    | NodeKind::Sleep { .. }
+                    | NodeKind::Await { .. }
+                    | NodeKind::Select { .. }
+                    | NodeKind::Call(_)
             ) || by_node.contains_key(&id)
             {
                 let unreached = || vec![self.unreached(id)];
@@ -135,13 +145,22 @@ impl Steps<'_> {
     fn live_status(&self, row: &BranchRow, node: NodeId) -> Option<StepStatus> {
         let waits = matches!(
             self.definition.node(node).kind,
-            NodeKind::Step(_) | NodeKind::Sleep { .. } | NodeKind::Await { .. }
+            NodeKind::Step(_)
+                | NodeKind::Sleep { .. }
+                | NodeKind::Await { .. }
+                | NodeKind::Select { .. }
+                | NodeKind::Call(_)
         );
         match row.state {
             _ if !waits => None,
             State::Ready if self.running.has(row) => Some(StepStatus::Running),
             State::Ready | State::Held => Some(StepStatus::Pending),
-            State::Timer | State::Event | State::Parked => Some(StepStatus::Waiting),
+            State::Timer
+            | State::Event
+            | State::Parked
+            | State::Meeting
+            | State::Calling
+            | State::Blocked => Some(StepStatus::Waiting),
             State::Joining
             | State::Arrived
             | State::Ending

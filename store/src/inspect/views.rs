@@ -103,7 +103,7 @@ pub struct BranchWait {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WaitsFor {
     /// One of `running`, `runner`, `channel`, `outbox`, `lock`, `retry`, `timer`, `event`, `join`,
-    /// `handler`, `operator`.
+    /// `meet`, `call`, `mutex`, `milestone`, `handler`, `operator`.
     pub kind: &'static str,
     /// The engine that has the job: its process and machine.
     pub owner: Option<String>,
@@ -111,8 +111,15 @@ pub struct WaitsFor {
     pub until: Option<Timestamp>,
     /// The event.
     pub event: Option<String>,
-    /// The join.
+    /// The join or meet.
     pub join: Option<String>,
-    /// What is missing: branches, handlers, an operator's word.
+    /// The mutex.
+    pub mutex: Option<String>,
+    /// The milestone.
+    pub milestone: Option<String>,
+    /// The run that was called.
+    pub run: Option<RunId>,
+    /// What is missing: branches, inputs of a meet, events, handlers, who lets a mutex go, an
+    /// operator's word.
     pub missing: Vec<String>,
 }

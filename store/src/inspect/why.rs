@@ -1,6 +1,6 @@
 //! What a branch waits for, judged by its row and by who is there.
 
-use windlass_workflow_model::{Definition, NodeKind, OwnerId};
+use windlass_workflow_model::{Definition, NodeKind, OwnerId, SelectArm, Trigger};
 
 use super::RunningJobs;
 use super::views::WaitsFor;
@@ -55,17 +55,40 @@ pub(super) fn waits_for(
             ..kind("timer")
         },
         State::Event => {
-            let event = match &node.kind {
-                NodeKind::Await { event, .. } => Some(event.clone()),
-                _ => None,
+            let (event, missing) = match &node.kind {
+                NodeKind::Await { event, .. } => (Some(event.clone()), Vec::new()),
+                NodeKind::Select { arms } => (None, events(arms)),
+                _ => (None, Vec::new()),
             };
             WaitsFor {
                 event,
+                missing,
+                until: row.due,
                 ..kind("event")
             }
         }
+        State::Blocked => match &node.kind {
+            NodeKind::Scope { mutex, .. } => WaitsFor {
+                mutex: mutex.clone(),
+                ..kind("mutex")
+            },
+            NodeKind::Step(step) => WaitsFor {
+                milestone: step.gate.clone(),
+                ..kind("milestone")
+            },
+            _ => kind("mutex"),
+        },
+        State::Meeting => WaitsFor {
+            join: Some(node.name.clone()),
+            ..kind("meet")
+        },
+        State::Calling => WaitsFor {
+            run: row.record.flow().called,
+            ..kind("call")
+        },
         State::Joining => WaitsFor {
             join: Some(node.name.clone()),
+            until: row.due,
             ..kind("join")
         },
         State::Ending => WaitsFor {
@@ -78,4 +101,13 @@ pub(super) fn waits_for(
         },
         State::Arrived | State::Succeeded | State::Failed | State::Cancelled => WaitsFor::default(),
     }
+}
+
+/// The events of a deferred choice.
+fn events(arms: &[SelectArm]) -> Vec<String> {
+    let event = |arm: &SelectArm| match &arm.on {
+        Trigger::Event { event, .. } => Some(event.clone()),
+        Trigger::Timer(_) => None,
+    };
+    arms.iter().filter_map(event).collect()
 }

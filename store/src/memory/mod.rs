@@ -4,11 +4,13 @@ mod reader;
 mod rows;
 
 use windlass_workflow_model::{
-    ActivationId, BranchId, Definition, Fault, FencingToken, OwnerId, RunId, Timestamp, WorkflowKey,
+    ActivationId, BranchId, Definition, Fault, FencingToken, OwnerId, Payload, RunId, Timestamp,
+    WorkflowKey,
 };
 
 use crate::backend::{
-    Backend, EventRow, Guard, JoinCount, JoinKey, Meta, Ready, Result, RunLimit, Sweep, Tables,
+    Backend, EventRow, Guard, JoinCount, JoinKey, Loose, Mark, Meta, Ready, Result, ResultRow,
+    RunLimit, Sweep, Tables,
 };
 use crate::record::{BranchRow, HistoryRow, OwnerRow, Rank, State, flags};
 use crate::sync::{Arc, Mutex, MutexGuard};
@@ -95,6 +97,16 @@ impl Tables for MemoryTransaction<'_> {
         let rows = &mut *self.rows;
         for id in (first.0..).take(count as usize) {
             rows.take(BranchId(id));
+        }
+        Ok(())
+    }
+
+    fn delete_arrived(&mut self, first: BranchId, count: u32) -> Result<()> {
+        for id in (first.0..).take(count as usize).map(BranchId) {
+            let row = self.rows.branches.get(&id);
+            if row.is_some_and(|row| row.state == State::Arrived) {
+                self.rows.take(id);
+            }
         }
         Ok(())
     }
@@ -188,7 +200,7 @@ impl Tables for MemoryTransaction<'_> {
     }
 
     fn join(&mut self, key: JoinKey) -> Result<Option<JoinCount>> {
-        Ok(self.rows.joins.get(&key).copied())
+        Ok(self.rows.joins.get(&key).cloned())
     }
 
     fn set_join(&mut self, key: JoinKey, count: JoinCount) -> Result<()> {
@@ -198,6 +210,13 @@ impl Tables for MemoryTransaction<'_> {
 
     fn delete_join(&mut self, key: JoinKey) -> Result<()> {
         self.rows.joins.remove(&key);
+        Ok(())
+    }
+
+    fn delete_scope_joins(&mut self, run: RunId, scope: ActivationId) -> Result<()> {
+        let rows = &mut *self.rows;
+        rows.joins
+            .retain(|key, _| key.run != run || key.scope != scope);
         Ok(())
     }
 
@@ -215,18 +234,100 @@ impl Tables for MemoryTransaction<'_> {
         Ok(())
     }
 
-    fn add_detached(&mut self, run: RunId, branch: BranchId) -> Result<()> {
-        self.rows.detached.insert((run, branch));
+    fn add_loose(&mut self, loose: &Loose) -> Result<()> {
+        let key = (loose.parent, loose.range.first);
+        self.rows.loose.insert(key, *loose);
         Ok(())
     }
 
-    fn remove_detached(&mut self, run: RunId, branch: BranchId) -> Result<()> {
-        self.rows.detached.remove(&(run, branch));
+    fn remove_loose(&mut self, parent: BranchId, first: BranchId) -> Result<()> {
+        self.rows.loose.remove(&(parent, first));
         Ok(())
     }
 
-    fn detached(&mut self, run: RunId) -> Result<Vec<BranchId>> {
-        Ok(self.rows.detached_of(run))
+    fn loose(&mut self, parent: BranchId) -> Result<Vec<Loose>> {
+        Ok(self.rows.loose_of(parent))
+    }
+
+    fn mark(&mut self, run: RunId, name: &str) -> Result<Option<Mark>> {
+        Ok(self.rows.marks.get(&(run, name.to_owned())).cloned())
+    }
+
+    fn set_mark(&mut self, mark: &Mark) -> Result<()> {
+        let key = (mark.run, mark.name.clone());
+        self.rows.marks.insert(key, mark.clone());
+        Ok(())
+    }
+
+    fn delete_mark(&mut self, run: RunId, name: &str) -> Result<()> {
+        self.rows.marks.remove(&(run, name.to_owned()));
+        Ok(())
+    }
+
+    fn marks(&mut self, run: RunId, prefix: &str) -> Result<Vec<Mark>> {
+        Ok(self.rows.marks_of(run, prefix))
+    }
+
+    fn marks_of(&mut self, owner: OwnerId) -> Result<Vec<Mark>> {
+        let marks = self.rows.marks.values();
+        Ok(marks.filter(|mark| mark.owner == owner).cloned().collect())
+    }
+
+    fn delete_marks(&mut self, run: RunId) -> Result<()> {
+        self.rows.marks.retain(|(of, _), _| *of != run);
+        Ok(())
+    }
+
+    fn item(&mut self, run: RunId, scope: ActivationId, index: i64) -> Result<Option<Payload>> {
+        Ok(self.rows.items.get(&(run, scope, index)).cloned())
+    }
+
+    fn set_item(
+        &mut self,
+        run: RunId,
+        scope: ActivationId,
+        index: i64,
+        data: &Payload,
+    ) -> Result<()> {
+        self.rows.items.insert((run, scope, index), data.clone());
+        Ok(())
+    }
+
+    fn delete_items(&mut self, run: RunId, scope: ActivationId, limit: u32) -> Result<u32> {
+        let all = (run, scope, i64::MIN)..=(run, scope, i64::MAX);
+        let keys = self.rows.items.range(all).map(|(key, _)| *key);
+        let gone: Vec<_> = keys.take(limit as usize).collect();
+        for key in &gone {
+            self.rows.items.remove(key);
+        }
+        Ok(u32::try_from(gone.len()).unwrap_or(u32::MAX))
+    }
+
+    fn delete_all_items(&mut self, run: RunId, limit: u32) -> Result<u32> {
+        let from = (run, ActivationId(0), i64::MIN);
+        let all = from..=(run, ActivationId(u64::MAX), i64::MAX);
+        let keys = self.rows.items.range(all).map(|(key, _)| *key);
+        let gone: Vec<_> = keys.take(limit as usize).collect();
+        for key in &gone {
+            self.rows.items.remove(key);
+        }
+        Ok(u32::try_from(gone.len()).unwrap_or(u32::MAX))
+    }
+
+    fn insert_result(&mut self, run: RunId, scope: ActivationId, row: &ResultRow) -> Result<()> {
+        let key = (run, scope, row.index);
+        self.rows.results.insert(key, row.clone());
+        Ok(())
+    }
+
+    fn delete_results(&mut self, run: RunId, limit: u32) -> Result<u32> {
+        let all = (run, ActivationId(0), 0)..=(run, ActivationId(u64::MAX), u32::MAX);
+        let keys = self.rows.results.range(all).map(|(key, _)| *key);
+        let gone: Vec<_> = keys.take(limit as usize).collect();
+        for key in &gone {
+            self.rows.results.remove(key);
+        }
+        Ok(u32::try_from(gone.len()).unwrap_or(u32::MAX))
     }
 
     fn event(&mut self, run: RunId, name: &str, id: &str) -> Result<Option<EventRow>> {
@@ -269,33 +370,48 @@ impl Tables for MemoryTransaction<'_> {
         Ok(())
     }
 
-    fn subscribe(&mut self, run: RunId, name: &str, branch: BranchId) -> Result<()> {
-        self.rows
-            .subscriptions
-            .insert((run, name.to_owned(), branch));
+    fn subscribe(&mut self, run: RunId, name: &str, branch: BranchId, arm: u32) -> Result<()> {
+        let key = (run, name.to_owned(), branch);
+        self.rows.subscriptions.entry(key).or_insert(arm);
         Ok(())
     }
 
-    fn subscriber(&mut self, run: RunId, name: &str) -> Result<Option<BranchId>> {
+    fn subscriber(&mut self, run: RunId, name: &str) -> Result<Option<(BranchId, u32)>> {
         let rows = &*self.rows;
         let from = (run, name.to_owned(), BranchId(0));
         let first = rows.subscriptions.range(from..).next();
         Ok(first
-            .filter(|(of, event, _)| *of == run && event == name)
-            .map(|(_, _, branch)| *branch))
+            .filter(|((of, event, _), _)| *of == run && event == name)
+            .map(|((_, _, branch), arm)| (*branch, *arm)))
     }
 
-    fn unsubscribe(&mut self, run: RunId, name: &str, branch: BranchId) -> Result<()> {
-        self.rows
-            .subscriptions
-            .remove(&(run, name.to_owned(), branch));
+    fn subscribers(&mut self, run: RunId, name: &str) -> Result<Vec<BranchId>> {
+        let waits = self.waits(run, name)?.into_iter();
+        let exactly = waits.filter(|(event, _)| event == name);
+        Ok(exactly.map(|(_, branch)| branch).collect())
+    }
+
+    fn waits(&mut self, run: RunId, prefix: &str) -> Result<Vec<(String, BranchId)>> {
+        let rows = &*self.rows;
+        let from = (run, prefix.to_owned(), BranchId(0));
+        let waits = rows.subscriptions.range(from..).map(|(key, _)| key);
+        let named = waits.take_while(|(of, name, _)| *of == run && name.starts_with(prefix));
+        Ok(named
+            .map(|(_, name, branch)| (name.clone(), *branch))
+            .collect())
+    }
+
+    fn unsubscribe(&mut self, run: RunId, branch: BranchId) -> Result<()> {
+        let rows = &mut *self.rows;
+        rows.subscriptions
+            .retain(|(of, _, waiter), _| *of != run || *waiter != branch);
         Ok(())
     }
 
     fn delete_events(&mut self, run: RunId) -> Result<()> {
         let rows = &mut *self.rows;
         rows.events.remove(&run);
-        rows.subscriptions.retain(|(of, _, _)| *of != run);
+        rows.subscriptions.retain(|(of, _, _), _| *of != run);
         Ok(())
     }
 
@@ -362,6 +478,11 @@ impl Tables for MemoryTransaction<'_> {
         Ok(self.rows.sweeps.first_key_value().map(|(_, sweep)| *sweep))
     }
 
+    fn sweeps(&mut self, run: RunId) -> Result<Vec<Sweep>> {
+        let sweeps = self.rows.sweeps.values();
+        Ok(sweeps.filter(|sweep| sweep.run == run).copied().collect())
+    }
+
     fn has_sweep(&mut self, run: RunId) -> Result<bool> {
         Ok(self.rows.sweeps.values().any(|sweep| sweep.run == run))
     }
@@ -421,6 +542,10 @@ impl Tables for MemoryTransaction<'_> {
             .workflows
             .insert(key, Arc::new(definition.clone()));
         Ok(())
+    }
+
+    fn definition(&mut self, key: WorkflowKey) -> Result<Option<Arc<Definition>>> {
+        Ok(self.rows.workflows.get(&key).cloned())
     }
 
     fn insert_owner(&mut self, owner: &OwnerRow) -> Result<()> {

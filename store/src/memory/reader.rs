@@ -1,9 +1,12 @@
 //! Reads of what is between two transactions.
 
-use windlass_workflow_model::{BranchId, Definition, Fault, OwnerId, Payload, RunId, WorkflowKey};
+use windlass_workflow_model::{
+    ActivationId, BranchId, Definition, Fault, Meeting, NodeId, OwnerId, Payload, RunId,
+    WorkflowKey,
+};
 
 use super::SharedRows;
-use crate::backend::{Reader, Result};
+use crate::backend::{JoinKey, Reader, Result, ResultRow};
 use crate::record::{BranchRow, ChildRange, HistoryRow, OwnerRow, State};
 use crate::sync::Arc;
 
@@ -36,8 +39,48 @@ impl Reader for MemoryReader {
             .collect())
     }
 
-    fn detached(&mut self, run: RunId) -> Result<Vec<BranchId>> {
-        Ok(self.rows.lock().detached_of(run))
+    fn loose(&mut self, parent: BranchId) -> Result<Vec<ChildRange>> {
+        let loose = self.rows.lock().loose_of(parent);
+        Ok(loose.into_iter().map(|loose| loose.range).collect())
+    }
+
+    fn item(&mut self, run: RunId, scope: ActivationId, index: i64) -> Result<Option<Payload>> {
+        Ok(self.rows.lock().items.get(&(run, scope, index)).cloned())
+    }
+
+    fn results(
+        &mut self,
+        run: RunId,
+        scope: ActivationId,
+        from: u32,
+        limit: u32,
+    ) -> Result<Vec<ResultRow>> {
+        let rows = self.rows.lock();
+        let all = rows
+            .results
+            .range((run, scope, from)..=(run, scope, u32::MAX));
+        let page = all.take(limit as usize).map(|(_, row)| row.clone());
+        Ok(page.collect())
+    }
+
+    fn marks(&mut self, run: RunId, prefix: &str) -> Result<Vec<(String, i64)>> {
+        let marks = self.rows.lock().marks_of(run, prefix);
+        Ok(marks
+            .into_iter()
+            .map(|mark| (mark.name, mark.value))
+            .collect())
+    }
+
+    fn meeting(
+        &mut self,
+        run: RunId,
+        meet: NodeId,
+        scope: ActivationId,
+    ) -> Result<Option<Meeting>> {
+        let key = JoinKey::of_split(run, meet, scope);
+        let rows = self.rows.lock();
+        let more = rows.joins.get(&key).and_then(|count| count.more.as_ref());
+        Ok(more.and_then(|more| more.meeting.clone()))
     }
 
     fn runs(&mut self, before: Option<RunId>, limit: u32) -> Result<Vec<BranchRow>> {
@@ -123,7 +166,9 @@ impl Reader for MemoryReader {
                 rows.branches.values().filter(unfinished).count() as u64,
             ),
             ("joins", rows.joins.len() as u64),
-            ("detached", rows.detached.len() as u64),
+            ("loose", rows.loose.len() as u64),
+            ("marks", rows.marks.len() as u64),
+            ("items", rows.items.len() as u64),
             (
                 "events",
                 rows.events.keys().filter(|run| !failed(run)).count() as u64,

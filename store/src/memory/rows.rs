@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use windlass_workflow_model::{
-    BranchId, Definition, Epoch, Fault, FencingToken, OwnerId, RunId, Timestamp, WorkflowKey,
+    ActivationId, BranchId, Definition, Epoch, Fault, FencingToken, OwnerId, Payload, RunId,
+    Timestamp, WorkflowKey,
 };
 
-use crate::backend::{EventRow, JoinCount, JoinKey, Meta, RunLimit, Sweep};
+use crate::backend::{EventRow, JoinCount, JoinKey, Loose, Mark, Meta, ResultRow, RunLimit, Sweep};
 use crate::record::{BranchRow, HistoryRow, OwnerRow, Rank, State};
 use crate::sync::Arc;
 
@@ -20,9 +21,13 @@ pub(crate) struct Rows {
     pub(super) ready: BTreeSet<(WorkflowKey, Rank, BranchId)>,
     pub(super) timers: BTreeSet<(Timestamp, BranchId)>,
     pub(super) joins: BTreeMap<JoinKey, JoinCount>,
-    pub(super) detached: BTreeSet<(RunId, BranchId)>,
+    pub(super) loose: BTreeMap<(BranchId, BranchId), Loose>,
+    pub(super) marks: BTreeMap<(RunId, String), Mark>,
+    pub(super) items: BTreeMap<(RunId, ActivationId, i64), Payload>,
+    pub(super) results: BTreeMap<(RunId, ActivationId, u32), ResultRow>,
     pub(super) events: BTreeMap<RunId, Vec<EventRow>>,
-    pub(super) subscriptions: BTreeSet<(RunId, String, BranchId)>,
+    /// With the arm that the branch takes.
+    pub(super) subscriptions: BTreeMap<(RunId, String, BranchId), u32>,
     pub(super) limits: HashMap<RunId, RunLimit>,
     pub(super) held: BTreeSet<(RunId, BranchId)>,
     pub(super) sweeps: BTreeMap<i64, Sweep>,
@@ -49,9 +54,12 @@ impl Default for Rows {
             ready: BTreeSet::new(),
             timers: BTreeSet::new(),
             joins: BTreeMap::new(),
-            detached: BTreeSet::new(),
+            loose: BTreeMap::new(),
+            marks: BTreeMap::new(),
+            items: BTreeMap::new(),
+            results: BTreeMap::new(),
             events: BTreeMap::new(),
-            subscriptions: BTreeSet::new(),
+            subscriptions: BTreeMap::new(),
             limits: HashMap::new(),
             held: BTreeSet::new(),
             sweeps: BTreeMap::new(),
@@ -139,11 +147,15 @@ impl Rows {
         all.take_while(move |((of, ..), _)| *of == run)
     }
 
-    pub(super) fn detached_of(&self, run: RunId) -> Vec<BranchId> {
-        let of_run = self
-            .detached
-            .range((run, BranchId(0))..=(run, BranchId(i64::MAX)));
-        of_run.map(|(_, branch)| *branch).collect()
+    pub(super) fn loose_of(&self, parent: BranchId) -> Vec<Loose> {
+        let all = (parent, BranchId(0))..=(parent, BranchId(i64::MAX));
+        self.loose.range(all).map(|(_, loose)| *loose).collect()
+    }
+
+    pub(super) fn marks_of(&self, run: RunId, prefix: &str) -> Vec<Mark> {
+        let from = self.marks.range((run, prefix.to_owned())..);
+        let named = from.take_while(|((of, name), _)| *of == run && name.starts_with(prefix));
+        named.map(|(_, mark)| mark.clone()).collect()
     }
 
     pub(super) fn faults_of(&self, run: RunId) -> Vec<Fault> {

@@ -5,11 +5,13 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, params};
 use windlass_workflow_model::{
-    BranchId, Definition, Fault, OwnerId, Payload, RunId, Timestamp, WorkflowKey,
+    ActivationId, BranchId, Definition, Fault, Meeting, NodeId, OwnerId, Payload, RunId, Timestamp,
+    WorkflowKey,
 };
 
+use super::joins::join_count;
 use super::rows::{self, BRANCH_COLUMNS, HISTORY_COLUMNS, column, first, query, storage};
-use crate::backend::{Reader, Result};
+use crate::backend::{Reader, Result, ResultRow};
 use crate::codec;
 use crate::record::{BranchRow, ChildRange, HistoryRow, OwnerRow};
 use crate::sync::Arc;
@@ -62,11 +64,54 @@ impl Reader for SqliteReader {
         query(&self.db, &sql, params, rows::branch)
     }
 
-    fn detached(&mut self, run: RunId) -> Result<Vec<BranchId>> {
-        let sql = "SELECT branch FROM detached WHERE run = ?1 ORDER BY branch";
-        query(&self.db, sql, params![run.0], |row| {
-            Ok(BranchId(column(row, 0)?))
+    fn loose(&mut self, parent: BranchId) -> Result<Vec<ChildRange>> {
+        let sql = "SELECT first, count, scope FROM loose WHERE parent = ?1 ORDER BY first";
+        query(&self.db, sql, params![parent.0], rows::range)
+    }
+
+    fn item(&mut self, run: RunId, scope: ActivationId, index: i64) -> Result<Option<Payload>> {
+        let sql = "SELECT data FROM items WHERE run = ?1 AND scope = ?2 AND item = ?3";
+        let params = params![run.0, rows::activation(scope), index];
+        first(&self.db, sql, params, |row| {
+            Ok(Payload::from_json(column::<Vec<u8>>(row, 0)?))
         })
+    }
+
+    fn results(
+        &mut self,
+        run: RunId,
+        scope: ActivationId,
+        from: u32,
+        limit: u32,
+    ) -> Result<Vec<ResultRow>> {
+        let sql = "SELECT item, status, data FROM results \
+                   WHERE run = ?1 AND scope = ?2 AND item >= ?3 ORDER BY item LIMIT ?4";
+        let params = params![run.0, rows::activation(scope), from, limit];
+        query(&self.db, sql, params, rows::result)
+    }
+
+    fn marks(&mut self, run: RunId, prefix: &str) -> Result<Vec<(String, i64)>> {
+        let sql = "SELECT name, value FROM marks WHERE run = ?1 AND name >= ?2 ORDER BY name";
+        let mut marks = query(&self.db, sql, params![run.0, prefix], |row| {
+            Ok((column::<String>(row, 0)?, column(row, 1)?))
+        })?;
+        marks.retain(|(name, _)| name.starts_with(prefix));
+        Ok(marks)
+    }
+
+    fn meeting(
+        &mut self,
+        run: RunId,
+        meet: NodeId,
+        scope: ActivationId,
+    ) -> Result<Option<Meeting>> {
+        let sql = "SELECT arrived, expected, state FROM joins \
+                   WHERE run = ?1 AND node = ?2 AND scope = ?3 AND round = 0";
+        let params = params![run.0, meet.0, rows::activation(scope)];
+        let count = first(&self.db, sql, params, join_count)?;
+        Ok(count
+            .and_then(|count| count.more)
+            .and_then(|more| more.meeting))
     }
 
     fn runs(&mut self, before: Option<RunId>, limit: u32) -> Result<Vec<BranchRow>> {
@@ -120,9 +165,7 @@ impl Reader for SqliteReader {
             column::<Vec<u8>>(row, 0)
         })?;
         let Some(json) = json else { return Ok(None) };
-        let definition: Definition = serde_json::from_slice(&json)
-            .map_err(|error| rows::corrupt("workflow", error.to_string()))?;
-        let definition = Arc::new(definition);
+        let definition = rows::definition(&json)?;
         self.definitions.insert(workflow, Arc::clone(&definition));
         Ok(Some(definition))
     }
@@ -169,7 +212,9 @@ impl Reader for SqliteReader {
         Ok(vec![
             ("branches", self.count(unfinished)?),
             ("joins", self.count("SELECT count(*) FROM joins")?),
-            ("detached", self.count("SELECT count(*) FROM detached")?),
+            ("loose", self.count("SELECT count(*) FROM loose")?),
+            ("marks", self.count("SELECT count(*) FROM marks")?),
+            ("items", self.count("SELECT count(*) FROM items")?),
             (
                 "events",
                 self.count(

@@ -2,14 +2,17 @@
 
 use rusqlite::{Row, ToSql, params_from_iter};
 use windlass_workflow_model::{
-    ActivationId, BranchId, Epoch, FencingToken, NodeId, OwnerId, Payload, Position, RunId,
-    StepStatus, Timestamp, WorkflowKey,
+    ActivationId, BranchId, Definition, Epoch, FencingToken, NodeId, OwnerId, Payload, Position,
+    RunId, StepStatus, Timestamp, WorkflowKey,
 };
 
-use crate::backend::Result;
+use crate::backend::{Result, ResultRow};
 use crate::codec;
 use crate::error::StorageError;
-use crate::record::{BranchRow, Extras, HistoryDetail, HistoryRow, Rank, Record, State};
+use crate::record::{
+    BranchRow, ChildRange, Extras, HistoryDetail, HistoryRow, Rank, Record, State,
+};
+use crate::sync::Arc;
 
 pub(super) const BRANCH_COLUMNS: &str = "id, run, parent, workflow, epoch, position, activation, \
      state, rank, flags, owner, token, attempt, crashes, suspect, due, data, record, created_at, \
@@ -94,6 +97,21 @@ pub(super) fn branch(row: &Row<'_>) -> Result<BranchRow> {
     })
 }
 
+/// Reads the columns `first, count, scope`.
+pub(super) fn range(row: &Row<'_>) -> Result<ChildRange> {
+    Ok(ChildRange {
+        first: BranchId(column(row, 0)?),
+        count: column(row, 1)?,
+        scope: read_activation(column(row, 2)?),
+    })
+}
+
+pub(super) fn definition(json: &[u8]) -> Result<Arc<Definition>> {
+    let definition: Definition =
+        serde_json::from_slice(json).map_err(|error| corrupt("workflow", error.to_string()))?;
+    Ok(Arc::new(definition))
+}
+
 fn blob<'a>(row: &'a Row<'_>, index: usize) -> Result<Option<&'a [u8]>> {
     let value = row.get_ref(index).map_err(storage)?;
     value
@@ -115,6 +133,20 @@ pub(super) fn status_number(status: StepStatus) -> i64 {
         StepStatus::Skipped => 5,
         StepStatus::Cancelled => 6,
     }
+}
+
+/// Reads the columns `item, status, data` of a result.
+pub(super) fn result(row: &Row<'_>) -> Result<ResultRow> {
+    let data = column::<Option<Vec<u8>>>(row, 2)?;
+    let outcome = match (read_status(column(row, 1)?)?, data) {
+        (StepStatus::Succeeded, Some(data)) => Some(Ok(Payload::from_json(data))),
+        (StepStatus::Failed, Some(fault)) => Some(Err(codec::decode(&fault)?)),
+        _ => None,
+    };
+    Ok(ResultRow {
+        index: column(row, 0)?,
+        outcome,
+    })
 }
 
 fn read_status(number: i64) -> Result<StepStatus> {

@@ -8,7 +8,7 @@ use rusqlite_migration::{M, Migrations};
 /// Marks the file as ours: "WNDL". Set by the first step, so it is there as soon as a table is.
 pub(crate) const APPLICATION_ID: i64 = 0x574e_444c;
 
-const STEPS: &[M<'static>] = &[M::up(FIRST), M::up(LOCKS_BY_WINDOW)];
+const STEPS: &[M<'static>] = &[M::up(FIRST), M::up(LOCKS_BY_WINDOW), M::up(PATTERNS)];
 
 /// The schema that this version writes; kept in `user_version`.
 pub(crate) fn newest() -> i64 {
@@ -179,6 +179,51 @@ const LOCKS_BY_WINDOW: &str = "
 ALTER TABLE owners ADD COLUMN locks_from INTEGER NOT NULL DEFAULT 0;
 DROP INDEX locked;
 CREATE INDEX locked ON branches (owner) WHERE owner > 0;
+";
+
+/// What joins of every kind, maps, mutexes and milestones keep.
+const PATTERNS: &str = "
+ALTER TABLE joins ADD COLUMN state BLOB;
+ALTER TABLE subscriptions ADD COLUMN arm INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sweeps ADD COLUMN wakes INTEGER;
+
+CREATE TABLE loose (
+    parent INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    run INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    scope INTEGER NOT NULL,
+    PRIMARY KEY (parent, first)
+) STRICT, WITHOUT ROWID;
+INSERT INTO loose SELECT run, branch, run, 1, 0 FROM detached;
+DROP TABLE detached;
+
+CREATE TABLE marks (
+    run INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    token INTEGER NOT NULL,
+    owner INTEGER NOT NULL,
+    PRIMARY KEY (run, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX marks_of_owner ON marks (owner) WHERE owner > 0;
+
+CREATE TABLE items (
+    run INTEGER NOT NULL,
+    scope INTEGER NOT NULL,
+    item INTEGER NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY (run, scope, item)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE results (
+    run INTEGER NOT NULL,
+    scope INTEGER NOT NULL,
+    item INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    data BLOB,
+    PRIMARY KEY (run, scope, item)
+) STRICT, WITHOUT ROWID;
 ";
 
 #[cfg(test)]

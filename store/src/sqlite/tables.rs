@@ -2,19 +2,21 @@
 
 use rusqlite::params;
 use windlass_workflow_model::{
-    BranchId, Definition, Epoch, Fault, FencingToken, OwnerId, Payload, RunId, Timestamp,
-    WorkflowKey,
+    ActivationId, BranchId, Definition, Epoch, Fault, FencingToken, OwnerId, Payload, RunId,
+    StepStatus, Timestamp, WorkflowKey,
 };
 
 use super::lock_window::{LockWindow, WINDOW_IDS};
 use super::rows::{self, activation, column};
 use super::transaction::SqliteTransaction;
 use crate::backend::{
-    EventRow, Guard, JoinCount, JoinKey, Meta, Ready, Result, RunLimit, Sweep, Tables,
+    EventRow, Guard, JoinCount, JoinKey, Loose, Mark, Meta, Ready, Result, ResultRow, RunLimit,
+    Sweep, Tables,
 };
 use crate::codec;
 use crate::limits::BATCH_BYTES_MAX;
 use crate::record::{BranchRow, ChildRange, HistoryRow, OwnerRow, Rank};
+use crate::sync::Arc;
 
 macro_rules! select_branch {
     ($rest:literal) => {
@@ -40,6 +42,25 @@ fn event_row(row: &rusqlite::Row<'_>) -> Result<EventRow> {
         payload: Payload::from_json(column::<Vec<u8>>(row, 4)?),
         is_fault: column(row, 5)?,
         consumed: column(row, 6)?,
+    })
+}
+
+fn mark(row: &rusqlite::Row<'_>) -> Result<Mark> {
+    Ok(Mark {
+        run: RunId(column(row, 0)?),
+        name: column(row, 1)?,
+        value: column(row, 2)?,
+        token: FencingToken(column(row, 3)?),
+        owner: OwnerId(column(row, 4)?),
+    })
+}
+
+fn sweep(row: &rusqlite::Row<'_>) -> Result<Sweep> {
+    Ok(Sweep {
+        range: rows::range(row)?,
+        id: column(row, 3)?,
+        run: RunId(column(row, 4)?),
+        wakes: column::<Option<i64>>(row, 5)?.map(BranchId),
     })
 }
 
@@ -105,6 +126,14 @@ impl Tables for SqliteTransaction<'_> {
             .number(end.0)
             .run()?;
         (first.0..end.0).for_each(|id| self.unlocked(BranchId(id)));
+        Ok(())
+    }
+
+    fn delete_arrived(&mut self, first: BranchId, count: u32) -> Result<()> {
+        self.write_branches()?;
+        let sql = "DELETE FROM branches WHERE id >= ?1 AND id < ?2 AND state = 5";
+        let end = first.0 + i64::from(count);
+        self.statements.execute(sql, params![first.0, end])?;
         Ok(())
     }
 
@@ -252,6 +281,14 @@ impl Tables for SqliteTransaction<'_> {
         self.joins.set(key, None, &mut self.statements)
     }
 
+    fn delete_scope_joins(&mut self, run: RunId, scope: ActivationId) -> Result<()> {
+        self.joins.forget_scope(run, scope);
+        let sql = "DELETE FROM joins WHERE run = ?1 AND scope = ?2";
+        self.statements
+            .execute(sql, params![run.0, activation(scope)])?;
+        Ok(())
+    }
+
     fn delete_joins(&mut self, run: RunId) -> Result<()> {
         self.joins.forget(run);
         let sql = "DELETE FROM joins WHERE run = ?1";
@@ -259,22 +296,157 @@ impl Tables for SqliteTransaction<'_> {
         Ok(())
     }
 
-    fn add_detached(&mut self, run: RunId, branch: BranchId) -> Result<()> {
-        let sql = "INSERT INTO detached (run, branch) VALUES (?1, ?2)";
-        self.statements.execute(sql, params![run.0, branch.0])?;
+    fn add_loose(&mut self, loose: &Loose) -> Result<()> {
+        let sql =
+            "INSERT INTO loose (parent, first, run, count, scope) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let ChildRange {
+            first,
+            count,
+            scope,
+        } = loose.range;
+        self.statements.execute(
+            sql,
+            params![
+                loose.parent.0,
+                first.0,
+                loose.run.0,
+                count,
+                activation(scope)
+            ],
+        )?;
         Ok(())
     }
 
-    fn remove_detached(&mut self, run: RunId, branch: BranchId) -> Result<()> {
-        let sql = "DELETE FROM detached WHERE run = ?1 AND branch = ?2";
-        self.statements.execute(sql, params![run.0, branch.0])?;
+    fn remove_loose(&mut self, parent: BranchId, first: BranchId) -> Result<()> {
+        let sql = "DELETE FROM loose WHERE parent = ?1 AND first = ?2";
+        self.statements.execute(sql, params![parent.0, first.0])?;
         Ok(())
     }
 
-    fn detached(&mut self, run: RunId) -> Result<Vec<BranchId>> {
-        let sql = "SELECT branch FROM detached WHERE run = ?1 ORDER BY branch";
+    fn loose(&mut self, parent: BranchId) -> Result<Vec<Loose>> {
+        let sql = "SELECT first, count, scope, run FROM loose WHERE parent = ?1 ORDER BY first";
+        self.statements.query(sql, params![parent.0], |row| {
+            Ok(Loose {
+                range: rows::range(row)?,
+                run: RunId(column(row, 3)?),
+                parent,
+            })
+        })
+    }
+
+    fn mark(&mut self, run: RunId, name: &str) -> Result<Option<Mark>> {
+        let sql = "SELECT run, name, value, token, owner FROM marks WHERE run = ?1 AND name = ?2";
+        self.statements.first(sql, params![run.0, name], mark)
+    }
+
+    fn set_mark(&mut self, mark: &Mark) -> Result<()> {
+        let sql = "INSERT INTO marks (run, name, value, token, owner) VALUES (?1, ?2, ?3, ?4, ?5) \
+                   ON CONFLICT DO UPDATE SET value = ?3, token = ?4, owner = ?5";
+        let Mark {
+            run,
+            name,
+            value,
+            token,
+            owner,
+        } = mark;
         self.statements
-            .query(sql, params![run.0], |row| Ok(BranchId(column(row, 0)?)))
+            .execute(sql, params![run.0, name, value, token.0, owner.0])?;
+        Ok(())
+    }
+
+    fn delete_mark(&mut self, run: RunId, name: &str) -> Result<()> {
+        let sql = "DELETE FROM marks WHERE run = ?1 AND name = ?2";
+        self.statements.execute(sql, params![run.0, name])?;
+        Ok(())
+    }
+
+    fn marks(&mut self, run: RunId, prefix: &str) -> Result<Vec<Mark>> {
+        let sql = "SELECT run, name, value, token, owner FROM marks \
+                   WHERE run = ?1 AND name >= ?2 ORDER BY name";
+        let mut found = self.statements.query(sql, params![run.0, prefix], mark)?;
+        found.retain(|mark| mark.name.starts_with(prefix));
+        Ok(found)
+    }
+
+    fn marks_of(&mut self, owner: OwnerId) -> Result<Vec<Mark>> {
+        let sql = "SELECT run, name, value, token, owner FROM marks INDEXED BY marks_of_owner \
+                   WHERE owner = ?1 AND owner > 0";
+        self.statements.query(sql, params![owner.0], mark)
+    }
+
+    fn delete_marks(&mut self, run: RunId) -> Result<()> {
+        self.statements
+            .execute("DELETE FROM marks WHERE run = ?1", params![run.0])?;
+        Ok(())
+    }
+
+    fn item(&mut self, run: RunId, scope: ActivationId, index: i64) -> Result<Option<Payload>> {
+        let sql = "SELECT data FROM items WHERE run = ?1 AND scope = ?2 AND item = ?3";
+        self.statements
+            .first(sql, params![run.0, activation(scope), index], |row| {
+                Ok(Payload::from_json(column::<Vec<u8>>(row, 0)?))
+            })
+    }
+
+    fn set_item(
+        &mut self,
+        run: RunId,
+        scope: ActivationId,
+        index: i64,
+        data: &Payload,
+    ) -> Result<()> {
+        let sql = "INSERT INTO items (run, scope, item, data) VALUES (?1, ?2, ?3, ?4)";
+        let params = params![run.0, activation(scope), index, data.as_bytes()];
+        self.statements.execute(sql, params)?;
+        Ok(())
+    }
+
+    fn delete_items(&mut self, run: RunId, scope: ActivationId, limit: u32) -> Result<u32> {
+        let sql = "DELETE FROM items WHERE (run, scope, item) IN \
+                   (SELECT run, scope, item FROM items WHERE run = ?1 AND scope = ?2 LIMIT ?3)";
+        let deleted = self
+            .statements
+            .execute(sql, params![run.0, activation(scope), limit])?;
+        Ok(u32::try_from(deleted).unwrap_or(u32::MAX))
+    }
+
+    fn delete_all_items(&mut self, run: RunId, limit: u32) -> Result<u32> {
+        let sql = "DELETE FROM items WHERE (run, scope, item) IN \
+                   (SELECT run, scope, item FROM items WHERE run = ?1 LIMIT ?2)";
+        let deleted = self.statements.execute(sql, params![run.0, limit])?;
+        Ok(u32::try_from(deleted).unwrap_or(u32::MAX))
+    }
+
+    fn insert_result(&mut self, run: RunId, scope: ActivationId, row: &ResultRow) -> Result<()> {
+        let sql =
+            "INSERT INTO results (run, scope, item, status, data) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let (status, fault);
+        let data = match &row.outcome {
+            Some(Ok(data)) => {
+                status = StepStatus::Succeeded;
+                Some(data.as_bytes())
+            }
+            Some(Err(error)) => {
+                status = StepStatus::Failed;
+                fault = codec::encode(error);
+                Some(fault.as_slice())
+            }
+            None => {
+                status = StepStatus::Cancelled;
+                None
+            }
+        };
+        let status = rows::status_number(status);
+        let params = params![run.0, activation(scope), row.index, status, data];
+        self.statements.execute(sql, params)?;
+        Ok(())
+    }
+
+    fn delete_results(&mut self, run: RunId, limit: u32) -> Result<u32> {
+        let sql = "DELETE FROM results WHERE (run, scope, item) IN \
+                   (SELECT run, scope, item FROM results WHERE run = ?1 LIMIT ?2)";
+        let deleted = self.statements.execute(sql, params![run.0, limit])?;
+        Ok(u32::try_from(deleted).unwrap_or(u32::MAX))
     }
 
     fn event(&mut self, run: RunId, name: &str, id: &str) -> Result<Option<EventRow>> {
@@ -325,25 +497,43 @@ impl Tables for SqliteTransaction<'_> {
         Ok(())
     }
 
-    fn subscribe(&mut self, run: RunId, name: &str, branch: BranchId) -> Result<()> {
-        let sql = "INSERT INTO subscriptions (run, name, branch) VALUES (?1, ?2, ?3)";
+    fn subscribe(&mut self, run: RunId, name: &str, branch: BranchId, arm: u32) -> Result<()> {
+        // A wait that names an event twice takes the earlier arm.
+        let sql = "INSERT INTO subscriptions (run, name, branch, arm) VALUES (?1, ?2, ?3, ?4) \
+                   ON CONFLICT DO NOTHING";
         self.statements
-            .execute(sql, params![run.0, name, branch.0])?;
+            .execute(sql, params![run.0, name, branch.0, arm])?;
         Ok(())
     }
 
-    fn subscriber(&mut self, run: RunId, name: &str) -> Result<Option<BranchId>> {
-        let sql = "SELECT branch FROM subscriptions WHERE run = ?1 AND name = ?2 \
+    fn subscriber(&mut self, run: RunId, name: &str) -> Result<Option<(BranchId, u32)>> {
+        let sql = "SELECT branch, arm FROM subscriptions WHERE run = ?1 AND name = ?2 \
                    ORDER BY branch LIMIT 1";
         self.statements.first(sql, params![run.0, name], |row| {
+            Ok((BranchId(column(row, 0)?), column(row, 1)?))
+        })
+    }
+
+    fn subscribers(&mut self, run: RunId, name: &str) -> Result<Vec<BranchId>> {
+        let sql = "SELECT branch FROM subscriptions WHERE run = ?1 AND name = ?2 ORDER BY branch";
+        self.statements.query(sql, params![run.0, name], |row| {
             Ok(BranchId(column(row, 0)?))
         })
     }
 
-    fn unsubscribe(&mut self, run: RunId, name: &str, branch: BranchId) -> Result<()> {
-        let sql = "DELETE FROM subscriptions WHERE run = ?1 AND name = ?2 AND branch = ?3";
-        self.statements
-            .execute(sql, params![run.0, name, branch.0])?;
+    fn waits(&mut self, run: RunId, prefix: &str) -> Result<Vec<(String, BranchId)>> {
+        let sql = "SELECT name, branch FROM subscriptions WHERE run = ?1 AND name >= ?2 \
+                   ORDER BY name, branch";
+        let mut waits = self.statements.query(sql, params![run.0, prefix], |row| {
+            Ok((column::<String>(row, 0)?, BranchId(column(row, 1)?)))
+        })?;
+        waits.retain(|(name, _)| name.starts_with(prefix));
+        Ok(waits)
+    }
+
+    fn unsubscribe(&mut self, run: RunId, branch: BranchId) -> Result<()> {
+        let sql = "DELETE FROM subscriptions WHERE run = ?1 AND branch = ?2";
+        self.statements.execute(sql, params![run.0, branch.0])?;
         Ok(())
     }
 
@@ -408,7 +598,9 @@ impl Tables for SqliteTransaction<'_> {
     }
 
     fn add_sweep(&mut self, sweep: &Sweep) -> Result<()> {
-        let sql = "INSERT INTO sweeps (id, run, first, count, scope) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let sql = "INSERT INTO sweeps (id, run, first, count, scope, wakes) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let wakes = sweep.wakes.map(|branch| branch.0);
         let ChildRange {
             first,
             count,
@@ -416,7 +608,14 @@ impl Tables for SqliteTransaction<'_> {
         } = sweep.range;
         self.statements.execute(
             sql,
-            params![sweep.id, sweep.run.0, first.0, count, activation(scope)],
+            params![
+                sweep.id,
+                sweep.run.0,
+                first.0,
+                count,
+                activation(scope),
+                wakes
+            ],
         )?;
         Ok(())
     }
@@ -437,19 +636,13 @@ impl Tables for SqliteTransaction<'_> {
     }
 
     fn first_sweep(&mut self) -> Result<Option<Sweep>> {
-        let sql = "SELECT id, run, first, count, scope FROM sweeps ORDER BY id LIMIT 1";
-        self.statements.first(sql, &[], |row| {
-            let range = ChildRange {
-                first: BranchId(column(row, 2)?),
-                count: column(row, 3)?,
-                scope: rows::read_activation(column(row, 4)?),
-            };
-            Ok(Sweep {
-                id: column(row, 0)?,
-                run: RunId(column(row, 1)?),
-                range,
-            })
-        })
+        let sql = "SELECT first, count, scope, id, run, wakes FROM sweeps ORDER BY id LIMIT 1";
+        self.statements.first(sql, &[], sweep)
+    }
+
+    fn sweeps(&mut self, run: RunId) -> Result<Vec<Sweep>> {
+        let sql = "SELECT first, count, scope, id, run, wakes FROM sweeps WHERE run = ?1";
+        self.statements.query(sql, params![run.0], sweep)
     }
 
     fn has_sweep(&mut self, run: RunId) -> Result<bool> {
@@ -534,6 +727,14 @@ impl Tables for SqliteTransaction<'_> {
         self.statements
             .execute(sql, params![key.0, name, version, fingerprint, json])?;
         Ok(())
+    }
+
+    fn definition(&mut self, key: WorkflowKey) -> Result<Option<Arc<Definition>>> {
+        let sql = "SELECT definition FROM workflows WHERE id = ?1";
+        let json = self
+            .statements
+            .first(sql, params![key.0], |row| column::<Vec<u8>>(row, 0))?;
+        json.map(|json| rows::definition(&json)).transpose()
     }
 
     fn insert_owner(&mut self, owner: &OwnerRow) -> Result<()> {

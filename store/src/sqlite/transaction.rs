@@ -370,10 +370,7 @@ mod tests {
         let us = register(&mut backend, 5);
         let (mut transaction, _) = backend.begin().unwrap();
         let key = crate::backend::JoinKey::of_split(RunId(10), NodeId(2), ActivationId(3));
-        let count = crate::backend::JoinCount {
-            arrived: 1,
-            expected: 2,
-        };
+        let count = || crate::backend::JoinCount::new(1, 2);
         for id in 10..40 {
             transaction.insert(&row(id, OwnerId(0), 0)).unwrap();
         }
@@ -393,7 +390,7 @@ mod tests {
                     .unwrap()
             );
         }
-        transaction.set_join(key, count).unwrap();
+        transaction.set_join(key, count()).unwrap();
         transaction.rows_written().unwrap();
         transaction.delete_join(key).unwrap();
         transaction.branch(BranchId(11)).unwrap();

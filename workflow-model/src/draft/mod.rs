@@ -1,8 +1,12 @@
 //! Puts a definition together, node by node; builders and importers stand on it.
 
+mod gateways;
+
+pub use gateways::MapSpec;
+
 use crate::definition::{
-    Arm, Block, Branches, Definition, Delay, FailurePolicy, FaultPath, Need, Node, NodeKind, Place,
-    Source, StepSpec,
+    Arm, Block, Branches, Definition, Delay, EventMatch, FailurePolicy, FaultPath, Need, Node,
+    NodeKind, Place, Rest, Source, StepSpec,
 };
 use crate::ids::NodeId;
 use crate::validate::{InvalidWorkflow, Problem, validate};
@@ -25,6 +29,7 @@ impl Draft {
             nodes: Vec::new(),
             start: NodeId(0),
             max_parallelism: None,
+            deadline_ms: None,
             blocks: Vec::new(),
             unreached_reason: "not-reached".to_owned(),
             source: None,
@@ -56,29 +61,36 @@ impl Draft {
     /// [`computed_branches`](Self::computed_branches) to give it branches; connect the join to
     /// what follows.
     pub fn split(&mut self, name: impl Into<String>, merge: Option<String>) -> (NodeId, NodeId) {
+        self.joined(name, merge, |join| NodeKind::Split {
+            branches: Branches::Static(Vec::new()),
+            join,
+            max_parallelism: None,
+            on_failure: FailurePolicy::SettleAll,
+        })
+    }
+
+    /// A node and its join, which is the node after it.
+    fn joined(
+        &mut self,
+        name: impl Into<String>,
+        merge: Option<String>,
+        kind: impl FnOnce(NodeId) -> NodeKind,
+    ) -> (NodeId, NodeId) {
         let name = name.into();
         let join_name = format!("{name}/join");
-        let split = self.add(
-            name,
-            NodeKind::Split {
-                branches: Branches::Static(Vec::new()),
-                join: NodeId(0),
-                max_parallelism: None,
-                on_failure: FailurePolicy::SettleAll,
-            },
-        );
-        let new_join = self.add(
+        let join = NodeId(u32::try_from(self.definition.nodes.len() + 1).unwrap_or(u32::MAX));
+        let split = self.add(name, kind(join));
+        let (need, rest) = (Need::All, Rest::Absorb);
+        let join = self.add(
             join_name,
             NodeKind::Join {
                 split,
-                need: Need::All,
+                need,
+                rest,
                 merge,
             },
         );
-        if let NodeKind::Split { join, .. } = &mut self.node(split).kind {
-            *join = new_join;
-        }
-        (split, new_join)
+        (split, join)
     }
 
     /// Adds a timer.
@@ -98,6 +110,8 @@ impl Draft {
             NodeKind::Await {
                 event: event.into(),
                 reply,
+                matching: EventMatch::default(),
+                timeout: None,
             },
         )
     }
@@ -136,11 +150,13 @@ impl Draft {
         }
     }
 
-    /// Where a choice leads when no arm is taken.
+    /// Where a choice or fork leads when no arm is taken.
     pub fn otherwise(&mut self, choice: NodeId, to: NodeId) {
         match &mut self.node(choice).kind {
-            NodeKind::Choice { otherwise, .. } => *otherwise = Some(to),
-            _ => self.misuse(choice, "only a choice has an otherwise"),
+            NodeKind::Choice { otherwise, .. } | NodeKind::Fork { otherwise, .. } => {
+                *otherwise = Some(to);
+            }
+            _ => self.misuse(choice, "only a choice or fork has an otherwise"),
         }
     }
 
@@ -186,11 +202,13 @@ impl Draft {
         self.definition.max_parallelism = Some(limit);
     }
 
-    /// The function of role `Merge` that makes the data after a join.
+    /// The function of role `Merge` that makes the data after a join or meet.
     pub fn merge(&mut self, join: NodeId, function: impl Into<String>) {
         match &mut self.node(join).kind {
-            NodeKind::Join { merge, .. } => *merge = Some(function.into()),
-            _ => self.misuse(join, "only a join merges"),
+            NodeKind::Join { merge, .. } | NodeKind::Meet { merge, .. } => {
+                *merge = Some(function.into());
+            }
+            _ => self.misuse(join, "only a join or meet merges"),
         }
     }
 

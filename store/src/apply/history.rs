@@ -1,0 +1,104 @@
+//! What attempts leave behind for people to read.
+
+use windlass_workflow_model::{NodeId, StepStatus};
+
+use super::Apply;
+use crate::backend::{Result, Tables};
+use crate::change::{Checkpoint, Then};
+use crate::record::{BranchRow, HistoryDetail, HistoryRow};
+use crate::store::History;
+
+impl<T: Tables> Apply<'_, T> {
+    pub(super) fn write_history(&mut self, checkpoint: &Checkpoint, job: &BranchRow) -> Result<()> {
+        let ended_at = self.now;
+        let history = self.rules.history;
+        let keeps = |status: StepStatus| match history {
+            History::All => true,
+            History::Failures => status == StepStatus::Failed,
+            History::Off => false,
+        };
+        let name = job
+            .record
+            .membership
+            .as_ref()
+            .map(|membership| membership.name.clone());
+        let row = |ordinal: u32, node: NodeId, status: StepStatus| HistoryRow {
+            run: job.run,
+            branch: job.id,
+            token: job.token,
+            ordinal,
+            node,
+            activation: job.activation,
+            attempt: job.attempt,
+            status,
+            started_at: None,
+            ended_at,
+            branch_name: name.clone(),
+            detail: HistoryDetail::default(),
+        };
+        if let Some((node, activation)) = checkpoint.passed.filter(|_| keeps(StepStatus::Succeeded))
+        {
+            let ordinal = u32::try_from(checkpoint.skipped.len()).unwrap_or(u32::MAX - 1) + 1;
+            self.tables.insert_history(HistoryRow {
+                activation,
+                ..row(ordinal, node, StepStatus::Succeeded)
+            })?;
+        }
+        if let Some(attempt) = checkpoint.attempt.as_ref().filter(|a| keeps(a.status)) {
+            self.tables.insert_history(HistoryRow {
+                activation: attempt.activation,
+                attempt: job.attempt_of(attempt.activation),
+                started_at: Some(attempt.started_at),
+                detail: HistoryDetail {
+                    fault: attempt.fault.clone(),
+                    reason: None,
+                    again: matches!(checkpoint.then, Then::Retry { .. }),
+                    output: attempt
+                        .output
+                        .as_ref()
+                        .map(|output| output.as_bytes().to_vec()),
+                },
+                ..row(0, attempt.node, attempt.status)
+            })?;
+        }
+        for (ordinal, skip) in (1..).zip(&checkpoint.skipped) {
+            if keeps(StepStatus::Skipped) {
+                self.tables.insert_history(HistoryRow {
+                    activation: skip.activation,
+                    attempt: 0,
+                    detail: HistoryDetail {
+                        reason: Some(skip.reason.clone()),
+                        ..HistoryDetail::default()
+                    },
+                    ..row(ordinal, skip.node, StepStatus::Skipped)
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A branch was withdrawn from the node in which it stood.
+    pub(super) fn write_withdrawal(&mut self, row: &BranchRow, reason: &str) -> Result<()> {
+        if self.rules.history != History::All {
+            return Ok(());
+        }
+        let membership = row.record.membership.as_ref();
+        self.tables.insert_history(HistoryRow {
+            run: row.run,
+            branch: row.id,
+            token: row.token,
+            ordinal: 0,
+            node: row.position.node,
+            activation: row.activation,
+            attempt: row.attempt,
+            status: StepStatus::Cancelled,
+            started_at: None,
+            ended_at: self.now,
+            branch_name: membership.map(|membership| membership.name.clone()),
+            detail: HistoryDetail {
+                reason: Some(reason.to_owned()),
+                ..HistoryDetail::default()
+            },
+        })
+    }
+}

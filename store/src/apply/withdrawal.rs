@@ -1,0 +1,383 @@
+//! How what goes on is withdrawn: a branch, all that is in a node, or a whole run.
+//!
+//! Queued work never starts; running work is told, and its late outcome is refused, since its row has
+//! a higher token or is gone. What can touch many rows is done in bounded pieces (sweeps).
+
+use windlass_workflow_model::{BranchId, FencingToken, NodeId, NodeKind, OwnerId, RunId};
+
+use super::arrivals::over;
+use super::{Apply, Verdict};
+use crate::backend::{Guard, JoinKey, Phase, Result, Sweep, Tables};
+use crate::change::Withdrawn;
+use crate::error::WriteError;
+use crate::limits::SWEEP_ROWS_MAX;
+use crate::record::{BranchRow, ChildRange, Role, State, flags};
+
+/// Why the branches of a join that is over are withdrawn.
+const JOIN_OVER: &str = "its join is over";
+
+impl<T: Tables> Apply<'_, T> {
+    /// Withdraws a run. `false`: it had ended.
+    pub(super) fn cancel(&mut self, run: RunId, reason: &str) -> Verdict<bool> {
+        let Some(mut root) = self
+            .tables
+            .branch(run.root())?
+            .filter(|row| row.parent.is_none())
+        else {
+            return Ok(Err(WriteError::NoSuchRun(run)));
+        };
+        if root.state.is_end() || root.is_withdrawn() {
+            return Ok(Ok(false));
+        }
+        root.record.reason = Some(reason.to_owned());
+        self.withdraw_run(root)?;
+        Ok(Ok(true))
+    }
+
+    /// Withdraws all that goes on in a run, whose first row says how it ends.
+    pub(super) fn withdraw_run(&mut self, mut root: BranchRow) -> Result<()> {
+        self.clear_unstarted(&mut root);
+        let run = root.run;
+        root.token = FencingToken(root.token.0 + 1);
+        root.owner = OwnerId(0);
+        root.due = None;
+        root.flags |= flags::WITHDRAWN;
+        if let Some(called) = root.record.flow().called {
+            let _ = self.cancel(called, "its caller was withdrawn")?;
+        }
+        if let Some(children) = root.record.children.take() {
+            self.add_sweep(run, children, None)?;
+        }
+        for loose in self.tables.loose(root.id)? {
+            self.add_sweep(run, loose.range, None)?;
+            self.tables.remove_loose(root.id, loose.range.first)?;
+        }
+        if root.flags & flags::BRANCHED != 0 {
+            self.tables.delete_joins(run)?;
+        }
+        self.tables.delete_limit(run)?;
+        // Whether or not it waits for events, nothing will be delivered any more.
+        root.flags |= flags::EVENTS;
+        root.state = State::Ending;
+        self.conclude(&mut root)?;
+        self.tables.update(&root, Guard::Read)?;
+        if root.state.is_end() {
+            self.announce(&root)?;
+        }
+        self.effects.withdrawn.push(Withdrawn::Run(run));
+        Ok(())
+    }
+
+    /// Withdraws all that goes on in a node, by its name; says how many branches were in it.
+    pub(super) fn cancel_node(&mut self, run: RunId, name: &str, reason: &str) -> Verdict<u32> {
+        let root = self.tables.branch(run.root())?;
+        let Some(root) = root.filter(|row| row.parent.is_none()) else {
+            return Ok(Err(WriteError::NoSuchRun(run)));
+        };
+        let definition = self.definition(root.workflow)?;
+        let Some(node) = definition.find(name) else {
+            let why = format!("has no step {name:?}: name a step, wait, scope, split or map of it");
+            return Ok(Err(WriteError::WrongState { run, why }));
+        };
+        self.withdraw_node(run, node, reason).map(Ok)
+    }
+
+    /// Withdraws all that goes on in a node; says how many branches were in it.
+    pub(super) fn withdraw_node(&mut self, run: RunId, node: NodeId, reason: &str) -> Result<u32> {
+        let Some(root) = self.tables.branch(run.root())? else {
+            return Ok(0);
+        };
+        if root.state.is_end() || root.is_withdrawn() {
+            return Ok(0);
+        }
+        let definition = self.definition(root.workflow)?;
+        let join = match &definition.node(node).kind {
+            NodeKind::Split { join, .. }
+            | NodeKind::Scope { join, .. }
+            | NodeKind::Map { join, .. } => *join,
+            _ => node,
+        };
+        let mut withdrawn = 0;
+        for row in self.live(root)? {
+            let stands = row.position.node;
+            let is_instance = row.record.flow().role == Role::Instance && row.data.is_none();
+            if !(stands == node || stands == join) || is_instance {
+                continue;
+            }
+            // An earlier one may have taken it along.
+            let stored = self.tables.branch(row.id)?;
+            let same = stored.filter(|stored| stored.token == row.token && is_live(stored));
+            if let Some(row) = same {
+                withdrawn += 1;
+                self.withdraw_branch(row, reason)?;
+            }
+        }
+        Ok(withdrawn)
+    }
+
+    /// A branch ends where it stands, and all that is below it; whoever waits for it is told.
+    fn withdraw_branch(&mut self, mut row: BranchRow, reason: &str) -> Result<()> {
+        if row.parent.is_none() {
+            let _ = self.cancel(row.run, reason)?;
+            return Ok(());
+        }
+        self.withdraw_row(&mut row, reason)?;
+        self.end_branch(row)
+    }
+
+    /// The rest of a join that is over is withdrawn, in pieces if it is large; then `parent` goes on.
+    pub(super) fn withdraw_rest(
+        &mut self,
+        parent: BranchId,
+        run: RunId,
+        range: ChildRange,
+    ) -> Result<()> {
+        if range.count > SWEEP_ROWS_MAX {
+            return self.add_sweep(run, range, Some(parent));
+        }
+        self.withdraw_piece(parent, range)?;
+        self.rest_withdrawn(parent)
+    }
+
+    /// Withdraws those of `range` that are under way.
+    fn withdraw_piece(&mut self, parent: BranchId, range: ChildRange) -> Result<()> {
+        let Some(above) = self.tables.branch(parent)? else {
+            return Ok(());
+        };
+        let key = JoinKey::of_split(above.run, above.position.node, range.scope);
+        for mut row in self.tables.under_way(range.first, range.count)? {
+            self.withdraw_row(&mut row, JOIN_OVER)?;
+            if row.record.flow().role == Role::Instance {
+                self.end_instance(&mut row)?;
+            } else if let Some(mut count) = self.tables.join(key)? {
+                count.arrived += 1;
+                count.more().cancelled += 1;
+                self.tables.set_join(key, count)?;
+            }
+            self.tables.update(&row, Guard::Read)?;
+        }
+        Ok(())
+    }
+
+    /// All of the rest is withdrawn: whoever waited for that goes on.
+    fn rest_withdrawn(&mut self, parent: BranchId) -> Result<()> {
+        let Some(row) = self.tables.branch(parent)? else {
+            return Ok(());
+        };
+        let Some(range) = row.record.children else {
+            return Ok(());
+        };
+        let key = JoinKey::of_split(row.run, row.position.node, range.scope);
+        let Some(mut count) = self.tables.join(key)? else {
+            return Ok(());
+        };
+        if count.phase() != Phase::Withdrawing {
+            return Ok(());
+        }
+        // Instances that never began are withdrawn too.
+        let unbegun = count.expected.saturating_sub(count.arrived);
+        count.arrived += unbegun;
+        count.more().cancelled += unbegun;
+        self.tables.delete_join(key)?;
+        self.wake(parent, Some(over(&count.tally())))
+    }
+
+    /// Makes a branch that is not the first one end as withdrawn. The caller writes the row.
+    pub(super) fn withdraw_row(&mut self, row: &mut BranchRow, reason: &str) -> Result<()> {
+        self.clean(row)?;
+        self.write_withdrawal(row, reason)?;
+        row.token = FencingToken(row.token.0 + 1);
+        (row.owner, row.due) = (OwnerId(0), None);
+        row.flags &= !(flags::GATED | flags::LOOSE);
+        row.state = State::Arrived;
+        row.record.children = None;
+        row.record.reason = Some(reason.to_owned());
+        row.record.flow_mut().cancelled = true;
+        Ok(())
+    }
+
+    /// Takes away all that a branch has beside its row, before it is withdrawn or deleted.
+    fn clean(&mut self, row: &mut BranchRow) -> Result<()> {
+        if let Some(nested) = row.record.children {
+            self.add_sweep(row.run, nested, None)?;
+            self.tables.delete_scope_joins(row.run, nested.scope)?;
+            self.tables
+                .delete_items(row.run, nested.scope, SWEEP_ROWS_MAX)?;
+        }
+        for loose in self.tables.loose(row.id)? {
+            self.add_sweep(row.run, loose.range, None)?;
+            self.tables.delete_scope_joins(row.run, loose.range.scope)?;
+            self.tables.remove_loose(row.id, loose.range.first)?;
+        }
+        if row.flags & flags::LOOSE != 0 {
+            self.tables
+                .delete_join(JoinKey::of_loose(row.run, row.id))?;
+        }
+        self.discard_met(row)?;
+        match row.state {
+            State::Event | State::Blocked => self.tables.unsubscribe(row.run, row.id)?,
+            State::Meeting => self.leave_meet(row)?,
+            State::Calling => {
+                if let Some(called) = row.record.flow().called {
+                    let _ = self.cancel(called, "its caller was withdrawn")?;
+                }
+            }
+            State::Held if row.flags & flags::LIMITED != 0 => {
+                self.tables.unhold(row.run, row.id)?;
+            }
+            State::Ready => {
+                if row.owner != OwnerId(0) {
+                    self.note_returning(row)?;
+                    self.effects
+                        .withdrawn
+                        .push(Withdrawn::Branch(row.id, row.token));
+                }
+                self.leave_slot(row)?;
+            }
+            State::Parked => {
+                let definition = self.definition(row.workflow)?;
+                let node = &definition.node(row.position.node).kind;
+                if matches!(node, NodeKind::Meet { .. }) && !row.position.entering {
+                    self.leave_meet(row)?;
+                }
+            }
+            State::Held
+            | State::Timer
+            | State::Joining
+            | State::Arrived
+            | State::Ending
+            | State::Succeeded
+            | State::Failed
+            | State::Cancelled => {}
+        }
+        if let Some(mutex) = row.record.flow().mutex.clone() {
+            row.record.flow_mut().mutex = None;
+            self.release_mutex(row.run, &mutex)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn add_sweep(
+        &mut self,
+        run: RunId,
+        range: ChildRange,
+        wakes: Option<BranchId>,
+    ) -> Result<()> {
+        let id = self.new_ids(1);
+        self.ledger.sweeping = true;
+        self.tables.add_sweep(&Sweep {
+            id,
+            run,
+            range,
+            wakes,
+        })
+    }
+
+    /// One piece of the oldest clean-up.
+    pub(super) fn sweep_some(&mut self) -> Result<()> {
+        let mut budget = SWEEP_ROWS_MAX;
+        while self.ledger.sweeping && budget > 0 {
+            let Some(sweep) = self.tables.first_sweep()? else {
+                self.ledger.sweeping = false;
+                return Ok(());
+            };
+            let count = sweep.range.count.min(budget);
+            budget -= count.max(1);
+            let piece = ChildRange {
+                count,
+                ..sweep.range
+            };
+            match sweep.wakes {
+                Some(parent) => self.withdraw_piece(parent, piece)?,
+                None => self.delete_piece(piece)?,
+            }
+            if count < sweep.range.count {
+                let range = ChildRange {
+                    first: BranchId(piece.first.0 + i64::from(count)),
+                    count: sweep.range.count - count,
+                    ..sweep.range
+                };
+                self.tables.set_sweep(&Sweep { range, ..sweep })?;
+                continue;
+            }
+            self.tables.delete_sweep(sweep.id)?;
+            if let Some(parent) = sweep.wakes {
+                self.rest_withdrawn(parent)?;
+            }
+            if !self.tables.has_sweep(sweep.run)? {
+                self.conclude_if_ending(sweep.run)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes neighbours and what is below them.
+    fn delete_piece(&mut self, piece: ChildRange) -> Result<()> {
+        // What a branch has goes before the row that names it.
+        for mut row in self.tables.under_way(piece.first, piece.count)? {
+            self.clean(&mut row)?;
+            self.write_withdrawal(&row, "withdrawn with what it belonged to")?;
+        }
+        self.tables.delete(piece.first, piece.count)
+    }
+
+    /// Whether a branch belongs to something that is being withdrawn.
+    pub(super) fn is_withdrawn(&mut self, row: &BranchRow) -> Result<bool> {
+        if !self.ledger.sweeping || row.parent.is_none() {
+            return Ok(false);
+        }
+        let root = self.tables.branch(row.run.root())?;
+        if root.is_none_or(|root| root.state.is_end() || root.is_withdrawn()) {
+            return Ok(true);
+        }
+        let sweeps = self.tables.sweeps(row.run)?;
+        if sweeps.is_empty() {
+            return Ok(false);
+        }
+        let mut at = Some(row.id);
+        while let Some(id) = at {
+            let taken = |sweep: &Sweep| {
+                let ChildRange { first, count, .. } = sweep.range;
+                id >= first && id.0 < first.0 + i64::from(count)
+            };
+            if sweeps.iter().any(taken) {
+                return Ok(true);
+            }
+            let Some(row) = self.tables.branch(id)? else {
+                return Ok(true);
+            };
+            at = row.parent;
+        }
+        Ok(false)
+    }
+
+    /// The first branch of a run and all below it that have not come to their ends, parents first.
+    pub(super) fn live(&mut self, root: BranchRow) -> Result<Vec<BranchRow>> {
+        let mut rows = vec![root];
+        let mut next = 0;
+        while let Some(row) = rows.get(next) {
+            let (id, children) = (row.id, row.record.children);
+            next += 1;
+            if let Some(range) = children {
+                rows.extend(self.tables.under_way(range.first, range.count)?);
+            }
+            for loose in self.tables.loose(id)? {
+                let ChildRange { first, count, .. } = loose.range;
+                rows.extend(self.tables.under_way(first, count)?);
+            }
+        }
+        Ok(rows)
+    }
+}
+
+fn is_live(row: &BranchRow) -> bool {
+    row.state != State::Arrived && !row.state.is_end()
+}
+
+impl BranchRow {
+    /// Whether the run whose first branch this is is being withdrawn.
+    pub(super) fn is_withdrawn(&self) -> bool {
+        let by_reason = self.state == State::Ending && self.record.reason.is_some();
+        by_reason || self.flags & flags::WITHDRAWN != 0
+    }
+}

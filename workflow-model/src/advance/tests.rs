@@ -1,0 +1,166 @@
+//! Cases of walks.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::fault::codes;
+use crate::functions::Arrival;
+use crate::{Draft, Function, StepSpec};
+
+const NOW: Timestamp = Timestamp(0);
+
+fn payload(value: u32) -> Payload {
+    Payload::encode(&value).unwrap()
+}
+
+fn start(definition: &Definition) -> Token {
+    let node = definition.start();
+    let activation = ActivationId::ORIGIN.derive(node, 0);
+    Token {
+        position: Position::before(node),
+        activation,
+        data: payload(7),
+        rounds: Rounds::new(),
+    }
+}
+
+fn enter(definition: &Definition, functions: &Functions) -> Advance {
+    advance(
+        definition,
+        functions,
+        start(definition),
+        Inputs::Nothing,
+        NOW,
+    )
+}
+
+#[test]
+fn a_decision_is_written_down_before_its_step_acts() {
+    let mut draft = Draft::new("w", "1");
+    let (choice, step) = (draft.choice("c"), draft.step("s", StepSpec::new("h")));
+    draft.arm(choice, "always", "yes", Some(step));
+    draft.otherwise(choice, step);
+    draft.start_at(choice);
+    let definition = draft.finish().unwrap();
+    let mut functions = Functions::new();
+    functions.insert("yes", Function::Predicate(Arc::new(|_| Ok(true))));
+    let Advance::Moves(Moves {
+        next: Next::Run { position, .. },
+        ..
+    }) = enter(&definition, &functions)
+    else {
+        panic!("the choice has to be committed first")
+    };
+    assert_eq!(position, Position::at(step));
+}
+
+#[test]
+fn a_plain_first_step_is_attempted_at_once() {
+    let mut draft = Draft::new("w", "1");
+    let step = draft.step("s", StepSpec::new("h"));
+    draft.start_at(step);
+    let definition = draft.finish().unwrap();
+    assert!(matches!(
+        enter(&definition, &Functions::new()),
+        Advance::Attempt(Handover { node, .. }) if node == step
+    ));
+}
+
+#[test]
+fn a_throwing_predicate_fails_its_choice_and_nothing_else() {
+    let mut draft = Draft::new("w", "1");
+    let (choice, step) = (draft.choice("c"), draft.step("s", StepSpec::new("h")));
+    draft.arm(choice, "boom", "boom", Some(step));
+    draft.start_at(choice);
+    let definition = draft.finish().unwrap();
+    let mut functions = Functions::new();
+    functions.insert("boom", Function::Predicate(Arc::new(|_| panic!("no"))));
+    let Advance::Moves(Moves {
+        next: Next::End {
+            result: Err(fault), ..
+        },
+        ..
+    }) = enter(&definition, &functions)
+    else {
+        panic!("the branch has to fail")
+    };
+    assert_eq!(
+        (fault.errors[0].step.as_str(), fault.errors[0].code.as_str()),
+        ("c", codes::PANICKED)
+    );
+}
+
+#[test]
+fn a_split_fails_with_all_errors_in_branch_order() {
+    let mut draft = Draft::new("w", "1");
+    let (split, join) = draft.split("p", None);
+    for name in ["a", "b"] {
+        let step = draft.step(name, StepSpec::new("h"));
+        draft.connect(step, join);
+        draft.branch(split, name, step);
+    }
+    draft.start_at(split);
+    let definition = draft.finish().unwrap();
+    let Advance::Moves(Moves {
+        next: Next::Split {
+            activation, data, ..
+        },
+        ..
+    }) = enter(&definition, &Functions::new())
+    else {
+        panic!("a split splits")
+    };
+    let failed = |index, name: &str| Arrival {
+        index,
+        name: name.to_owned(),
+        outcome: BranchOutcome::Failed(Fault::new("x", name).at(name, None, None)),
+    };
+    let token = Token {
+        position: Position::at(join),
+        activation,
+        data,
+        rounds: Rounds::new(),
+    };
+    let tally = Tally {
+        expected: 2,
+        failed: 2,
+        ..Tally::default()
+    };
+    let mut both = vec![failed(0, "a"), failed(1, "b")].into_iter();
+    let arrivals = Inputs::Arrivals(tally, &mut both);
+    let Advance::Moves(Moves {
+        next: Next::End {
+            result: Err(fault), ..
+        },
+        ..
+    }) = advance(&definition, &Functions::new(), token, arrivals, NOW)
+    else {
+        panic!("a split with failed branches fails")
+    };
+    let steps: Vec<_> = fault
+        .errors
+        .iter()
+        .map(|error| error.step.as_str())
+        .collect();
+    assert_eq!(steps, ["a", "b"]);
+}
+
+#[test]
+fn a_circle_of_gateways_is_a_fault_not_a_hang() {
+    let mut draft = Draft::new("w", "1");
+    let (a, b) = (draft.compute("a", "same"), draft.compute("b", "same"));
+    draft.connect(a, b);
+    draft.connect(b, a);
+    draft.start_at(a);
+    let definition = draft.finish().unwrap();
+    let mut functions = Functions::new();
+    functions.insert(
+        "same",
+        Function::Compute(Arc::new(|data: &Payload| Ok(data.clone()))),
+    );
+    assert!(matches!(
+        enter(&definition, &functions),
+        Advance::Moves(Moves { next: Next::End { result: Err(fault), .. }, .. })
+            if fault.errors[0].code == codes::LOOP_WITHOUT_STEP
+    ));
+}

@@ -1,0 +1,247 @@
+//! One token on its way from node to node, until it has to stop.
+
+use crate::definition::Definition;
+use crate::fault::{Fault, codes};
+use crate::functions::{Functions, Verdict};
+use crate::ids::{ActivationId, NodeId, Position};
+use crate::limits::GATEWAYS_PER_MOVE_MAX;
+use crate::payload::Payload;
+use crate::time::Timestamp;
+
+use super::{Advance, Call, Child, Handover, Last, Moves, Next, Rounds, SkipRecord};
+use crate::definition::NodeKind;
+
+/// One token on its way through gateways.
+pub(super) struct Walk<'a> {
+    pub(super) definition: &'a Definition,
+    pub(super) functions: &'a Functions,
+    pub(super) now: Timestamp,
+    /// What happens besides.
+    pub(super) beside: Beside,
+    /// Whether something was decided that has to be written down before the next step acts on it.
+    pub(super) decided: bool,
+}
+
+/// What happens on the way beside the token's own moves; see [`Moves`].
+#[derive(Default)]
+pub(super) struct Beside {
+    pub(super) skipped: Vec<SkipRecord>,
+    pub(super) detached: Vec<Child>,
+    pub(super) forked: Vec<Child>,
+    pub(super) called: Vec<Call>,
+    pub(super) cancels: Vec<NodeId>,
+    pub(super) milestones: Vec<(String, bool)>,
+    pub(super) rounds: Rounds,
+}
+
+/// What one gateway does with a token.
+pub(super) enum Passed {
+    /// On to this node with this data.
+    To(Option<NodeId>, Payload),
+    /// Further the token cannot go now.
+    Stop(Next),
+    /// This node failed; the data is as it was before.
+    Failed(NodeId, Fault, Payload),
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(
+        definition: &'a Definition,
+        functions: &'a Functions,
+        rounds: Rounds,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            definition,
+            functions,
+            now,
+            beside: Beside {
+                rounds,
+                ..Beside::default()
+            },
+            decided: false,
+        }
+    }
+
+    /// The way on from a node that is done.
+    pub(super) fn follow(self, from: NodeId, activation: ActivationId, data: Payload) -> Advance {
+        let next = self.definition.node(from).next;
+        self.go(next, from, activation, data)
+    }
+
+    /// The way on to `to`, or the end of the branch if there is none.
+    pub(super) fn go(
+        self,
+        to: Option<NodeId>,
+        from: NodeId,
+        activation: ActivationId,
+        data: Payload,
+    ) -> Advance {
+        match to {
+            Some(to) => self.enter(to, activation.derive(to, 0), data),
+            None => self.end(from, activation, data.clone(), Ok(data)),
+        }
+    }
+
+    /// The way on from a node that failed; `data` is as it was before.
+    pub(super) fn fail(
+        mut self,
+        node: NodeId,
+        activation: ActivationId,
+        data: &Payload,
+        fault: Fault,
+    ) -> Advance {
+        match self.handle_fault(node, data, fault) {
+            Ok((to, data)) => self.enter(to, activation.derive(to, 0), data),
+            Err(fault) => self.end(node, activation, data.clone(), Err(fault)),
+        }
+    }
+
+    /// The end of the branch at `node`, to which it came with `data`.
+    pub(super) fn end(
+        self,
+        node: NodeId,
+        activation: ActivationId,
+        data: Payload,
+        result: Result<Payload, Fault>,
+    ) -> Advance {
+        let last = Last {
+            node,
+            activation,
+            data,
+        };
+        self.stop(Next::End { result, last })
+    }
+
+    /// The first node of the fault path and the data for it, or the fault if there is no such path.
+    fn handle_fault(
+        &mut self,
+        node: NodeId,
+        data: &Payload,
+        fault: Fault,
+    ) -> Result<(NodeId, Payload), Fault> {
+        self.decided = true;
+        let node = self.definition.node(node);
+        let place = &node.place;
+        let fault = fault.at(&node.name, place.parent.as_deref(), place.branch.as_deref());
+        let Some(path) = &node.on_fault else {
+            return Err(fault);
+        };
+        let Some(fold) = &path.fold else {
+            return Ok((path.to, data.clone()));
+        };
+        match self.functions.fold(fold, data, &fault) {
+            Ok(data) => Ok((path.to, data)),
+            Err(second) => Err(Fault::join([fault, second.at(&node.name, None, None)])),
+        }
+    }
+
+    /// From before `node` on to the next step or stop.
+    pub(super) fn enter(
+        mut self,
+        node: NodeId,
+        activation: ActivationId,
+        data: Payload,
+    ) -> Advance {
+        let (mut id, mut activation, mut data) = (node, activation, data);
+        for _ in 0..GATEWAYS_PER_MOVE_MAX {
+            let node = self.definition.node(id);
+            let passed = match &node.kind {
+                NodeKind::Step(step) => match self.admit(step.guard.as_deref(), &data) {
+                    Ok(Verdict::Run) => {
+                        return self.arrive_at_step(id, activation, data, step.gate.is_some());
+                    }
+                    Ok(Verdict::Skip(reason)) => {
+                        self.beside.skipped.push(SkipRecord {
+                            node: id,
+                            activation,
+                            reason,
+                        });
+                        Passed::To(node.next, data)
+                    }
+                    Err(fault) => Passed::Failed(id, fault, data),
+                },
+                _ => self.pass(node, id, activation, data),
+            };
+            let (to, next_data) = match passed {
+                Passed::To(to, next_data) => (to, next_data),
+                Passed::Stop(next) => return self.stop(next),
+                Passed::Failed(failed, fault, before) => {
+                    match self.handle_fault(failed, &before, fault) {
+                        Ok((to, folded)) => (Some(to), folded),
+                        Err(fault) => return self.end(failed, activation, before, Err(fault)),
+                    }
+                }
+            };
+            let Some(to) = to else {
+                return self.end(id, activation, next_data.clone(), Ok(next_data));
+            };
+            (id, activation, data) = (to, activation.derive(to, 0), next_data);
+        }
+        let text = format!("{GATEWAYS_PER_MOVE_MAX} gateways were passed without a step between");
+        let fault = Fault::new(codes::LOOP_WITHOUT_STEP, text).permanent().at(
+            &self.definition.node(id).name,
+            None,
+            None,
+        );
+        self.end(id, activation, data, Err(fault))
+    }
+
+    fn admit(&mut self, guard: Option<&str>, data: &Payload) -> Result<Verdict, Fault> {
+        let Some(guard) = guard else {
+            return Ok(Verdict::Run);
+        };
+        self.decided = true;
+        self.functions.guard(guard, data)
+    }
+
+    fn arrive_at_step(
+        self,
+        node: NodeId,
+        activation: ActivationId,
+        data: Payload,
+        gated: bool,
+    ) -> Advance {
+        if self.decided || gated {
+            return self.stop(Next::Run {
+                position: Position::at(node),
+                activation,
+                data,
+                gated,
+            });
+        }
+        self.attempt(node, activation, data)
+    }
+
+    /// Hands the token to its step.
+    pub(super) fn attempt(self, node: NodeId, activation: ActivationId, data: Payload) -> Advance {
+        Advance::Attempt(Handover {
+            node,
+            activation,
+            data,
+            rounds: self.beside.rounds,
+        })
+    }
+
+    pub(super) fn stop(self, next: Next) -> Advance {
+        let Beside {
+            skipped,
+            detached,
+            forked,
+            called,
+            cancels,
+            milestones,
+            rounds,
+        } = self.beside;
+        Advance::Moves(Moves {
+            skipped,
+            detached,
+            forked,
+            called,
+            cancels,
+            milestones,
+            rounds,
+            next,
+        })
+    }
+}
