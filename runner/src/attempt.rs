@@ -119,13 +119,7 @@ pub(crate) fn conclude(outcome: Outcome<'_>) -> Checkpoint {
     };
     let later = error.later();
     let fault = error.into_fault();
-    let pause = later.or_else(|| {
-        let policy = served
-            .step(node)
-            .map(|(step, _)| step.retry)
-            .unwrap_or_default();
-        policy.pause_after(attempt).filter(|_| fault.retryable)
-    });
+    let pause = pause(served, &handover, &fault, attempt, later);
     let record = record(StepStatus::Failed, Some(&fault), None);
     let Some(pause) = pause else {
         let fault = placed(served, &job.row, node, fault);
@@ -160,6 +154,26 @@ pub(crate) fn conclude(outcome: Outcome<'_>) -> Checkpoint {
         then,
         ..checkpoint(serving, served, job, Some(record), moves)
     }
+}
+
+/// How long to wait before the step is tried again; `None` if it is not. What asks to be tried
+/// `later` is no attempt, so of the policy only giving up is for it.
+fn pause(
+    served: &Served,
+    handover: &Handover,
+    fault: &Fault,
+    attempt: u32,
+    later: Option<Duration>,
+) -> Option<Duration> {
+    let policy = &served.step(handover.node)?.0.retry;
+    let code = fault.errors.first().map_or("", |error| error.code.as_str());
+    if later.is_some() {
+        return later.filter(|_| !policy.gives_up(code));
+    }
+    if !fault.retryable || !policy.retries(code) {
+        return None;
+    }
+    policy.pause_after(attempt, handover.activation.0)
 }
 
 /// The fault of a step, with the branch on which it happened.

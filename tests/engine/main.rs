@@ -3,6 +3,7 @@
 
 mod harness;
 mod mediator;
+mod policy;
 mod retry;
 mod running;
 mod stopping;

@@ -479,6 +479,7 @@ fn a_builder_reports_all_its_problems_at_once() {
         ("name-invalid", ""),
         ("nothing-before", ""),
         ("duplicate-name", "same"),
+        ("retry-invalid", "same"),
         ("limit-invalid", "same"),
         ("no-branches", "no arms"),
         ("no-branches", "no branches"),

@@ -58,7 +58,7 @@ number_id!(
 pub struct RunId(pub i64);
 
 /// 2^64 divided by the golden ratio (Knuth, TAOCP 6.4): neighbours land far apart.
-const SCRAMBLE: u64 = 0x9e37_79b9_7f4a_7c15;
+pub(crate) const SCRAMBLE: u64 = 0x9e37_79b9_7f4a_7c15;
 /// The inverse of [`SCRAMBLE`] modulo 2^64.
 const UNSCRAMBLE: u64 = 0xf1de_83e1_9937_733d;
 
@@ -119,7 +119,7 @@ impl fmt::Display for ActivationId {
 }
 
 /// The finalizer of `SplitMix64` (Steele, Lea, Flood 2014): bijective, and every bit counts.
-fn mix(mut z: u64) -> u64 {
+pub(crate) fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::Check;
 use crate::definition::{Arm, Branches, Count, Need, NodeKind, Rest, Trigger};
 use crate::ids::NodeId;
-use crate::limits::{ATTEMPTS_MAX, FORK_TOKENS_MAX, SPLIT_BRANCHES_MAX};
+use crate::limits::{FORK_TOKENS_MAX, SPLIT_BRANCHES_MAX};
 
 impl Check<'_> {
     pub(super) fn kind(&mut self, id: NodeId) {
@@ -15,9 +15,8 @@ impl Check<'_> {
         match &node.kind {
             NodeKind::Step(step) => {
                 self.name(name, "handler-invalid", "its handler's name", &step.handler);
-                if step.retry.attempts == 0 || step.retry.attempts > ATTEMPTS_MAX {
-                    let text = format!("{} attempts; use 1 to {ATTEMPTS_MAX}", step.retry.attempts);
-                    self.report("limit-invalid", name, &text);
+                for text in step.retry.problems() {
+                    self.report("retry-invalid", name, &text);
                 }
                 if step.timeout_ms == Some(0) {
                     self.report("limit-invalid", name, "a timeout of 0 ends every attempt before it begins; use 1 ms or more, or none");
