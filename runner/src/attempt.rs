@@ -119,7 +119,7 @@ pub(crate) fn conclude(outcome: Outcome<'_>) -> Checkpoint {
     };
     let later = error.later();
     let fault = error.into_fault();
-    let pause = pause(served, &handover, &fault, attempt, later);
+    let pause = pause(served, job, &handover, &fault, attempt, later);
     let record = record(StepStatus::Failed, Some(&fault), None);
     let Some(pause) = pause else {
         let fault = placed(served, &job.row, node, fault);
@@ -160,6 +160,7 @@ pub(crate) fn conclude(outcome: Outcome<'_>) -> Checkpoint {
 /// `later` is no attempt, so of the policy only giving up is for it.
 fn pause(
     served: &Served,
+    job: &LockedJob,
     handover: &Handover,
     fault: &Fault,
     attempt: u32,
@@ -173,7 +174,9 @@ fn pause(
     if !fault.retryable || !policy.retries(code) {
         return None;
     }
-    policy.pause_after(attempt, handover.activation.0)
+    // Activations follow from the way through the graph, so other runs have the same ones.
+    let seed = handover.activation.0 ^ job.row.run.0.cast_unsigned();
+    policy.pause_after(attempt, seed)
 }
 
 /// The fault of a step, with the branch on which it happened.

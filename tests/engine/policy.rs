@@ -104,3 +104,28 @@ fn pauses_grow_by_the_factor_of_the_policy_up_to_its_bound() {
         engine.assert_no_leftovers();
     });
 }
+
+#[test]
+fn with_jitter_runs_that_failed_together_are_not_tried_again_together() {
+    let policy = RetryPolicy::new(2, Duration::from_secs(10)).jitter(0.5);
+    on_each(|place| {
+        let clock = standing_clock();
+        let calls = Counter::default();
+        let workflow = failing(1, &policy, &calls);
+        let mut engine = Stepped::open(place.builder().clock(clock.clone()).workflow(&workflow));
+        for _ in 0..20 {
+            engine.begin(&workflow, &"any".to_owned());
+        }
+        pass(&mut engine, &clock, 4);
+        assert_eq!(calls.get(), 20, "at most half of the pause is taken away");
+        let mut at_once = Vec::new();
+        for _ in 0..6 {
+            let before = calls.get();
+            pass(&mut engine, &clock, 1);
+            at_once.push(calls.get() - before);
+        }
+        assert_eq!(calls.get(), 40, "no pause is longer than without jitter");
+        assert!(at_once.iter().all(|tries| *tries <= 10), "{at_once:?}");
+        engine.assert_no_leftovers();
+    });
+}
