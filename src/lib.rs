@@ -53,7 +53,7 @@ pub use windlass_workflow_model::{
     ActivationId, Arrival, Block, BranchId, BranchSeed, Branches, Definition, Delay, Draft,
     ErrorEntry, Fault, Function, Functions, Graph, GraphFormat, InvalidWorkflow, Node, NodeId,
     NodeKind, Payload, Place, Problem, RetryPolicy, RunId, RunStatus, Source, StepSpec, StepStatus,
-    Timestamp, Verdict, draw,
+    TimeOfDay, TimeOfDayError, Timestamp, Verdict, Weekday, draw,
 };
 
 /// The engine's clocks, channels and bounds, for tests that step or explore it.

@@ -34,6 +34,7 @@ mod prospect;
 mod retry;
 mod status;
 mod time;
+mod time_of_day;
 mod validate;
 
 pub use advance::{
@@ -61,4 +62,5 @@ pub use prospect::{Situation, can_come};
 pub use retry::RetryPolicy;
 pub use status::{RunStatus, StepStatus};
 pub use time::Timestamp;
+pub use time_of_day::{TimeOfDay, TimeOfDayError, Weekday};
 pub use validate::{InvalidWorkflow, Problem};
