@@ -122,6 +122,16 @@ impl EngineBuilder {
         self
     }
 
+    /// Changes that one commit takes at most, 1 to 2,048. Default 2,048. With 1 every change is a
+    /// commit of its own: for crash tests that are to see each state between two changes. A small
+    /// bound costs one sync for each change under load; changes whose commit failed for want of
+    /// room are still tried again together.
+    #[must_use]
+    pub fn changes_per_commit(mut self, changes: usize) -> Self {
+        self.options.changes_per_commit = changes;
+        self
+    }
+
     /// Runner threads, 0 to 1,024. Default: one for each core. With 0 nothing runs: for tools that
     /// only schedule or signal.
     #[must_use]

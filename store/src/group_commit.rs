@@ -95,6 +95,7 @@ impl Writer {
             clock,
             life,
             hook,
+            changes_max: options.changes_per_commit.clamp(1, BATCH_CHANGES_MAX),
             waiting: VecDeque::new(),
             retained: Vec::new(),
             reload: true,
@@ -134,6 +135,8 @@ struct Loop<B> {
     clock: Arc<dyn Clock>,
     life: Arc<Mutex<Option<OwnerLife>>>,
     hook: Option<CommitHook>,
+    /// Changes that one batch takes at most.
+    changes_max: usize,
     /// Producers under backpressure, first come first served.
     waiting: VecDeque<Waiting>,
     /// Internal changes of a batch that could not be written for now: outcomes are never dropped.
@@ -217,7 +220,7 @@ impl<B: Backend> Loop<B> {
         self.nudged.store(false, Ordering::SeqCst);
         let until = self.clock.elapsed() + BATCH_TIME_MAX;
         let mut bytes: usize = changes.iter().map(size).sum();
-        while changes.len() < BATCH_CHANGES_MAX && bytes < BATCH_BYTES_MAX {
+        while changes.len() < self.changes_max && bytes < BATCH_BYTES_MAX {
             match self.changes.try_recv() {
                 Ok(change) => {
                     bytes += size(&change);

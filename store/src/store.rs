@@ -8,7 +8,7 @@ use crate::change::{Change, Committed};
 use crate::clock::Clock;
 use crate::error::{OpenError, StorageError};
 use crate::group_commit::{CommitHook, Writer};
-use crate::limits::QUEUE_CHANGES_MAX;
+use crate::limits::{BATCH_CHANGES_MAX, QUEUE_CHANGES_MAX};
 use crate::memory::{MemoryBackend, MemoryReader, SharedRows};
 use crate::meter::Meter;
 use crate::owner::{OwnerFiles, OwnerLife};
@@ -93,7 +93,7 @@ pub struct Retention {
 }
 
 /// The settings of a store.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// What survives a power loss.
     pub durability: Durability,
@@ -101,6 +101,19 @@ pub struct Options {
     pub history: History,
     /// What the door does.
     pub admission: Admission,
+    /// Changes that one transaction takes at most, 1 to [`BATCH_CHANGES_MAX`], the default.
+    pub changes_per_commit: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            durability: Durability::default(),
+            history: History::default(),
+            admission: Admission::default(),
+            changes_per_commit: BATCH_CHANGES_MAX,
+        }
+    }
 }
 
 /// Where a store keeps its rows.

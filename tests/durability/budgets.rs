@@ -167,3 +167,32 @@ fn locking_in_a_batch_writes_one_row_for_each_job() {
     let (transactions, rows) = engine.written();
     assert_eq!((transactions - before.0, rows - before.1), (1, 5));
 }
+
+#[test]
+fn with_one_change_per_commit_each_change_is_a_transaction_of_its_own() {
+    for (per_commit, transactions) in [(None, 1), (Some(1), 3), (Some(0), 3)] {
+        let workflow = Workflow::<u32>::build("one", "1", |flow| flow.step("a", |_, _| Ok(())));
+        let workflow = workflow.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let builder = Engine::builder()
+            .database(folder.path().join("w.db"))
+            .runners(1)
+            .workflow(&workflow);
+        let builder = match per_commit {
+            Some(changes) => builder.changes_per_commit(changes),
+            None => builder,
+        };
+        let mut engine = builder.open_stepped().unwrap();
+        engine.settle();
+        let scheduler = engine.scheduler();
+        let request = || workflow.request(&0).unwrap();
+        let mut runs = [(); 3].map(|()| Box::pin(scheduler.schedule(request())));
+        let mut context = Context::from_waker(Waker::noop());
+        for run in &mut runs {
+            assert!(run.as_mut().poll(&mut context).is_pending());
+        }
+        let (before, _) = engine.written();
+        while engine.step_writer() {}
+        assert_eq!(engine.written().0 - before, transactions, "{per_commit:?}");
+    }
+}
