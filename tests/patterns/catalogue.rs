@@ -1,0 +1,161 @@
+//! All 43 patterns by number, and which of them are written.
+
+use crate::harness::Pattern;
+use crate::{basic, instances, iteration, triggers};
+
+/// The categories, in the order of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Category {
+    Basic,
+    Synchronization,
+    Iteration,
+    Termination,
+    Instances,
+    State,
+    Cancellation,
+    Triggers,
+}
+
+impl Category {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Basic,
+        Self::Synchronization,
+        Self::Iteration,
+        Self::Termination,
+        Self::Instances,
+        Self::State,
+        Self::Cancellation,
+        Self::Triggers,
+    ];
+
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Basic => "Basic control flow",
+            Self::Synchronization => "Advanced branching and synchronization",
+            Self::Iteration => "Iteration",
+            Self::Termination => "Termination",
+            Self::Instances => "Multiple instances",
+            Self::State => "State based",
+            Self::Cancellation => "Cancellation and forced completion",
+            Self::Triggers => "Triggers",
+        }
+    }
+}
+
+/// A pattern that has a test.
+pub(crate) struct Written {
+    /// The name of its function, which its trials begin with.
+    pub(crate) name: &'static str,
+    pub(crate) pattern: fn() -> Pattern,
+}
+
+/// One of the 43.
+pub(crate) struct Entry {
+    pub(crate) number: u8,
+    pub(crate) category: Category,
+    pub(crate) title: &'static str,
+    /// `None`: it has no test yet.
+    pub(crate) written: Option<Written>,
+}
+
+fn missing(number: u8, category: Category, title: &'static str) -> Entry {
+    Entry {
+        number,
+        category,
+        title,
+        written: None,
+    }
+}
+
+/// An entry whose test is a function.
+macro_rules! written {
+    ($number:literal, $category:expr, $title:literal, $module:ident::$function:ident) => {{
+        let written = Written {
+            name: stringify!($function),
+            pattern: $module::$function,
+        };
+        let pattern = ($module::$function)();
+        assert_eq!(pattern.number, $number, "its entry has its number");
+        Entry {
+            written: Some(written),
+            ..missing($number, $category, $title)
+        }
+    }};
+}
+
+/// All 43, by number.
+pub(crate) fn all() -> Vec<Entry> {
+    use Category::{
+        Basic, Cancellation, Instances, Iteration, State, Synchronization, Termination, Triggers,
+    };
+    vec![
+        written!(1, Basic, "Sequence", basic::wcp_01_sequence),
+        written!(2, Basic, "Parallel Split", basic::wcp_02_parallel_split),
+        written!(3, Basic, "Synchronization", basic::wcp_03_synchronization),
+        written!(4, Basic, "Exclusive Choice", basic::wcp_04_exclusive_choice),
+        missing(5, Basic, "Simple Merge"),
+        missing(6, Synchronization, "Multi-Choice"),
+        missing(7, Synchronization, "Structured Synchronizing Merge"),
+        missing(8, Synchronization, "Multi-Merge"),
+        missing(9, Synchronization, "Structured Discriminator"),
+        written!(
+            10,
+            Iteration,
+            "Arbitrary Cycles",
+            iteration::wcp_10_arbitrary_cycles
+        ),
+        missing(11, Termination, "Implicit Termination"),
+        written!(
+            12,
+            Instances,
+            "MI without Synchronization",
+            instances::wcp_12_mi_without_synchronization
+        ),
+        written!(
+            13,
+            Instances,
+            "MI, Design-Time Knowledge",
+            instances::wcp_13_mi_design_time_knowledge
+        ),
+        written!(
+            14,
+            Instances,
+            "MI, Run-Time Knowledge",
+            instances::wcp_14_mi_run_time_knowledge
+        ),
+        missing(15, Instances, "MI without Run-Time Knowledge"),
+        missing(16, State, "Deferred Choice"),
+        missing(17, State, "Interleaved Parallel Routing"),
+        missing(18, State, "Milestone"),
+        missing(19, Cancellation, "Cancel Task"),
+        missing(20, Cancellation, "Cancel Case"),
+        missing(21, Iteration, "Structured Loop"),
+        missing(22, Iteration, "Recursion"),
+        missing(23, Triggers, "Transient Trigger"),
+        written!(
+            24,
+            Triggers,
+            "Persistent Trigger",
+            triggers::wcp_24_persistent_trigger
+        ),
+        missing(25, Cancellation, "Cancel Region"),
+        missing(26, Cancellation, "Cancel MI Activity"),
+        missing(27, Cancellation, "Complete MI Activity"),
+        missing(28, Synchronization, "Blocking Discriminator"),
+        missing(29, Synchronization, "Cancelling Discriminator"),
+        missing(30, Synchronization, "Structured Partial Join"),
+        missing(31, Synchronization, "Blocking Partial Join"),
+        missing(32, Synchronization, "Cancelling Partial Join"),
+        missing(33, Synchronization, "Generalised AND-Join"),
+        missing(34, Instances, "Static Partial Join for MI"),
+        missing(35, Instances, "Cancelling Partial Join for MI"),
+        missing(36, Instances, "Dynamic Partial Join for MI"),
+        missing(37, Synchronization, "Local Synchronizing Merge"),
+        missing(38, Synchronization, "General Synchronizing Merge"),
+        missing(39, State, "Critical Section"),
+        missing(40, State, "Interleaved Routing"),
+        missing(41, Synchronization, "Thread Merge"),
+        missing(42, Synchronization, "Thread Split"),
+        missing(43, Termination, "Explicit Termination"),
+    ]
+}

@@ -1,0 +1,48 @@
+//! How a workflow pattern is written down, and the modes in which every one is run.
+//!
+//! A [`Pattern`] says what it is; [`plain`], [`kill_sweep`] and [`stale_writer`] run it; [`page`]
+//! writes down what came of it. A mode knows no pattern, a pattern knows no mode.
+
+mod committed;
+mod driver;
+pub(crate) mod kill_sweep;
+mod live;
+pub(crate) mod page;
+mod pattern;
+pub(crate) mod plain;
+mod stage;
+pub(crate) mod stale_writer;
+mod stepped;
+pub(crate) mod trials;
+
+use std::time::Duration;
+
+pub(crate) use committed::{Committed, End};
+pub(crate) use driver::{Act, Look};
+pub(crate) use kill_sweep::Wreck;
+pub(crate) use live::{Live, Setting};
+pub(crate) use pattern::{Built, Pattern};
+pub(crate) use stage::{Noted, Stage};
+pub(crate) use stepped::Stepped;
+
+/// How long a test waits for what must happen before it says that it did not.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The key under which a pattern's run is found again.
+pub(crate) const THE_RUN: &str = "the run";
+
+/// The data of most patterns: the names of the steps passed, in order.
+pub(crate) type Trail = Vec<String>;
+
+/// A join that appends what each branch has added to the trail, in branch order.
+#[expect(clippy::unnecessary_wraps, reason = "a join can fail")]
+pub(crate) fn gather(
+    trail: &mut Trail,
+    branches: Vec<windlass::BranchResult<Trail>>,
+) -> Result<(), windlass::StepError> {
+    let before = trail.len();
+    for branch in branches {
+        trail.extend(branch.data.into_iter().skip(before));
+    }
+    Ok(())
+}

@@ -1,0 +1,188 @@
+//! A workflow pattern as a value: how it is built, fed and driven, and what must come of it.
+
+use std::any::type_name;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use windlass::{Definition, EngineBuilder, InvalidWorkflow, Json, Payload, Request, Workflow};
+
+use super::committed::{Committed, End};
+use super::driver::{Act, Driver, Look};
+use super::kill_sweep::Wreck;
+use super::live::Setting;
+use super::{Stage, THE_RUN};
+
+/// What a pattern's builder gives.
+pub(crate) type Built<T> = Result<Workflow<T>, InvalidWorkflow>;
+
+/// An assertion of a pattern's own, checked in every setting of the plain mode.
+pub(crate) struct Assertion {
+    /// The behaviour, as the name of a test.
+    pub(crate) name: &'static str,
+    /// Panics if it does not hold.
+    pub(crate) check: fn(&Pattern, Setting),
+}
+
+/// What must hold of the store as killed processes have left it, before anything went on.
+pub(crate) struct AfterKills {
+    /// The behaviour, as the name of a test.
+    pub(crate) name: &'static str,
+    /// Gets what each kill of a sweep left, in order. Panics if it does not hold.
+    pub(crate) check: fn(&[Wreck]),
+}
+
+/// A workflow without the type of its data.
+pub(crate) trait Servable: Send + Sync {
+    /// The graph.
+    fn definition(&self) -> &Definition;
+    /// The same engine, which serves this workflow too.
+    fn serve(&self, engine: EngineBuilder) -> EngineBuilder;
+}
+
+impl<T> Servable for Workflow<T> {
+    fn definition(&self) -> &Definition {
+        self.definition()
+    }
+
+    fn serve(&self, engine: EngineBuilder) -> EngineBuilder {
+        engine.workflow(self)
+    }
+}
+
+/// One workflow control-flow pattern.
+///
+/// Begin with [`new`](Self::new), and say at least one end with [`ends_with`](Self::ends_with). The
+/// number leads to title and category in the catalogue.
+pub(crate) struct Pattern {
+    /// Its number, 1 to 43.
+    pub(crate) number: u8,
+    /// The path of the function that builds it, such as `patterns::basic::sequence`.
+    pub(crate) builder: &'static str,
+    build: Box<dyn Fn(&Stage) -> Box<dyn Servable>>,
+    /// What the run begins with: the smallest data that shows the pattern.
+    pub(crate) input: Json,
+    driver: Option<Driver>,
+    /// How a run may end.
+    pub(crate) ends: Vec<End>,
+    /// The steps that a run may commit, sorted; empty: always the same.
+    ways: Vec<Vec<&'static str>>,
+    /// Its own assertions.
+    pub(crate) assertions: Vec<Assertion>,
+    /// What must hold of what the kills left.
+    pub(crate) after_kills: Vec<AfterKills>,
+}
+
+impl Pattern {
+    /// Pattern `number`, built by the function `build` (not a closure: its name leads to the source
+    /// that the page shows).
+    pub(crate) fn new<T, F>(number: u8, build: F, input: &T) -> Self
+    where
+        T: Serialize + DeserializeOwned + 'static,
+        F: Fn(&Stage) -> Built<T> + 'static,
+    {
+        Self {
+            number,
+            builder: type_name::<F>(),
+            build: Box::new(move |stage| Box::new(build(stage).expect("the pattern is sound"))),
+            input: serde_json::to_value(input).expect("the input has a JSON form"),
+            driver: None,
+            ends: Vec::new(),
+            ways: Vec::new(),
+            assertions: Vec::new(),
+            after_kills: Vec::new(),
+        }
+    }
+
+    /// One more way in which a run may end: successfully, with this data.
+    pub(crate) fn ends_with(mut self, data: impl Serialize) -> Self {
+        let data = serde_json::to_value(data).expect("the data has a JSON form");
+        self.ends.push(End::Succeeded(data));
+        self
+    }
+
+    /// What the outside does while a run goes on. Called again and again with what can be seen of
+    /// the run, in a new process too after a kill: it must depend on nothing else, and its acts must
+    /// change nothing the second time.
+    pub(crate) fn driven_by(mut self, driver: impl Fn(&Look) -> Vec<Act> + 'static) -> Self {
+        self.driver = Some(Box::new(driver));
+        self
+    }
+
+    /// One more set of steps that a run may commit, for patterns with a race. Without any, every run
+    /// must commit the same activations.
+    #[allow(dead_code, reason = "the racy patterns are not written yet")]
+    pub(crate) fn may_commit(mut self, steps: &[&'static str]) -> Self {
+        let mut steps = steps.to_vec();
+        steps.sort_unstable();
+        self.ways.push(steps);
+        self
+    }
+
+    /// An assertion of its own: `check` runs in every setting of the plain mode.
+    pub(crate) fn asserts(mut self, name: &'static str, check: fn(&Self, Setting)) -> Self {
+        self.assertions.push(Assertion { name, check });
+        self
+    }
+
+    /// What must hold of the store after the kills of the sweep, each time before the run is resumed.
+    pub(crate) fn after_kills(mut self, name: &'static str, check: fn(&[Wreck])) -> Self {
+        self.after_kills.push(AfterKills { name, check });
+        self
+    }
+
+    /// The workflow, with its steps on `stage`.
+    pub(crate) fn workflow(&self, stage: &Stage) -> Box<dyn Servable> {
+        (self.build)(stage)
+    }
+
+    /// What the outside does next.
+    pub(crate) fn acts(&self, look: &Look) -> Vec<Act> {
+        self.driver
+            .as_ref()
+            .map(|driver| driver(look))
+            .unwrap_or_default()
+    }
+
+    /// Whether the outside does anything at all.
+    pub(crate) fn is_driven(&self) -> bool {
+        self.driver.is_some()
+    }
+
+    /// A run of `definition` with `input`.
+    pub(crate) fn request(definition: &Definition, input: &Json) -> Request {
+        let input = Payload::encode(input).expect("JSON has a JSON form");
+        Request::new(definition.name(), input).version(definition.version())
+    }
+
+    /// The run that a mode begins, and finds again after a kill.
+    pub(crate) fn the_run(&self, definition: &Definition) -> Request {
+        Self::request(definition, &self.input).dedupe_key(THE_RUN)
+    }
+
+    /// A run has ended as it may, with the steps that it may commit; `plain` is what an unharmed
+    /// one committed.
+    #[track_caller]
+    pub(crate) fn assert_allowed(
+        &self,
+        end: &End,
+        committed: &Committed,
+        plain: &Committed,
+        when: &str,
+    ) {
+        assert!(
+            self.ends.contains(end),
+            "{when}: ends with {end:?}, allowed: {:?}",
+            self.ends
+        );
+        if self.ways.is_empty() {
+            assert_eq!(committed, plain, "{when}: not the steps of a plain run");
+        } else {
+            let steps = committed.steps();
+            assert!(
+                self.ways.contains(&steps),
+                "{when}: commits {steps:?}, allowed: {:?}",
+                self.ways
+            );
+        }
+    }
+}
