@@ -1,8 +1,8 @@
-//! Basic control flow: WCP-1 to WCP-4.
+//! Basic control flow: WCP-1 to WCP-5.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use windlass::Workflow;
+use windlass::{Draft, StepSpec, Workflow};
 
 use crate::harness::{
     Act, Built, End, Live, Noted, Pattern, Setting, Stage, Stepped, Trail, Wreck, gather,
@@ -228,7 +228,7 @@ pub(crate) fn wcp_04_exclusive_choice() -> Pattern {
 
 /// The engine is dropped when `wrap` has made the order large, and another one goes on.
 fn decision_stands(pattern: &Pattern, setting: Setting) {
-    if setting != Setting::ALL[2] {
+    if setting != Setting::ON_DISK {
         return; // Only a file outlives its engine, and there is one Runner here anyway.
     }
     let folder = tempfile::tempdir().unwrap();
@@ -258,4 +258,60 @@ fn decision_stands(pattern: &Pattern, setting: Setting) {
     let end = End::from(next.finish(run));
     assert!(pattern.ends.contains(&end), "{end:?}");
     assert!(next.stage.spans("ship").is_empty());
+}
+
+fn simple_merge(stage: &Stage) -> Built<Order> {
+    Workflow::<Order>::build("simple-merge", "1", |flow| {
+        flow.choice("by-size", |arms| {
+            arms.when(
+                "small",
+                |order| order.size < 10,
+                |flow| flow.step_async("wrap", stage.mark()),
+            )
+            .otherwise(|flow| flow.step_async("ship", stage.mark()))
+        })
+        .step_async("bill", stage.mark())
+    })
+}
+
+/// Alternative branches converge without waiting; each arrival enables the next step.
+pub(crate) fn wcp_05_simple_merge() -> Pattern {
+    let input = Order {
+        size: 9,
+        trail: Trail::new(),
+    };
+    Pattern::new(5, simple_merge, &input)
+        .ends_with(json!({"size": 9, "trail": ["wrap", "bill"]}))
+        .asserts(
+            "the_next_step_runs_once_for_either_arrival",
+            |pattern, setting| {
+                for (size, arm) in [(9, "wrap"), (10, "ship")] {
+                    let live = Live::open(pattern, setting);
+                    let played = live.play_with(&json!({"size": size, "trail": []}));
+                    assert_eq!(played.committed.steps(), ["bill", arm]);
+                    let (before, bill) = (live.stage.span(arm), live.stage.span("bill"));
+                    assert!(before.precedes(&bill));
+                    live.close();
+                }
+            },
+        )
+        .asserts("branches_that_may_both_be_alive_are_refused", |_, _| {
+            let mut draft = Draft::new("not-exclusive", "1");
+            let (split, join) = draft.split("both", None);
+            let [left, right, merge] =
+                ["left", "right", "merge"].map(|name| draft.step(name, StepSpec::new(name)));
+            draft.start_at(split);
+            draft.branch(split, "left", left);
+            draft.branch(split, "right", right);
+            draft.connect(left, merge);
+            draft.connect(right, join);
+            draft.connect(join, merge);
+            let refused = draft.finish().unwrap_err();
+            let codes: Vec<_> = refused
+                .problems
+                .iter()
+                .map(|problem| problem.code)
+                .collect();
+            assert!(codes.contains(&"crossing-branches"), "{refused}");
+        })
 }

@@ -93,7 +93,7 @@ pub(crate) fn all() -> Vec<Entry> {
         written!(2, Basic, "Parallel Split", basic::wcp_02_parallel_split),
         written!(3, Basic, "Synchronization", basic::wcp_03_synchronization),
         written!(4, Basic, "Exclusive Choice", basic::wcp_04_exclusive_choice),
-        missing(5, Basic, "Simple Merge"),
+        written!(5, Basic, "Simple Merge", basic::wcp_05_simple_merge),
         missing(6, Synchronization, "Multi-Choice"),
         missing(7, Synchronization, "Structured Synchronizing Merge"),
         missing(8, Synchronization, "Multi-Merge"),

@@ -12,10 +12,14 @@
 )]
 
 mod basic;
+mod cancellation;
 mod catalogue;
 mod harness;
 mod instances;
 mod iteration;
+mod state;
+mod synchronization;
+mod termination;
 mod triggers;
 
 use std::process::ExitCode;
@@ -26,8 +30,12 @@ use harness::{kill_sweep, page, trials};
 fn source(module: &str) -> &'static str {
     match module {
         "basic" => include_str!("basic.rs"),
+        "cancellation" => include_str!("cancellation.rs"),
         "instances" => include_str!("instances.rs"),
         "iteration" => include_str!("iteration.rs"),
+        "state" => include_str!("state.rs"),
+        "synchronization" => include_str!("synchronization.rs"),
+        "termination" => include_str!("termination.rs"),
         "triggers" => include_str!("triggers.rs"),
         other => panic!("no patterns stand in {other}.rs: name it here"),
     }

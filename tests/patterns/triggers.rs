@@ -59,7 +59,7 @@ fn go(run: RunId, id: &str, text: &str) -> Event {
 
 /// Signalled before the wait; the engine is dropped; another one has the signals.
 fn survives(pattern: &Pattern, setting: Setting) {
-    if setting != Setting::ALL[2] {
+    if setting != Setting::ON_DISK {
         return; // Only a file outlives its engine, and there is one Runner here anyway.
     }
     let folder = tempfile::tempdir().unwrap();

@@ -68,6 +68,9 @@ pub(crate) enum Act {
     },
     /// Opens a latch of the stage, for good.
     Open(&'static str),
+    /// Withdraws the run, for this reason.
+    #[allow(dead_code, reason = "for patterns that are not written yet")]
+    Cancel(&'static str),
 }
 
 impl Act {
@@ -80,6 +83,10 @@ impl Act {
                 let _ = scheduler.signal(Event::new(run, event, id, payload)).await;
             }
             Self::Open(latch) => stage.open(latch),
+            Self::Cancel(reason) => {
+                // Nor is it withdrawn then.
+                let _ = scheduler.cancel(run, reason).await;
+            }
         }
     }
 }

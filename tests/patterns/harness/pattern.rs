@@ -51,8 +51,7 @@ impl<T> Servable for Workflow<T> {
 
 /// One workflow control-flow pattern.
 ///
-/// Begin with [`new`](Self::new), and say at least one end with [`ends_with`](Self::ends_with). The
-/// number leads to title and category in the catalogue.
+/// Begin with [`new`](Self::new), and name at least one end. The number leads to title and category in the catalogue.
 pub(crate) struct Pattern {
     /// Its number, 1 to 43.
     pub(crate) number: u8,
@@ -94,9 +93,14 @@ impl Pattern {
     }
 
     /// One more way in which a run may end: successfully, with this data.
-    pub(crate) fn ends_with(mut self, data: impl Serialize) -> Self {
+    pub(crate) fn ends_with(self, data: impl Serialize) -> Self {
         let data = serde_json::to_value(data).expect("the data has a JSON form");
-        self.ends.push(End::Succeeded(data));
+        self.ends_as(End::Succeeded(data))
+    }
+
+    /// One more way in which a run may end.
+    pub(crate) fn ends_as(mut self, end: End) -> Self {
+        self.ends.push(end);
         self
     }
 

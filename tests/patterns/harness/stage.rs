@@ -32,10 +32,8 @@ impl Noted for Trail {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) step: String,
-    /// The branch's name, if it is one of a split.
-    pub(crate) branch: Option<String>,
     pub(crate) start: u64,
-    /// `None` while it goes on, or if it was dropped.
+    /// `None` while it goes on. One that failed or was dropped is over, too.
     pub(crate) finish: Option<u64>,
 }
 
@@ -78,6 +76,20 @@ impl Log {
     fn tick(&mut self) -> u64 {
         self.clock += 1;
         self.clock
+    }
+}
+
+/// A step at work, until it returns or is dropped.
+struct AtWork {
+    stage: Stage,
+    span: usize,
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        let mut log = self.stage.0.log.lock().expect("nobody panics here");
+        let finish = log.tick();
+        log.spans[self.span].finish = Some(finish);
     }
 }
 
@@ -209,31 +221,27 @@ impl Stage {
             let (stage, change) = (stage.clone(), Arc::clone(&change));
             let waiting = before(stage.clone(), context.clone());
             Box::pin(async move {
-                let span = stage.begin(&context);
+                let _at_work = stage.begin(&context);
                 waiting.await?;
                 change(&mut data);
                 data.note(context.step());
-                stage.end(span);
                 Ok(data)
             })
         }
     }
 
-    fn begin(&self, context: &Context) -> usize {
+    fn begin(&self, context: &Context) -> AtWork {
         let mut log = self.0.log.lock().expect("nobody panics here");
         let start = log.tick();
         log.spans.push(Span {
             step: context.step().to_owned(),
-            branch: context.branch_name().map(str::to_owned),
             start,
             finish: None,
         });
-        log.spans.len() - 1
-    }
-
-    fn end(&self, span: usize) {
-        let mut log = self.0.log.lock().expect("nobody panics here");
-        log.spans[span].finish = Some(log.tick());
+        AtWork {
+            stage: self.clone(),
+            span: log.spans.len() - 1,
+        }
     }
 
     /// Opens a latch, for good.

@@ -1,0 +1,1 @@
+//! Cancellation and forced completion: none is written yet.

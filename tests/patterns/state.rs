@@ -1,0 +1,1 @@
+//! State based: none is written yet.

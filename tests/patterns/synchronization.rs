@@ -1,0 +1,1 @@
+//! Advanced branching and synchronization: none is written yet.

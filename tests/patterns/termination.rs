@@ -1,0 +1,1 @@
+//! Termination: none is written yet.
