@@ -59,11 +59,11 @@ pub(crate) fn run(pattern: &Pattern, name: &str) -> usize {
     for after_kills in &pattern.after_kills {
         (after_kills.check)(&wrecks);
     }
-    let least = kills_min(plain.len());
+    let steps = pattern.steps_min(&plain);
+    let least = kills_min(steps);
     assert!(
         kills >= least,
-        "{kills} kills: {} steps make {least} at least",
-        plain.len()
+        "{kills} kills: {steps} steps make {least} at least"
     );
     kills
 }

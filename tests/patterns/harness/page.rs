@@ -113,7 +113,7 @@ fn section(shown: &Shown, out: &mut String) {
     let snippet = snippet(pattern.builder);
     let (module, _) = place(pattern.builder);
     let word = |passed| if passed { "pass" } else { "**fail**" };
-    let kills = kill_sweep::kills_min(plain::committed(pattern).len());
+    let kills = kill_sweep::kills_min(pattern.steps_min(&plain::committed(pattern)));
     let _ = write!(
         out,
         "```mermaid\n{graph}```\n\n```rust\n{snippet}```\n\n\

@@ -134,6 +134,12 @@ impl Pattern {
         self
     }
 
+    /// How many steps a run commits at least; `plain` is what an unharmed one committed.
+    pub(crate) fn steps_min(&self, plain: &Committed) -> usize {
+        let ways = self.ways.iter().map(Vec::len);
+        ways.min().unwrap_or(plain.len())
+    }
+
     /// The workflow, with its steps on `stage`.
     pub(crate) fn workflow(&self, stage: &Stage) -> Box<dyn Servable> {
         (self.build)(stage)

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -14,6 +15,9 @@ use tokio::sync::watch;
 use windlass::{Context, Handler, Payload, StepError, StepOutput};
 
 use super::{PATIENCE, Trail};
+
+/// How long a step lingers: some turns of a Runner, and of others.
+const LINGERING: Duration = Duration::from_millis(5);
 
 /// Data that remembers which steps it has passed.
 pub(crate) trait Noted: Send + 'static {
@@ -165,6 +169,21 @@ impl Stage {
                         () = context.cancelled() => Err(StepError::failed("told to stop")),
                     }
                 }
+            },
+        )
+    }
+
+    /// A step that gives way to all others again and again, so that any that may be at work at the
+    /// same time will be: for what must not overlap.
+    #[allow(dead_code, reason = "for patterns that are not written yet")]
+    pub(crate) fn lingers<T: Noted>(
+        &self,
+    ) -> impl Fn(Context, T) -> Work<T> + Send + Sync + 'static {
+        self.step(
+            |_| {},
+            |_, _| async {
+                tokio::time::sleep(LINGERING).await;
+                Ok(())
             },
         )
     }
