@@ -32,7 +32,7 @@ mod workflow;
 
 pub use builder::{EngineBuilder, EngineError};
 pub use engine::{Engine, ShutdownReport, Stats};
-pub use flow::{Arms, BranchResult, Flow, Split};
+pub use flow::{Arms, BranchEnd, BranchResult, Ended, Flow, Map, Multi, Net, Part, Select, Split};
 pub use stepped::SteppedEngine;
 pub use workflow::{Json, Workflow};
 
@@ -46,14 +46,15 @@ pub use windlass_store::inspect::{
 };
 pub use windlass_store::{
     Admission, AdmitError, Clock, CommitHook, CommitPoint, Durability, History, ManualClock,
-    OpenError, Priority, Retention, RunFilter, RunOutcome, SQLITE_VERSION, ShedPolicy,
-    SignalOutcome, StorageError, SystemClock, WriteError,
+    MapChange, MapOutcome, OpenError, Priority, Retention, RunFilter, RunOutcome, SQLITE_VERSION,
+    ShedPolicy, SignalOutcome, StorageError, SystemClock, WriteError,
 };
 pub use windlass_workflow_model::{
-    ActivationId, Arrival, Block, BranchId, BranchSeed, Branches, Definition, Delay, Draft,
-    ErrorEntry, Fault, Function, Functions, Graph, GraphFormat, InvalidWorkflow, Node, NodeId,
-    NodeKind, Payload, Place, Problem, RetryPolicy, RunId, RunStatus, Source, StepSpec, StepStatus,
-    TimeOfDay, TimeOfDayError, Timestamp, Verdict, Weekday, draw,
+    ActivationId, Arrival, Arrivals, Block, BranchId, BranchOutcome, BranchSeed, Branches,
+    CallSpec, Count, Definition, Delay, Draft, ErrorEntry, EventMatch, FailurePolicy, Fault,
+    ForkArm, Function, Functions, Graph, GraphFormat, InvalidWorkflow, MapSpec, Need, Node, NodeId,
+    NodeKind, Payload, Place, Problem, Rest, RetryPolicy, RunId, RunStatus, SelectArm, Source,
+    StepSpec, StepStatus, TimeOfDay, TimeOfDayError, Timestamp, Trigger, Verdict, Weekday, draw,
 };
 
 /// The engine's clocks, channels and bounds, for tests that step or explore it.

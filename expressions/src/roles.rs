@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use cel::Value;
 use windlass_workflow_model::{
-    Arrival, BranchSeed, ErrorEntry, Event, Fault, Function, FunctionRole, Payload, Verdict,
+    Arrival, Arrivals, BranchOutcome, BranchSeed, ErrorEntry, Event, Fault, Function, FunctionRole,
+    Payload, Verdict,
 };
 
 use crate::error::ExpressionError;
@@ -56,6 +57,21 @@ pub fn compile(text: &str, role: FunctionRole) -> Result<Function, ExpressionErr
             let event = read(&program, &event.payload)?;
             new_data(&program, &run_with(&program, data, ("event", event))?)
         })),
+        FunctionRole::Count => {
+            Function::Count(Arc::new(move |data| count(&program, run(&program, data)?)))
+        }
+        FunctionRole::Item => Function::Item(Arc::new(move |data, index| {
+            let index = ("index", json::int(index));
+            new_data(&program, &run_with(&program, data, index)?)
+        })),
+        FunctionRole::Tally => Function::Tally(Arc::new(move |counted, arrival| {
+            let instance = branch(&program, arrival)?;
+            let counted = ("counted", read(&program, counted)?);
+            tally(&program, program.run([counted, ("instance", instance)])?)
+        })),
+        FunctionRole::Key => {
+            Function::Key(Arc::new(move |data| key(&program, run(&program, data)?)))
+        }
     })
 }
 
@@ -65,10 +81,14 @@ fn variables(role: FunctionRole) -> &'static [&'static str] {
         | FunctionRole::Guard
         | FunctionRole::Items
         | FunctionRole::Delay
+        | FunctionRole::Count
+        | FunctionRole::Key
         | FunctionRole::Compute => &["data"],
         FunctionRole::Merge => &["data", "branches"],
         FunctionRole::Fold => &["data", "fault"],
         FunctionRole::Reply => &["data", "event"],
+        FunctionRole::Item => &["data", "index"],
+        FunctionRole::Tally => &["counted", "instance"],
     }
 }
 
@@ -90,19 +110,22 @@ fn run_with(
     program.run([("data", read(program, data)?), other])
 }
 
-fn branches(program: &Program, arrivals: &[Arrival]) -> Result<Held, Fault> {
-    let branches = arrivals.iter().map(|arrival| {
-        let brought = match &arrival.result {
-            Ok(data) => ("data", read(program, data)?),
-            Err(fault) => ("fault", fault_map(fault)),
-        };
-        Ok(json::map([
-            ("name", json::text(&arrival.name)),
-            ("index", json::int(arrival.index)),
-            brought,
-        ]))
-    });
+fn branches(program: &Program, arrivals: Arrivals<'_>) -> Result<Held, Fault> {
+    let branches = arrivals.map(|arrival| branch(program, &arrival));
     branches.collect::<Result<_, Fault>>().map(json::list)
+}
+
+fn branch(program: &Program, arrival: &Arrival) -> Result<Held, Fault> {
+    let brought = match &arrival.outcome {
+        BranchOutcome::Succeeded(data) => ("data", read(program, data)?),
+        BranchOutcome::Failed(fault) => ("fault", fault_map(fault)),
+        BranchOutcome::Cancelled(reason) => ("cancelled", json::text(reason)),
+    };
+    Ok(json::map([
+        ("name", json::text(&arrival.name)),
+        ("index", json::int(arrival.index)),
+        brought,
+    ]))
 }
 
 fn fault_map(fault: &Fault) -> Held {
@@ -181,4 +204,43 @@ fn delay(program: &Program, value: &Value) -> Result<Duration, Fault> {
 
 fn new_data(program: &Program, value: &Value) -> Result<Payload, Fault> {
     json::write(value).map_err(|cause| program.fault(cause))
+}
+
+fn count(program: &Program, value: Value) -> Result<u32, Fault> {
+    let count = match &value {
+        Value::Int(count) => u32::try_from(*count).ok(),
+        Value::UInt(count) => u32::try_from(*count).ok(),
+        other => {
+            return Err(program.fault(format!(
+                "it gives {}, and a count is a whole number: use size(…)",
+                json::kind(other)
+            )));
+        }
+    };
+    count.ok_or_else(|| program.fault("it gives a count that is negative or beyond 32 bits"))
+}
+
+/// What a tally gives: `{"counted": …, "enough": …}`.
+fn tally(program: &Program, value: Value) -> Result<(Payload, bool), Fault> {
+    let wrong = || program.fault("a tally gives {'counted': …, 'enough': true or false}");
+    let Value::Map(map) = &value else {
+        return Err(wrong());
+    };
+    let of = |name: &str| map.get(&cel::objects::Key::from(name)).ok_or_else(wrong);
+    let Value::Bool(enough) = of("enough")? else {
+        return Err(wrong());
+    };
+    Ok((new_data(program, of("counted")?)?, *enough))
+}
+
+fn key(program: &Program, value: Value) -> Result<String, Fault> {
+    match value {
+        Value::String(key) => Ok(key.to_string()),
+        Value::Int(key) => Ok(key.to_string()),
+        Value::UInt(key) => Ok(key.to_string()),
+        other => Err(program.fault(format!(
+            "it gives {}, and a correlation is a text or a whole number",
+            json::kind(&other)
+        ))),
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use windlass_expressions::{EXPRESSION_FAILED, ExpressionError, compile, limits};
 use windlass_workflow_model::{
-    Arrival, Event, Fault, Function, FunctionRole, Functions, Payload, Verdict,
+    Arrival, BranchOutcome, Event, Fault, Function, FunctionRole, Functions, Payload, Verdict,
 };
 
 const DATA: &str = r#"{"amount": 120, "net": 10, "tax": 2, "name": "ship", "ratio": 0.5,
@@ -37,7 +37,7 @@ fn call(role: FunctionRole, expression: &str, data: &str) -> Result<String, Faul
         }),
         Function::Delay(f) => f(&data).map(|delay| format!("{delay:?}")),
         Function::Compute(f) => f(&data).map(|data| text(&data)),
-        Function::Merge(f) => f(&data, &arrivals()).map(|data| text(&data)),
+        Function::Merge(f) => f(&data, &mut arrivals().into_iter()).map(|data| text(&data)),
         Function::Fold(f) => f(&data, &fault()).map(|data| text(&data)),
         Function::Reply(f) => {
             let event = Event {
@@ -46,6 +46,14 @@ fn call(role: FunctionRole, expression: &str, data: &str) -> Result<String, Faul
             };
             f(&data, &event).map(|data| text(&data))
         }
+        Function::Count(f) => f(&data).map(|count| count.to_string()),
+        Function::Item(f) => f(&data, 7).map(|data| text(&data)),
+        Function::Tally(f) => {
+            let instance = arrivals().remove(0);
+            let tally = f(&payload(r#"{"sum": 5}"#), &instance);
+            tally.map(|(counted, enough)| format!("{} {enough}", text(&counted)))
+        }
+        Function::Key(f) => f(&data),
     }
 }
 
@@ -56,15 +64,16 @@ fn fault() -> Fault {
 }
 
 fn arrivals() -> Vec<Arrival> {
-    let arrival = |index, name: &str, result| Arrival {
+    let arrival = |index, name: &str, outcome| Arrival {
         index,
         name: name.to_owned(),
-        result,
+        outcome,
     };
+    let succeeded = |json| BranchOutcome::Succeeded(payload(json));
     vec![
-        arrival(0, "left", Ok(payload(r#"{"n": 1}"#))),
-        arrival(1, "right", Ok(payload(r#"{"n": 2}"#))),
-        arrival(2, "broken", Err(fault())),
+        arrival(0, "left", succeeded(r#"{"n": 1}"#)),
+        arrival(1, "right", succeeded(r#"{"n": 2}"#)),
+        arrival(2, "broken", BranchOutcome::Failed(fault())),
     ]
 }
 
@@ -623,4 +632,13 @@ fn a_compiled_function_serves_many_threads() {
             });
         }
     });
+}
+
+#[test]
+fn a_map_is_counted_made_and_tallied_by_expressions() {
+    check(FunctionRole::Count, &[("size([1, 2, 3])", "3")]);
+    check(FunctionRole::Item, &[("{'i': index}", r#"{"i":7}"#)]);
+    let sum = "{'counted': {'sum': counted.sum + instance.data.n}, 'enough': counted.sum + instance.data.n >= 6}";
+    check(FunctionRole::Tally, &[(sum, r#"{"sum":6} true"#)]);
+    check(FunctionRole::Key, &[("'order-' + string(4)", "order-4")]);
 }

@@ -198,7 +198,7 @@ fn functions_of(kind: &NodeKind) -> Vec<(&str, FunctionRole)> {
 fn of_delay(delay: &Delay) -> Option<(&str, FunctionRole)> {
     match delay {
         Delay::Computed(name) => Some((name, FunctionRole::Delay)),
-        Delay::FixedMs(_) => None,
+        Delay::FixedMs(_) | Delay::Until(_) => None,
     }
 }
 

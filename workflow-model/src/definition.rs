@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::NodeId;
 use crate::join::JoinRule;
 use crate::retry::RetryPolicy;
+use crate::time_of_day::TimeOfDay;
 
 /// A named, versioned, immutable workflow. Made by [`Draft::finish`](crate::Draft::finish), which
 /// validates it; one that was read back from a store is as valid as it was then.
@@ -648,4 +649,6 @@ pub enum Delay {
     FixedMs(u64),
     /// Function of role [`Delay`](crate::FunctionRole::Delay).
     Computed(String),
+    /// Until the clocks of a zone next show a time.
+    Until(TimeOfDay),
 }

@@ -340,6 +340,13 @@ impl Walk<'_> {
         match delay {
             Delay::FixedMs(ms) => Ok(Duration::from_millis(*ms)),
             Delay::Computed(name) => self.functions.delay(name, data),
+            Delay::Until(time) => match time.next_after(self.now) {
+                Ok(then) => Ok(then.since(self.now)),
+                Err(error) => {
+                    let text = format!("the time to wait for cannot be told: {error}");
+                    Err(Fault::new(codes::DATA_INVALID, text).permanent())
+                }
+            },
         }
     }
 

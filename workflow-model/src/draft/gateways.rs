@@ -224,10 +224,18 @@ impl Draft {
         self.add(name, NodeKind::Call(call))
     }
 
-    /// What a wait asks of its event beside the name.
-    pub fn await_matching(&mut self, wait: NodeId, what: EventMatch) {
+    /// How deep calls may be nested, this one included.
+    pub fn call_depth(&mut self, call: NodeId, depth: u32) {
+        match &mut self.node(call).kind {
+            NodeKind::Call(call) => call.depth_max = depth,
+            _ => self.misuse(call, "only a call has a depth"),
+        }
+    }
+
+    /// Changes what a wait asks of its event beside the name.
+    pub fn change_matching(&mut self, wait: NodeId, change: impl FnOnce(&mut EventMatch)) {
         match &mut self.node(wait).kind {
-            NodeKind::Await { matching, .. } => *matching = what,
+            NodeKind::Await { matching, .. } => change(matching),
             _ => self.misuse(wait, "only a wait for an event asks for more than a name"),
         }
     }
@@ -263,6 +271,21 @@ impl Draft {
     /// Adds a withdrawal of all that goes on in `target`.
     pub fn cancel(&mut self, name: impl Into<String>, target: NodeId) -> NodeId {
         self.add(name, NodeKind::Cancel { target })
+    }
+
+    /// Says by its name what a withdrawal withdraws.
+    pub fn cancel_named(&mut self, cancel: NodeId, name: &str) {
+        let known = self.definition.find(name);
+        match (known, &mut self.node(cancel).kind) {
+            (Some(known), NodeKind::Cancel { target }) => *target = known,
+            (None, _) => {
+                let text = format!(
+                    "there is no {name:?} to withdraw; name a step, wait, scope, split or map"
+                );
+                self.misuse(cancel, &text);
+            }
+            (Some(_), _) => self.misuse(cancel, "only a withdrawal has a target"),
+        }
     }
 
     /// Adds a node that enters (`reached`) or leaves the run's state `milestone`.

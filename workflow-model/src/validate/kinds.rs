@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::Check;
-use crate::definition::{Arm, Branches, Count, Need, NodeKind, Rest, Trigger};
+use crate::definition::{Arm, Branches, Count, Delay, Need, NodeKind, Rest, Trigger};
 use crate::ids::NodeId;
 use crate::limits::{FORK_TOKENS_MAX, SPLIT_BRANCHES_MAX};
 
@@ -35,8 +35,11 @@ impl Check<'_> {
                     self.report("no-branches", name, text);
                 }
                 for arm in arms {
-                    if let Trigger::Event { event, .. } = &arm.on {
-                        self.name(name, "name-invalid", "its event's name", event);
+                    match &arm.on {
+                        Trigger::Event { event, .. } => {
+                            self.name(name, "name-invalid", "its event's name", event);
+                        }
+                        Trigger::Timer(delay) => self.delay(&node.name, delay),
                     }
                 }
             }
@@ -95,9 +98,13 @@ impl Check<'_> {
                     self.report("no-default", name, text);
                 }
             }
-            NodeKind::Await { event, .. } => {
+            NodeKind::Await { event, timeout, .. } => {
                 self.name(name, "name-invalid", "its event's name", event);
+                if let Some(timeout) = timeout {
+                    self.delay(&node.name, timeout);
+                }
             }
+            NodeKind::Sleep { delay } => self.delay(&node.name, delay),
             NodeKind::Loop { rounds_max: 0, .. } => {
                 let text = "with a bound of 0 rounds it fails as soon as it would do anything; use 1 or more";
                 self.report("limit-invalid", name, text);
@@ -133,8 +140,16 @@ impl Check<'_> {
             | NodeKind::Merge { .. }
             | NodeKind::Terminate
             | NodeKind::Detach { .. }
-            | NodeKind::Sleep { .. }
             | NodeKind::Compute { .. } => {}
+        }
+    }
+
+    fn delay(&mut self, node: &str, delay: &Delay) {
+        let Delay::Until(time) = delay else {
+            return;
+        };
+        for text in time.problems() {
+            self.report("time-invalid", Some(node), &text);
         }
     }
 

@@ -1,4 +1,12 @@
-//! The typed builder: sequences, splits, choices and waits, lowered to the graph.
+//! The typed builder: sequences, splits, choices, loops and waits, lowered to the graph.
+
+mod choice;
+mod map;
+mod net;
+mod repeat;
+mod scope;
+mod split;
+mod wait;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -12,24 +20,23 @@ use serde::de::DeserializeOwned;
 use windlass_runner::{Context, Handler, Handlers, StepError, StepOutput};
 use windlass_store::sync::Arc;
 use windlass_workflow_model::{
-    Arrival, BranchOutcome, BranchSeed, Definition, Delay, Draft, Fault, Function, Functions,
-    InvalidWorkflow, NodeId, Payload, Problem, RetryPolicy, StepSpec, codes,
+    Definition, Draft, Fault, Function, Functions, InvalidWorkflow, NodeId, Payload, Problem,
+    RetryPolicy, StepSpec, codes,
 };
 
-/// What one branch of a split brought to its join.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BranchResult<T> {
-    /// The branch's name.
-    pub name: String,
-    /// Its data at the end.
-    pub data: T,
-}
+pub use choice::Arms;
+pub use map::Map;
+pub use net::{Net, Part};
+pub use split::{BranchEnd, BranchResult, Ended, Multi, Split};
+pub use wait::Select;
 
 /// What is being built, shared by all flows of one workflow.
 struct Parts {
     draft: Draft,
     functions: Functions,
     handlers: Handlers,
+    /// Withdrawals whose targets are known only by name yet.
+    cancels: Vec<(NodeId, String)>,
 }
 
 /// A sequence of steps and gateways in the making. Every method adds one after the last one.
@@ -57,14 +64,14 @@ impl<T> fmt::Debug for Flow<T> {
     }
 }
 
-fn decode<T: DeserializeOwned>(data: &Payload) -> Result<T, Fault> {
+pub(crate) fn decode<T: DeserializeOwned>(data: &Payload) -> Result<T, Fault> {
     data.decode().map_err(|error| {
         let text = format!("the data is not what this workflow expects: {error}");
         Fault::new(codes::DATA_INVALID, text).permanent()
     })
 }
 
-fn encode<T: Serialize>(data: &T) -> Result<Payload, Fault> {
+pub(crate) fn encode<T: Serialize>(data: &T) -> Result<Payload, Fault> {
     Payload::encode(data).map_err(|error| {
         let text = format!("the data has no JSON form: {error}");
         Fault::new(codes::DATA_INVALID, text).permanent()
@@ -81,6 +88,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
             draft: Draft::new(name, version),
             functions: Functions::new(),
             handlers: Handlers::new(),
+            cancels: Vec::new(),
         };
         let parts = Rc::new(RefCell::new(parts));
         let flow = body(Self::empty(Rc::clone(&parts)));
@@ -89,6 +97,9 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
         }
         let (draft, functions, handlers) = {
             let mut parts = parts.borrow_mut();
+            for (cancel, target) in std::mem::take(&mut parts.cancels) {
+                parts.draft.cancel_named(cancel, &target);
+            }
             let handlers = std::mem::take(&mut parts.handlers);
             (parts.draft.clone(), parts.functions.clone(), handlers)
         };
@@ -106,8 +117,15 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
         }
     }
 
+    /// A flow of its own, built by `body`.
     fn branch(&self, body: impl FnOnce(Self) -> Self) -> Self {
         body(Self::empty(Rc::clone(&self.parts)))
+    }
+
+    /// All ways of this flow lead to `join`.
+    fn ends_at(&self, draft: &mut Draft, join: NodeId) {
+        let ends = self.open.iter().chain(&self.ends);
+        ends.for_each(|end| draft.connect(*end, join));
     }
 
     /// Puts `node` after what is open; `open` is what is open then.
@@ -219,6 +237,12 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
         self
     }
 
+    /// How the step before is tried again: pauses, bounds, and which errors.
+    #[must_use]
+    pub fn retry_policy(self, policy: RetryPolicy) -> Self {
+        self.of_last(|draft, step| draft.change_step(step, |step| step.retry = policy))
+    }
+
     /// How often the step before is tried, and how long to wait between.
     #[must_use]
     pub fn retry(self, attempts: u32, backoff: Duration) -> Self {
@@ -295,82 +319,6 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
         self.fault_path(fold, path, true)
     }
 
-    /// Exclusive choice: the first arm whose predicate holds is taken, else `otherwise`.
-    #[must_use]
-    pub fn choice(self, name: &str, arms: impl FnOnce(Arms<T>) -> Arms<T>) -> Self {
-        let choice = self.parts.borrow_mut().draft.choice(name);
-        let flow = self.branch(|flow| flow);
-        let name = name.to_owned();
-        let made = arms(Arms {
-            choice,
-            name,
-            count: 0,
-            flow,
-            open: vec![choice],
-            ends: Vec::new(),
-        });
-        let mut flow = self.then(choice, made.open);
-        flow.ends.extend(made.ends);
-        flow
-    }
-
-    /// Parallel split: each branch gets a copy of the data; they meet before what follows.
-    #[must_use]
-    pub fn split(self, name: &str, body: impl FnOnce(Split<T>) -> Split<T>) -> Self {
-        let (split, join) = self.parts.borrow_mut().draft.split(name, None);
-        let flow = self.branch(|flow| flow);
-        let _ = body(Split {
-            node: split,
-            join,
-            name: name.to_owned(),
-            flow,
-        });
-        self.then(split, vec![join])
-    }
-
-    /// Parallel split into as many branches as `items` finds in the data, each with a name and data
-    /// of its own, and all on the steps of `each`. `join` makes the data after it, from the results
-    /// in branch order.
-    #[must_use]
-    pub fn split_each(
-        self,
-        name: &str,
-        max_parallelism: Option<u32>,
-        items: impl Fn(&T) -> Vec<(String, T)> + Send + Sync + 'static,
-        each: impl FnOnce(Self) -> Self,
-        join: impl Fn(&mut T, Vec<BranchResult<T>>) -> Result<(), StepError> + Send + Sync + 'static,
-    ) -> Self {
-        let items = Function::Items(Arc::new(move |data| {
-            let seed = |(name, data): (String, T)| {
-                Ok(BranchSeed {
-                    name,
-                    data: encode(&data)?,
-                })
-            };
-            items(&decode(data)?).into_iter().map(seed).collect()
-        }));
-        let items = self.function(name, "items", items);
-        self.split(name, |split| {
-            let body = split.flow.branch(each);
-            match body.first {
-                Some(first) => {
-                    let draft = &mut split.flow.parts.borrow_mut().draft;
-                    draft.computed_branches(split.node, items, first);
-                    body.open
-                        .iter()
-                        .chain(&body.ends)
-                        .for_each(|end| draft.connect(*end, split.join));
-                }
-                None => split.report_empty("each"),
-            }
-            let split = match max_parallelism {
-                Some(limit) => split.max_parallelism(limit),
-                None => split,
-            };
-            split.join(join)
-        })
-    }
-
     /// Fire and forget: starts a branch that nothing waits for but the end of the run. If it fails,
     /// the run fails when all else is done.
     #[must_use]
@@ -388,43 +336,6 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
         self.add(|draft| draft.detach(name, first))
     }
 
-    /// Waits for `duration`, across restarts too.
-    #[must_use]
-    pub fn sleep(self, name: &str, duration: Duration) -> Self {
-        let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        self.add(|draft| draft.sleep(name, Delay::FixedMs(ms)))
-    }
-
-    /// Waits for as long as the data says.
-    #[must_use]
-    pub fn sleep_for(
-        self,
-        name: &str,
-        duration: impl Fn(&T) -> Duration + Send + Sync + 'static,
-    ) -> Self {
-        let delay = Function::Delay(Arc::new(move |data| Ok(duration(&decode(data)?))));
-        let delay = self.function(name, "delay", delay);
-        self.add(|draft| draft.sleep(name, Delay::Computed(delay)))
-    }
-
-    /// Waits for the event `event` of its run; `reply` puts what came with it into the data. An
-    /// event that is a fault takes the fault path, which [`on_fault`](Self::on_fault) gives.
-    #[must_use]
-    pub fn wait_event<R: DeserializeOwned>(
-        self,
-        name: &str,
-        event: &str,
-        reply: impl Fn(&mut T, R) + Send + Sync + 'static,
-    ) -> Self {
-        let reply = Function::Reply(Arc::new(move |data, event| {
-            let mut data: T = decode(data)?;
-            reply(&mut data, decode(&event.payload)?);
-            encode(&data)
-        }));
-        let reply = self.function(name, "reply", reply);
-        self.add(|draft| draft.await_event(name, event, Some(reply)))
-    }
-
     /// How many jobs of one run may be ready or running at once.
     #[must_use]
     pub fn max_parallelism(self, limit: u32) -> Self {
@@ -438,142 +349,6 @@ fn own_prefix() -> &'static str {
     "own:"
 }
 
-fn fault_of(error: StepError) -> Fault {
+pub(crate) fn fault_of(error: StepError) -> Fault {
     Fault::from(error)
-}
-
-/// The arms of a choice in the making.
-pub struct Arms<T> {
-    choice: NodeId,
-    name: String,
-    count: usize,
-    flow: Flow<T>,
-    open: Vec<NodeId>,
-    ends: Vec<NodeId>,
-}
-
-impl<T> fmt::Debug for Arms<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Arms")
-            .field("choice", &self.name)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<T: Serialize + DeserializeOwned + 'static> Arms<T> {
-    /// One more arm: taken if `when` holds and no arm before it was.
-    #[must_use]
-    pub fn when(
-        mut self,
-        arm: &str,
-        when: impl Fn(&T) -> bool + Send + Sync + 'static,
-        body: impl FnOnce(Flow<T>) -> Flow<T>,
-    ) -> Self {
-        let predicate = Function::Predicate(Arc::new(move |data| Ok(when(&decode(data)?))));
-        let role = format!("when-{}", self.count);
-        let when = self.flow.function(&self.name, &role, predicate);
-        let body = self.flow.branch(body);
-        self.flow
-            .parts
-            .borrow_mut()
-            .draft
-            .arm(self.choice, arm, when, body.first);
-        self.open.extend(body.open);
-        self.ends.extend(body.ends);
-        self.count += 1;
-        self
-    }
-
-    /// Taken if no arm is. Without it, what follows the choice is.
-    #[must_use]
-    pub fn otherwise(mut self, body: impl FnOnce(Flow<T>) -> Flow<T>) -> Self {
-        let body = self.flow.branch(body);
-        if let Some(first) = body.first {
-            self.flow
-                .parts
-                .borrow_mut()
-                .draft
-                .otherwise(self.choice, first);
-        }
-        self.open.extend(body.open);
-        self.ends.extend(body.ends);
-        self
-    }
-}
-
-/// The branches of a split in the making.
-pub struct Split<T> {
-    node: NodeId,
-    join: NodeId,
-    name: String,
-    flow: Flow<T>,
-}
-
-impl<T> fmt::Debug for Split<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Split")
-            .field("split", &self.name)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<T: Serialize + DeserializeOwned + 'static> Split<T> {
-    /// One more branch.
-    #[must_use]
-    pub fn branch(self, name: &str, body: impl FnOnce(Flow<T>) -> Flow<T>) -> Self {
-        let body = self.flow.branch(body);
-        match body.first {
-            Some(first) => {
-                let draft = &mut self.flow.parts.borrow_mut().draft;
-                draft.branch(self.node, name, first);
-                body.open
-                    .iter()
-                    .chain(&body.ends)
-                    .for_each(|end| draft.connect(*end, self.join));
-            }
-            None => self.report_empty(name),
-        }
-        self
-    }
-
-    fn report_empty(&self, branch: &str) {
-        let text = format!("branch {branch:?} has no step; add one, or leave the branch out");
-        let problem = Problem::new("no-steps", Some(self.name.clone()), text);
-        self.flow.parts.borrow_mut().draft.problem(problem);
-    }
-
-    /// How many branches may be on their way at once.
-    #[must_use]
-    pub fn max_parallelism(self, limit: u32) -> Self {
-        self.flow
-            .parts
-            .borrow_mut()
-            .draft
-            .split_parallelism(self.node, limit);
-        self
-    }
-
-    /// Makes the data after the join: `merge` gets the data from before the split and the results in
-    /// branch order, whichever branch finished first. Without it the data from before is kept.
-    #[must_use]
-    pub fn join(
-        self,
-        merge: impl Fn(&mut T, Vec<BranchResult<T>>) -> Result<(), StepError> + Send + Sync + 'static,
-    ) -> Self {
-        let merge = Function::Merge(Arc::new(move |before, arrivals| {
-            let result = |Arrival { name, outcome, .. }: Arrival| match outcome {
-                BranchOutcome::Succeeded(data) => {
-                    Some(decode(&data).map(|data| BranchResult { name, data }))
-                }
-                BranchOutcome::Failed(_) | BranchOutcome::Cancelled(_) => None,
-            };
-            let mut data: T = decode(before)?;
-            let results = arrivals.filter_map(result).collect::<Result<_, _>>()?;
-            merge(&mut data, results).map_err(fault_of)?;
-            encode(&data)
-        }));
-        let merge = self.flow.function(&self.name, "join", merge);
-        self.flow.parts.borrow_mut().draft.merge(self.join, merge);
-        self
-    }
 }
