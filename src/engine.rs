@@ -95,7 +95,7 @@ impl Opening {
             on_runner_thread,
         )?;
         let core = Core {
-            serving: Arc::new(Serving::new(store.nonce())),
+            serving: Arc::new(Serving::new(store.clone())),
             store,
             catalog,
             scheduler,

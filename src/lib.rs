@@ -37,7 +37,7 @@ pub use stepped::SteppedEngine;
 pub use workflow::{Json, Workflow};
 
 pub use windlass_runner::{
-    Cancellation, Context, Handler, Handlers, MissingParts, StepError, StepOutput,
+    Cancellation, Context, Handler, Handlers, MissingParts, StepEffectError, StepError, StepOutput,
     StepScheduleError,
 };
 pub use windlass_scheduler::{Event, Request, RunHandle, ScheduleError, Scheduler, WaitError};
@@ -51,10 +51,11 @@ pub use windlass_store::{
 };
 pub use windlass_workflow_model::{
     ActivationId, Arrival, Arrivals, Block, BranchId, BranchOutcome, BranchSeed, Branches,
-    CallSpec, Count, Definition, Delay, Draft, ErrorEntry, EventMatch, FailurePolicy, Fault,
-    ForkArm, Function, Functions, Graph, GraphFormat, InvalidWorkflow, MapSpec, Need, Node, NodeId,
-    NodeKind, Payload, Place, Problem, Rest, RetryPolicy, RunId, RunStatus, SelectArm, Source,
-    StepSpec, StepStatus, TimeOfDay, TimeOfDayError, Timestamp, Trigger, Verdict, Weekday, draw,
+    CallSpec, Count, Definition, Delay, Draft, Effect, ErrorEntry, EventMatch, FailurePolicy,
+    Fault, ForkArm, Function, Functions, Graph, GraphFormat, InvalidWorkflow, MapSpec, Need, Node,
+    NodeId, NodeKind, Payload, Place, Problem, Rest, RetryPolicy, RunId, RunStatus, SelectArm,
+    Source, StepSpec, StepStatus, TimeOfDay, TimeOfDayError, Timestamp, Trigger, Verdict, Weekday,
+    draw,
 };
 
 /// The engine's clocks, channels and bounds, for tests that step or explore it.

@@ -6,21 +6,24 @@ use std::time::Duration;
 
 use windlass_store::limits::PAYLOAD_BYTES_MAX;
 use windlass_store::sync::Arc;
-use windlass_store::{Aside, AttemptRecord, BranchRow, Checkpoint, LockedJob, StorageError, Then};
+use windlass_store::{
+    Aside, AttemptRecord, BranchRow, Checkpoint, LockedJob, StorageError, Then, UndoRow,
+};
 use windlass_workflow_model::{
-    ActivationId, Advance, Call, Fault, Handover, Inputs, Last, Moves, Next, NodeId, NodeKind,
-    Payload, Position, StepStatus, Timestamp, Token, advance, after_step, codes,
+    ActivationId, Advance, Call, Definition, Fault, Handover, Inputs, Last, Moves, Next, NodeId,
+    NodeKind, Payload, Position, StepStatus, Timestamp, Token, advance, after_step, codes,
 };
 
 use crate::handler::{StepOutput, StepResult};
 use crate::inputs::{LazyReader, with_inputs};
 use crate::serving::{Served, Serving};
+use crate::work::{Begun, Work, begun, is_unknown, to_undo, undo_activation};
 
 /// What a job turns out to be.
 #[derive(Debug)]
 pub(crate) enum Task {
-    /// A step to do.
-    Step(Handover),
+    /// A step to do, find out about, or undo.
+    Step(Handover, Work),
     /// Only gateways: this is written at once.
     Done(Box<Checkpoint>),
 }
@@ -35,6 +38,32 @@ pub(crate) fn prepare(
 ) -> Result<Task, StorageError> {
     let row = &job.row;
     let data = row.data.clone().unwrap_or_else(Payload::null);
+    let (definition, functions) = (served.definition(), served.functions());
+    if definition.undoes()
+        && let Some(task) = undo(definition, job, reader)?
+    {
+        return Ok(task);
+    }
+    if let Some(refused) = refused(served, row, now) {
+        let outcome = Outcome {
+            serving,
+            served,
+            job,
+            handover: Handover {
+                node: row.position.node,
+                activation: row.activation,
+                data,
+                rounds: row.record.flow().rounds.clone(),
+            },
+            work: Work::Do,
+            attempt: row.attempt,
+            started_at: now,
+            ended_at: now,
+            details: None,
+            result: Err(refused.into()),
+        };
+        return Ok(Task::Done(Box::new(conclude(outcome))));
+    }
     let from = Last {
         node: row.position.node,
         activation: row.activation,
@@ -46,12 +75,11 @@ pub(crate) fn prepare(
         data,
         rounds: row.record.flow().rounds.clone(),
     };
-    let (definition, functions) = (served.definition(), served.functions());
     let led = with_inputs(definition, row, reader, |inputs| {
         advance(definition, functions, token, inputs, now)
     })?;
     Ok(match led {
-        Advance::Attempt(handover) => Task::Step(handover),
+        Advance::Attempt(handover) => step(serving, served, job, handover),
         Advance::Moves(moves) => {
             let moves = answered(serving, served, bounded(served, moves, &from), &from, now);
             let attempt = failed_gateway(&moves, now);
@@ -60,28 +88,198 @@ pub(crate) fn prepare(
     })
 }
 
+/// What is undone next, or that nothing is left to undo; `None` if this is not about undoing.
+fn undo(
+    definition: &Definition,
+    job: &Arc<LockedJob>,
+    reader: &mut LazyReader,
+) -> Result<Option<Task>, StorageError> {
+    let row = &job.row;
+    if let Some(undo) = to_undo(definition, row, reader.get()?)? {
+        let handover = Handover {
+            node: undo.node,
+            activation: undo_activation(&undo),
+            data: undo.data.clone(),
+            rounds: row.record.flow().rounds.clone(),
+        };
+        return Ok(Some(Task::Step(handover, Work::Undo(undo))));
+    }
+    if row.record.flow().undoing.is_none() {
+        return Ok(None);
+    }
+    let then = Then::Undone {
+        scope: row.id,
+        seq: None,
+    };
+    Ok(Some(Task::Done(Box::new(only(job, None, then)))))
+}
+
+/// Why the step in which `row` stands may not begin.
+fn refused(served: &Served, row: &BranchRow, now: Timestamp) -> Option<Fault> {
+    if row.position.entering {
+        return None;
+    }
+    served.step(row.position.node)?;
+    let flow = row.record.flow();
+    if let Some(refused) = &flow.refused {
+        return Some(refused.clone());
+    }
+    let late = flow.start_by.filter(|start_by| *start_by < now)?;
+    let text = format!(
+        "no runner began it in time ({:?} too late): add runners, or raise its limit",
+        now.since(late)
+    );
+    Some(Fault::new(codes::START_TOO_LATE, text).permanent())
+}
+
+/// A step that is reached: it is done, unless it must not happen twice and may have.
+fn step(serving: &Serving, served: &Served, job: &Arc<LockedJob>, handover: Handover) -> Task {
+    let Some((spec, _)) = served.step(handover.node) else {
+        return Task::Step(handover, Work::Do);
+    };
+    let then = match begun(spec, &job.row, &handover) {
+        None | Some(Begun::Now) => return Task::Step(handover, Work::Do),
+        Some(Begun::Unknown) if served.reconcile(handover.node).is_some() => {
+            return Task::Step(handover, Work::Reconcile);
+        }
+        Some(Begun::Unknown) => {
+            let text = format!(
+                "step {:?} may have happened, and must not happen twice: find out, then retry the run if it did not",
+                served.definition().node(handover.node).name
+            );
+            Then::Hold {
+                due: None,
+                reason: Some(text),
+            }
+        }
+        Some(Begun::NotYet) => Then::Begin {
+            node: handover.node,
+            activation: handover.activation,
+            data: handover.data,
+        },
+    };
+    let mut moves = nowhere(handover.node, handover.activation);
+    moves.rounds = handover.rounds;
+    Task::Done(Box::new(Checkpoint {
+        then,
+        ..checkpoint(serving, served, job, None, moves)
+    }))
+}
+
+/// A checkpoint that only says where the branch goes.
+fn only(job: &Arc<LockedJob>, attempt: Option<AttemptRecord>, then: Then) -> Checkpoint {
+    Checkpoint {
+        attempt,
+        then,
+        ..give_back(job)
+    }
+}
+
 /// A step that has ended, with what is needed to write it down.
 pub(crate) struct Outcome<'a> {
     pub(crate) serving: &'a Serving,
     pub(crate) served: &'a Served,
     pub(crate) job: &'a Arc<LockedJob>,
     pub(crate) handover: Handover,
+    pub(crate) work: Work,
     pub(crate) attempt: u32,
     pub(crate) started_at: Timestamp,
     pub(crate) ended_at: Timestamp,
+    /// What the attempt said last of how far it was.
+    pub(crate) details: Option<Payload>,
     pub(crate) result: StepResult,
 }
 
-/// The checkpoint of a step's attempt.
+/// The checkpoint of an attempt.
 pub(crate) fn conclude(outcome: Outcome<'_>) -> Checkpoint {
+    match &outcome.work {
+        Work::Do => conclude_step(outcome),
+        Work::Reconcile => conclude_reconciled(outcome),
+        Work::Undo(undo) => conclude_undo(undo.clone(), outcome),
+    }
+}
+
+/// It is known now whether a step has happened, or that nobody can tell.
+fn conclude_reconciled(outcome: Outcome<'_>) -> Checkpoint {
+    let then = match &outcome.result {
+        Ok(_) => return conclude_step(outcome),
+        Err(error) if error.is_not_done() => Then::Begin {
+            node: outcome.handover.node,
+            activation: outcome.handover.activation,
+            data: outcome.handover.data.clone(),
+        },
+        Err(error) => Then::Hold {
+            due: None,
+            reason: Some(format!(
+                "whether step {:?} has happened could not be found out ({error}): retry the run if it did not",
+                outcome.served.definition().node(outcome.handover.node).name
+            )),
+        },
+    };
+    let mut moves = nowhere(outcome.handover.node, outcome.handover.activation);
+    moves.rounds = outcome.handover.rounds;
+    Checkpoint {
+        then,
+        ..checkpoint(outcome.serving, outcome.served, outcome.job, None, moves)
+    }
+}
+
+/// A step was undone, or could not be: then it is tried again, or an operator has to see to it.
+fn conclude_undo(undo: UndoRow, outcome: Outcome<'_>) -> Checkpoint {
     let Outcome {
-        serving,
         served,
         job,
         handover,
         attempt,
         started_at,
         ended_at,
+        result,
+        ..
+    } = outcome;
+    let record = |status, fault| AttemptRecord {
+        node: undo.node,
+        activation: handover.activation,
+        status,
+        started_at,
+        fault,
+        output: None,
+    };
+    let error = match result {
+        Ok(_) => {
+            let then = Then::Undone {
+                scope: undo.scope,
+                seq: Some(undo.seq),
+            };
+            return only(job, Some(record(StepStatus::Succeeded, None)), then);
+        }
+        Err(error) => error,
+    };
+    let later = error.later();
+    let fault = error.into_fault();
+    let pause = pause(served, job, &handover, &fault, attempt, later);
+    let name = &served.definition().node(undo.node).name;
+    let then = Then::Hold {
+        due: pause.map(|pause| ended_at.after(pause)),
+        reason: Some(format!(
+            "step {name:?} could not be undone ({}): see to it, then retry the run",
+            fault.summary()
+        )),
+    };
+    let fault = placed(served, &job.row, undo.node, fault);
+    only(job, Some(record(StepStatus::Failed, Some(fault))), then)
+}
+
+fn conclude_step(outcome: Outcome<'_>) -> Checkpoint {
+    let Outcome {
+        serving,
+        served,
+        job,
+        handover,
+        work: _,
+        attempt,
+        started_at,
+        ended_at,
+        details,
         result,
     } = outcome;
     let Handover {
@@ -105,6 +303,7 @@ pub(crate) fn conclude(outcome: Outcome<'_>) -> Checkpoint {
         Ok(StepOutput { data, output }) => {
             let record = record(StepStatus::Succeeded, None, output);
             let (definition, functions) = (served.definition(), served.functions());
+            let after = data.clone();
             let moves = after_step(definition, functions, &handover, Ok(data), ended_at);
             let moves = answered(
                 serving,
@@ -113,14 +312,31 @@ pub(crate) fn conclude(outcome: Outcome<'_>) -> Checkpoint {
                 &from,
                 ended_at,
             );
-            return checkpoint(serving, served, job, Some(record), moves);
+            let mut done = checkpoint(serving, served, job, Some(record), moves);
+            if served
+                .step(node)
+                .is_some_and(|(step, _)| step.undo.is_some())
+            {
+                let aside = done.aside.get_or_insert_default();
+                aside.undo = Some((node, activation, after));
+            }
+            return done;
         }
         Err(error) => error,
     };
     let later = error.later();
     let fault = error.into_fault();
-    let pause = pause(served, job, &handover, &fault, attempt, later);
     let record = record(StepStatus::Failed, Some(&fault), None);
+    let code = fault.errors.first().map_or("", |error| error.code.as_str());
+    if is_unknown(served, node, code) {
+        // Whether it has happened is asked at once, and not by trying it again.
+        let then = Then::Hold {
+            due: Some(ended_at),
+            reason: None,
+        };
+        return only(job, Some(record), then);
+    }
+    let pause = pause(served, job, &handover, &fault, attempt, later);
     let Some(pause) = pause else {
         let fault = placed(served, &job.row, node, fault);
         let moves = after_step(
@@ -150,10 +366,15 @@ pub(crate) fn conclude(outcome: Outcome<'_>) -> Checkpoint {
     };
     let mut moves = nowhere(node, activation);
     moves.rounds = handover.rounds;
-    Checkpoint {
+    let mut again = Checkpoint {
         then,
         ..checkpoint(serving, served, job, Some(record), moves)
+    };
+    let before = job.row.record.flow().details.clone();
+    if let Some(details) = details.or_else(|| before.map(Payload::from_json)) {
+        again.aside.get_or_insert_default().details = Some(details);
     }
+    again
 }
 
 /// How long to wait before the step is tried again; `None` if it is not. What asks to be tried
@@ -281,7 +502,7 @@ fn aside(serving: &Serving, row: &BranchRow, moves: &Moves) -> Option<Box<Aside>
         rounds: moves.rounds.clone(),
         call,
         called: called.filter_map(|call| serving.call(call, row)).collect(),
-        still_running: false,
+        ..Aside::default()
     }))
 }
 
@@ -427,6 +648,14 @@ fn bounded(served: &Served, moves: Moves, from: &Last) -> Moves {
 pub(crate) fn timed_out(timeout: Duration) -> Fault {
     let text = format!("no result after {timeout:?}, its limit: raise the timeout or speed it up");
     Fault::new(codes::STEP_TIMEOUT, text)
+}
+
+/// The result of an attempt that gave no sign of life for too long.
+pub(crate) fn silent(limit: Duration) -> Fault {
+    let text = format!(
+        "no sign of life for {limit:?}, its limit: call heartbeat more often, or raise the limit"
+    );
+    Fault::new(codes::HEARTBEAT_MISSED, text)
 }
 
 /// The result of an attempt that panicked.

@@ -1,13 +1,17 @@
 //! What a step may know and do while it runs.
 
+use std::sync::OnceLock;
 use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use windlass_store::limits::PAYLOAD_BYTES_MAX;
 use windlass_store::sync::{Arc, AtomicBool, Mutex, Notify, Ordering};
-use windlass_store::{Admit, LockedJob};
-use windlass_workflow_model::{ActivationId, BranchId, NodeId, NodeKind, Payload, RunId};
+use windlass_store::{Admit, Change, LockedJob, SqlEffect};
+use windlass_workflow_model::{ActivationId, BranchId, Effect, NodeId, NodeKind, Payload, RunId};
 
-use crate::limits::SCHEDULES_PER_ATTEMPT_MAX;
+use crate::limits::{DETAILS_EVERY, EFFECTS_PER_ATTEMPT_MAX, SCHEDULES_PER_ATTEMPT_MAX};
 use crate::serving::{Served, Serving};
 
 /// Tells a step that it should stop: its run was cancelled, its time is over, or the engine shuts
@@ -61,6 +65,35 @@ struct Inner {
     timeout: Option<Duration>,
     span: tracing::Span,
     schedules: Mutex<Vec<Admit>>,
+    effects: Mutex<Vec<SqlEffect>>,
+    /// A key of the step's own, instead of the engine's.
+    key: OnceLock<String>,
+    pulse: Mutex<Pulse>,
+}
+
+/// The signs of life of an attempt.
+#[derive(Debug, Default)]
+struct Pulse {
+    /// When the last one came, on the engine's clock.
+    at: Duration,
+    /// What came with it.
+    details: Option<Payload>,
+    /// When details were last sent to the store.
+    sent_at: Option<Duration>,
+}
+
+/// Why a step's statement was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StepEffectError {
+    /// The step is not transactional.
+    #[error(
+        "step {0:?} is not declared transactional, so nothing rides in its checkpoint: declare it so"
+    )]
+    NotTransactional(String),
+    /// The attempt has too many.
+    #[error("one attempt has at most {0} statements: do more in each, or use several steps")]
+    TooMany(usize),
 }
 
 /// Why a step could not schedule a run. The step can go on without it.
@@ -115,7 +148,40 @@ impl Context {
             timeout: timeout.map(Duration::from_millis),
             span,
             schedules: Mutex::new(Vec::new()),
+            effects: Mutex::new(Vec::new()),
+            key: OnceLock::new(),
+            pulse: Mutex::default(),
         }))
+    }
+
+    pub(crate) fn set_key(&self, key: String) {
+        // Set once, before the handler is called.
+        let _ = self.0.key.set(key);
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.serving.store().clock().elapsed()
+    }
+
+    /// A sign of life that says nothing.
+    pub(crate) fn beat(&self) {
+        self.0.pulse.lock().at = self.elapsed();
+    }
+
+    pub(crate) fn last_beat(&self) -> Duration {
+        self.0.pulse.lock().at
+    }
+
+    pub(crate) fn silent_for(&self) -> Duration {
+        self.elapsed().saturating_sub(self.last_beat())
+    }
+
+    pub(crate) fn details(&self) -> Option<Payload> {
+        self.0.pulse.lock().details.clone()
+    }
+
+    pub(crate) fn take_effects(&self) -> Vec<SqlEffect> {
+        std::mem::take(&mut self.0.effects.lock())
     }
 
     pub(crate) fn job(&self) -> &LockedJob {
@@ -169,6 +235,9 @@ impl Context {
     /// The same text in every attempt of this activation, and in no other step, run or database:
     /// give it to whatever you call, so that a repeated attempt has its effect once.
     pub fn idempotency_key(&self) -> String {
+        if let Some(key) = self.0.key.get() {
+            return key.clone();
+        }
         self.0
             .job
             .idempotency_key(self.0.serving.nonce(), self.0.activation)
@@ -193,6 +262,71 @@ impl Context {
     /// Returns when the step should stop.
     pub async fn cancelled(&self) {
         self.0.cancellation.cancelled().await;
+    }
+
+    /// Gives a sign of life, with a word on how far the attempt is. An attempt that gives none for
+    /// longer than its step's heartbeat limit has failed. The last details are there in the next
+    /// attempt, if this one fails or crashes; they are stored every half second at most.
+    ///
+    /// # Errors
+    /// When `details` have no JSON form; it is a sign of life all the same.
+    pub fn heartbeat(&self, details: &impl Serialize) -> Result<(), serde_json::Error> {
+        let now = self.elapsed();
+        self.0.pulse.lock().at = now;
+        let details = Payload::encode(details)?;
+        let mut pulse = self.0.pulse.lock();
+        pulse.details = Some(details.clone());
+        let due = pulse
+            .sent_at
+            .is_none_or(|sent| now.saturating_sub(sent) >= DETAILS_EVERY);
+        if due {
+            pulse.sent_at = Some(now);
+            drop(pulse);
+            let key = self.0.job.row.key();
+            // A store that is closed has told so already.
+            let _ = self
+                .0
+                .serving
+                .store()
+                .submit(Change::Heartbeat(key, details));
+        }
+        Ok(())
+    }
+
+    /// What an earlier attempt of this step said last of how far it was.
+    ///
+    /// # Errors
+    /// When it is no `T`.
+    pub fn last_heartbeat<T: DeserializeOwned>(&self) -> Result<Option<T>, serde_json::Error> {
+        let details = self.0.job.row.record.flow().details.as_deref();
+        details.map(serde_json::from_slice).transpose()
+    }
+
+    /// Adds an SQL statement that changes tables of the user's own in the same database. It is carried
+    /// out in the transaction that makes the step's outcome durable: exactly once, with all others of
+    /// this attempt, or not at all. If the database refuses it the attempt has failed, with code
+    /// `effect-failed`. Values are null, truths, numbers and texts; anything else goes in as JSON.
+    ///
+    /// # Errors
+    /// [`StepEffectError`]; then it will not be carried out.
+    pub fn execute(
+        &self,
+        sql: impl Into<String>,
+        values: impl IntoIterator<Item = serde_json::Value>,
+    ) -> Result<(), StepEffectError> {
+        let step = self.0.served.step(self.0.node);
+        if !step.is_some_and(|(step, _)| step.effect == Effect::Transactional) {
+            return Err(StepEffectError::NotTransactional(self.step().to_owned()));
+        }
+        let mut effects = self.0.effects.lock();
+        if effects.len() >= EFFECTS_PER_ATTEMPT_MAX {
+            return Err(StepEffectError::TooMany(EFFECTS_PER_ATTEMPT_MAX));
+        }
+        effects.push(SqlEffect {
+            sql: sql.into(),
+            values: values.into_iter().collect(),
+        });
+        Ok(())
     }
 
     /// Schedules a run of the workflow `name` as a part of this step: it begins when the step's

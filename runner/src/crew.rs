@@ -9,7 +9,7 @@ use windlass_store::{Change, LockedJob, Store};
 
 use crate::attempt::give_back;
 use crate::limits::{ABANDONED_MAX, IN_FLIGHT_MAX, RUNNERS_MAX, STOP_GRACE};
-use crate::pump::{Pump, Shared, killed_its_runner, overdue};
+use crate::pump::{Pump, Shared, gone_silent, killed_its_runner, overdue};
 use crate::seat::Seats;
 use crate::serving::Serving;
 
@@ -154,6 +154,16 @@ impl Crew {
         let now = clock.elapsed();
         for in_flight in self.shared.seats.in_flight() {
             let overdue_now = in_flight.deadline.is_some_and(|deadline| deadline <= now);
+            if in_flight.blocking && in_flight.is_silent(now) && in_flight.job.ticket.conclude() {
+                in_flight.cancellation.cancel();
+                tracing::warn!(run = %in_flight.job.row.run, "a step gives no sign of life");
+                let checkpoint = gone_silent(&self.shared.serving, in_flight, clock.now());
+                let _ = self
+                    .shared
+                    .store
+                    .submit(Change::Checkpoint(Box::new(checkpoint)));
+                continue;
+            }
             if in_flight.blocking && overdue_now && in_flight.job.ticket.conclude() {
                 in_flight.cancellation.cancel();
                 tracing::warn!(run = %in_flight.job.row.run, "a step took longer than its timeout");
@@ -198,7 +208,8 @@ impl Crew {
             seat.lock().as_ref().is_some_and(|job| {
                 let late = job
                     .deadline
-                    .is_some_and(|deadline| deadline + STOP_GRACE <= now);
+                    .is_some_and(|deadline| deadline + STOP_GRACE <= now)
+                    || job.is_silent(now.saturating_sub(STOP_GRACE));
                 job.blocking && late && job.job.ticket.is_over()
             })
         })

@@ -27,6 +27,9 @@ impl StepOutput {
     }
 }
 
+/// The code of an error that says that a step did not happen.
+const NOT_DONE: &str = "not-done";
+
 /// Why an attempt did not work out.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message} [{code}]")]
@@ -59,6 +62,16 @@ impl StepError {
     pub fn permanent(mut self) -> Self {
         self.retryable = false;
         self
+    }
+
+    /// From a handler that finds out about a step that must not happen twice: it did not happen, so
+    /// it may begin.
+    pub fn not_done() -> Self {
+        Self::new(NOT_DONE, "the step did not happen")
+    }
+
+    pub(crate) fn is_not_done(&self) -> bool {
+        self.code == NOT_DONE
     }
 
     /// The same, to be tried again after `pause` without using up an attempt.

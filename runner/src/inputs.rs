@@ -23,7 +23,7 @@ impl LazyReader {
         Self { store, open: None }
     }
 
-    fn get(&mut self) -> Result<&mut dyn Reader, StorageError> {
+    pub(crate) fn get(&mut self) -> Result<&mut dyn Reader, StorageError> {
         let reader = match self.open.take() {
             Some(reader) => reader,
             None => self.store.reader()?,

@@ -26,8 +26,9 @@ pub mod limits;
 mod pump;
 mod seat;
 mod serving;
+mod work;
 
-pub use context::{Cancellation, Context, StepScheduleError};
+pub use context::{Cancellation, Context, StepEffectError, StepScheduleError};
 pub use crew::{Crew, CrewOptions, CrewReport};
 pub use handler::{Handler, Handlers, StepError, StepOutput};
 pub use pump::{Pump, PumpTurn, on_runner_thread};

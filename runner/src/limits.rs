@@ -23,3 +23,9 @@ pub const SCHEDULES_PER_ATTEMPT_MAX: usize = 10_000;
 
 /// Results of a map that a Runner reads at once when it merges them.
 pub const RESULTS_AT_ONCE: u32 = 64;
+
+/// Statements that one attempt of a transactional step adds to its checkpoint.
+pub const EFFECTS_PER_ATTEMPT_MAX: usize = 1_000;
+
+/// How often the details of a heartbeat are stored, at most: each is a write.
+pub const DETAILS_EVERY: Duration = Duration::from_millis(500);

@@ -14,15 +14,16 @@ use tracing::Instrument as _;
 use windlass_store::sync::{
     Arc, AtomicBool, Mutex, Notify, Ordering, Receiver, RecvTimeoutError, pause,
 };
-use windlass_store::{Change, Checkpoint, LockedJob, OwnerLife, Running, Store};
-use windlass_workflow_model::{Payload, StepStatus, Timestamp, codes};
+use windlass_store::{Change, Checkpoint, LockedJob, OwnerLife, Running, Store, Then};
+use windlass_workflow_model::{Effect, Handover, Payload, StepStatus, Timestamp, codes};
 
-use crate::attempt::{Outcome, Task, conclude, panicked, prepare, timed_out};
+use crate::attempt::{Outcome, Task, conclude, panicked, prepare, silent, timed_out};
 use crate::context::{Cancellation, Context};
 use crate::handler::{Handler, StepError, StepResult};
 use crate::inputs::LazyReader;
 use crate::seat::{InFlight, Seats};
 use crate::serving::{Served, Serving};
+use crate::work::Work;
 
 /// How long to wait when what a branch waited for cannot be read.
 const UNREADABLE_PAUSE: Duration = Duration::from_millis(100);
@@ -266,7 +267,10 @@ impl Pump {
             self.idle_noted = false;
         }
         let flies = match prepare(&self.shared.serving, &served, job, &mut self.reader, now) {
-            Ok(Task::Step(handover)) => self.begin_step(job, &served, handover, free, (began, now)),
+            Ok(Task::Step(handover, work)) => {
+                let task = (handover, work);
+                self.begin_step(job, &served, task, free, (began, now))
+            }
             Ok(Task::Done(checkpoint)) => {
                 if job.ticket.conclude() {
                     self.submit(Change::Checkpoint(checkpoint));
@@ -292,14 +296,20 @@ impl Pump {
         &mut self,
         job: &Arc<LockedJob>,
         served: &Arc<Served>,
-        handover: windlass_workflow_model::Handover,
+        (handover, work): (Handover, Work),
         free: usize,
         (began, now): (Duration, Timestamp),
     ) -> bool {
-        let Some((step, handler)) = served.step(handover.node) else {
+        let handler = match &work {
+            Work::Do => served.step(handover.node).map(|(_, handler)| handler),
+            Work::Reconcile => served.reconcile(handover.node),
+            Work::Undo(_) => served.undo(handover.node),
+        };
+        let (Some((step, _)), Some(handler)) = (served.step(handover.node), handler) else {
             unreachable!("a served workflow has a handler for each step")
         };
-        let attempt = if handover.activation == job.row.activation {
+        let is_undo = matches!(work, Work::Undo(_));
+        let attempt = if is_undo || handover.activation == job.row.activation {
             job.row.attempt
         } else {
             1
@@ -311,6 +321,8 @@ impl Pump {
             cancellation: cancellation.clone(),
             served: Arc::clone(served),
             handover: handover.clone(),
+            work,
+            pulse: None,
             attempt,
             started_at: now,
             started: began,
@@ -328,7 +340,6 @@ impl Pump {
             life.begin(self.seats[free].0, running);
         }
         let seat: Seat = Arc::clone(&self.seats[free].1);
-        *seat.lock() = Some(in_flight);
         let place = (handover.node, handover.activation, attempt);
         let context = Context::new(
             Arc::clone(job),
@@ -337,6 +348,20 @@ impl Pump {
             place,
             cancellation,
         );
+        let heartbeat = step.heartbeat_ms.map(Duration::from_millis);
+        *seat.lock() = Some(InFlight {
+            pulse: heartbeat.map(|limit| (limit, context.clone())),
+            ..in_flight
+        });
+        if let Effect::Idempotent { key: Some(key) } = &step.effect {
+            match served.functions().step_key(key, &handover.data) {
+                Ok(key) => context.set_key(key),
+                Err(fault) => {
+                    self.finish(&seat, &context, Err(fault.into()));
+                    return false;
+                }
+            }
+        }
         let span = context.span().clone();
         match handler {
             Handler::Blocking(call) => {
@@ -349,7 +374,8 @@ impl Pump {
             }
             Handler::Future(call) => {
                 let (call, data) = (Arc::clone(call), handover.data);
-                self.fly(free, context, timeout, data, span, move |context, data| {
+                let limits = (timeout, heartbeat);
+                self.fly(free, context, limits, data, span, move |context, data| {
                     call(context, data)
                 })
             }
@@ -360,7 +386,7 @@ impl Pump {
         &mut self,
         free: usize,
         context: Context,
-        timeout: Option<Duration>,
+        (timeout, heartbeat): (Option<Duration>, Option<Duration>),
         data: Payload,
         span: tracing::Span,
         call: impl FnOnce(Context, Payload) -> crate::handler::StepFuture + Send + 'static,
@@ -384,7 +410,7 @@ impl Pump {
         let inner = context.clone();
         let task = async move {
             // The handler's own code runs inside the task, so its panic is the task's.
-            let step = call(inner, data);
+            let step = watched(call(inner.clone(), data), inner, heartbeat);
             match timeout {
                 None => step.await,
                 Some(timeout) => match tokio::time::timeout(timeout, step).await {
@@ -453,6 +479,29 @@ impl Pump {
     }
 }
 
+/// A step, ended when it gives no sign of life for longer than it may.
+async fn watched(
+    step: crate::handler::StepFuture,
+    context: Context,
+    heartbeat: Option<Duration>,
+) -> StepResult {
+    let Some(limit) = heartbeat else {
+        return step.await;
+    };
+    context.beat();
+    tokio::pin!(step);
+    loop {
+        tokio::select! {
+            result = &mut step => return result,
+            () = tokio::time::sleep(limit / 4) => {
+                if context.silent_for() >= limit {
+                    return Err(silent(limit).into());
+                }
+            }
+        }
+    }
+}
+
 /// The checkpoint of a step in flight.
 fn outcome(
     serving: &Serving,
@@ -461,10 +510,22 @@ fn outcome(
     ended_at: Timestamp,
     result: StepResult,
 ) -> Checkpoint {
-    let mut checkpoint = concluded(serving, in_flight, ended_at, result);
+    let effects = context.take_effects();
+    let before = (!effects.is_empty()).then(|| Then::Retry {
+        node: in_flight.handover.node,
+        activation: in_flight.handover.activation,
+        data: in_flight.handover.data.clone(),
+        due: ended_at,
+        counts: false,
+    });
+    let mut checkpoint = concluded(serving, in_flight, context.details(), ended_at, result);
     let attempt = checkpoint.attempt.as_ref();
     if attempt.is_some_and(|attempt| attempt.status == StepStatus::Succeeded) {
         checkpoint.schedules = context.take_schedules();
+        if before.is_some() {
+            let aside = checkpoint.aside.get_or_insert_default();
+            (aside.effects, aside.if_refused) = (effects, before);
+        }
     }
     checkpoint
 }
@@ -473,8 +534,25 @@ fn outcome(
 pub(crate) fn overdue(serving: &Serving, in_flight: InFlight, now: Timestamp) -> Checkpoint {
     let deadline = in_flight.deadline.unwrap_or_default();
     let timeout = deadline.saturating_sub(in_flight.started);
+    cut_off(serving, in_flight, now, timed_out(timeout).into())
+}
+
+/// The checkpoint of a step that is taken from its thread because it gives no sign of life.
+pub(crate) fn gone_silent(serving: &Serving, in_flight: InFlight, now: Timestamp) -> Checkpoint {
+    let limit = in_flight
+        .pulse
+        .as_ref()
+        .map_or(Duration::ZERO, |pulse| pulse.0);
+    cut_off(serving, in_flight, now, silent(limit).into())
+}
+
+fn cut_off(serving: &Serving, in_flight: InFlight, now: Timestamp, error: StepError) -> Checkpoint {
     let nested = in_flight.job.row.parent.is_some();
-    let mut checkpoint = concluded(serving, in_flight, now, Err(timed_out(timeout).into()));
+    let details = in_flight
+        .pulse
+        .as_ref()
+        .and_then(|(_, context)| context.details());
+    let mut checkpoint = concluded(serving, in_flight, details, now, Err(error));
     if nested {
         // Its thread is in it still; should it be in a mutex, that waits for it.
         checkpoint.aside.get_or_insert_default().still_running = true;
@@ -492,6 +570,7 @@ pub(crate) fn killed_its_runner(
     concluded(
         serving,
         in_flight,
+        None,
         now,
         Err(StepError::new(codes::PANICKED, text)),
     )
@@ -500,6 +579,7 @@ pub(crate) fn killed_its_runner(
 fn concluded(
     serving: &Serving,
     in_flight: InFlight,
+    details: Option<Payload>,
     ended_at: Timestamp,
     result: StepResult,
 ) -> Checkpoint {
@@ -508,6 +588,8 @@ fn concluded(
         served: &in_flight.served,
         job: &in_flight.job,
         handover: in_flight.handover,
+        work: in_flight.work,
+        details,
         attempt: in_flight.attempt,
         started_at: in_flight.started_at,
         ended_at,

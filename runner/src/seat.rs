@@ -6,8 +6,9 @@ use windlass_store::LockedJob;
 use windlass_store::sync::{Arc, Mutex};
 use windlass_workflow_model::{BranchId, FencingToken, Handover, RunId, Timestamp};
 
-use crate::context::Cancellation;
+use crate::context::{Cancellation, Context};
 use crate::serving::Served;
+use crate::work::Work;
 
 /// A job in flight.
 #[derive(Clone, Debug)]
@@ -18,6 +19,9 @@ pub struct InFlight {
     pub cancellation: Cancellation,
     pub(crate) served: Arc<Served>,
     pub(crate) handover: Handover,
+    pub(crate) work: Work,
+    /// Where it gives signs of life, if it has to.
+    pub(crate) pulse: Option<(Duration, Context)>,
     pub(crate) attempt: u32,
     pub(crate) started_at: Timestamp,
     /// On the engine's clock.
@@ -25,6 +29,15 @@ pub struct InFlight {
     pub(crate) deadline: Option<Duration>,
     /// Whether its step occupies the thread.
     pub(crate) blocking: bool,
+}
+
+impl InFlight {
+    /// Whether it has given no sign of life for longer than it may.
+    pub(crate) fn is_silent(&self, now: Duration) -> bool {
+        self.pulse
+            .as_ref()
+            .is_some_and(|(limit, context)| context.last_beat().max(self.started) + *limit <= now)
+    }
 }
 
 /// The seats of all Runners of one engine; a job in flight sits on one.

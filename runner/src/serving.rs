@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use windlass_store::sync::{Arc, RwLock};
-use windlass_store::{Admit, BranchRow, CalledRun};
+use windlass_store::{Admit, BranchRow, CalledRun, Store};
 use windlass_workflow_model::{
-    Branches, Call, Count, Definition, Delay, EventMatch, FunctionRole, Functions, NodeId,
+    Branches, Call, Count, Definition, Delay, Effect, EventMatch, FunctionRole, Functions, NodeId,
     NodeKind, StepSpec, Trigger, WorkflowKey,
 };
 
@@ -18,6 +18,8 @@ pub struct Served {
     functions: Functions,
     /// By node; only steps have one.
     handlers: Vec<Option<Handler>>,
+    /// By name: those that undo steps, or find out about them.
+    others: HashMap<String, Handler>,
 }
 
 /// Handlers and functions that a workflow names and nobody gave.
@@ -50,6 +52,7 @@ impl Served {
             handlers: Vec::new(),
             functions: Vec::new(),
         };
+        let mut others = HashMap::new();
         let mut by_node = Vec::with_capacity(definition.nodes().len());
         for node in definition.nodes() {
             let handler = match &node.kind {
@@ -57,6 +60,14 @@ impl Served {
                     let handler = handlers.get(&step.handler).cloned();
                     if handler.is_none() {
                         missing.handlers.push(step.handler.clone());
+                    }
+                    for name in step.handlers().skip(1) {
+                        match handlers.get(name) {
+                            Some(other) => {
+                                others.insert(name.to_owned(), other.clone());
+                            }
+                            None => missing.handlers.push(name.to_owned()),
+                        }
                     }
                     handler
                 }
@@ -83,6 +94,7 @@ impl Served {
             definition,
             functions,
             handlers: by_node,
+            others,
         })
     }
 
@@ -93,6 +105,21 @@ impl Served {
 
     pub(crate) fn functions(&self) -> &Functions {
         &self.functions
+    }
+
+    /// What finds out whether a step that must not happen twice has happened.
+    pub(crate) fn reconcile(&self, node: NodeId) -> Option<&Handler> {
+        let (step, _) = self.step(node)?;
+        match &step.effect {
+            Effect::AtMostOnce { reconcile } => self.others.get(reconcile.as_ref()?),
+            Effect::Plain | Effect::Transactional | Effect::Idempotent { .. } => None,
+        }
+    }
+
+    /// What undoes a step.
+    pub(crate) fn undo(&self, node: NodeId) -> Option<&Handler> {
+        let (step, _) = self.step(node)?;
+        self.others.get(step.undo.as_ref()?)
     }
 
     pub(crate) fn step(&self, node: NodeId) -> Option<(&StepSpec, &Handler)> {
@@ -108,11 +135,16 @@ impl Served {
 
 fn functions_of(kind: &NodeKind) -> Vec<(&str, FunctionRole)> {
     match kind {
-        NodeKind::Step(step) => step
-            .guard
-            .iter()
-            .map(|name| (name.as_str(), FunctionRole::Guard))
-            .collect(),
+        NodeKind::Step(step) => {
+            let guard = step.guard.as_deref();
+            let key = match &step.effect {
+                Effect::Idempotent { key } => key.as_deref(),
+                Effect::Plain | Effect::Transactional | Effect::AtMostOnce { .. } => None,
+            };
+            let guard = guard.map(|name| (name, FunctionRole::Guard));
+            let key = key.map(|name| (name, FunctionRole::Key));
+            guard.into_iter().chain(key).collect()
+        }
         NodeKind::Choice { arms, .. } => arms
             .iter()
             .map(|arm| (arm.when.as_str(), FunctionRole::Predicate))
@@ -216,18 +248,24 @@ fn of_event<'a>(
 /// All workflows that are served, by key.
 #[derive(Debug)]
 pub struct Serving {
+    store: Store,
     /// Tells the store apart from every other one; part of each idempotency key.
     nonce: String,
     all: RwLock<HashMap<WorkflowKey, Arc<Served>>>,
 }
 
 impl Serving {
-    /// Serves nothing yet, on the store that `nonce` names.
-    pub fn new(nonce: impl Into<String>) -> Self {
+    /// Serves nothing yet.
+    pub fn new(store: Store) -> Self {
         Self {
-            nonce: nonce.into(),
+            nonce: store.nonce().to_owned(),
+            store,
             all: RwLock::default(),
         }
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
     }
 
     pub(crate) fn nonce(&self) -> &str {

@@ -1,6 +1,7 @@
 //! The typed builder: sequences, splits, choices, loops and waits, lowered to the graph.
 
 mod choice;
+mod effect;
 mod map;
 mod net;
 mod repeat;

@@ -150,7 +150,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
         self.of_last(|draft, call| draft.call_depth(call, depth))
     }
 
-    /// How long a run may take from its first attempt on; then it fails with code `run-deadline`.
+    /// How long a run may take from when it may begin; then it fails with code `run-deadline`, and
+    /// what is left of it is withdrawn.
     #[must_use]
     pub fn deadline(self, deadline: Duration) -> Self {
         let ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);

@@ -192,6 +192,32 @@ pub(crate) struct Mark {
     pub(crate) owner: OwnerId,
 }
 
+/// A step that has succeeded and can be undone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UndoRow {
+    /// The run.
+    pub run: RunId,
+    /// The branch that waits for the scope in which it was done, or the first one of the run.
+    pub scope: BranchId,
+    /// Grows in the order in which steps succeed.
+    pub seq: i64,
+    /// The step.
+    pub node: NodeId,
+    /// Its activation.
+    pub activation: ActivationId,
+    /// The data after it.
+    pub data: Payload,
+}
+
+/// A statement of a step that rides in its checkpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SqlEffect {
+    /// One SQL statement that changes tables of the user's own.
+    pub sql: String,
+    /// Its parameters, in order: null, a truth, a number, a text; anything else goes in as JSON.
+    pub values: Vec<serde_json::Value>,
+}
+
 /// How one instance of a map has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResultRow {
@@ -326,6 +352,29 @@ pub(crate) trait Tables {
     fn delete_items(&mut self, run: RunId, scope: ActivationId, limit: u32) -> Result<u32>;
     /// All items of a run, at most `limit`; returns how many there were.
     fn delete_all_items(&mut self, run: RunId, limit: u32) -> Result<u32>;
+    fn set_deadline(&mut self, run: RunId, due: Timestamp) -> Result<()>;
+    fn delete_deadline(&mut self, run: RunId) -> Result<()>;
+    /// Runs whose deadline is over, the longest first.
+    fn overdue(&mut self, now: Timestamp, limit: u32) -> Result<Vec<RunId>>;
+    fn next_deadline(&mut self) -> Result<Option<Timestamp>>;
+
+    fn add_undo(&mut self, row: &UndoRow) -> Result<()>;
+    fn delete_undo(&mut self, run: RunId, scope: BranchId, seq: i64) -> Result<()>;
+    fn has_undo(&mut self, run: RunId, scope: BranchId) -> Result<bool>;
+    /// What was done in one scope belongs to another one from now on.
+    fn hand_undo(&mut self, run: RunId, from: BranchId, to: BranchId) -> Result<()>;
+    /// All that was done in a run.
+    fn hand_all_undo(&mut self, run: RunId, to: BranchId) -> Result<()>;
+    fn delete_all_undo(&mut self, run: RunId) -> Result<()>;
+
+    /// Carries out statements of a step of `branch`, all or none of them. The inner error is the database's word
+    /// for why not.
+    fn run_effects(
+        &mut self,
+        branch: BranchId,
+        effects: &[SqlEffect],
+    ) -> Result<std::result::Result<(), String>>;
+
     fn insert_result(&mut self, run: RunId, scope: ActivationId, row: &ResultRow) -> Result<()>;
     /// Deletes up to `limit` results of a run; returns how many there were.
     fn delete_results(&mut self, run: RunId, limit: u32) -> Result<u32>;
@@ -434,6 +483,11 @@ pub trait Reader: Send + std::fmt::Debug {
         from: u32,
         limit: u32,
     ) -> Result<Vec<ResultRow>>;
+    /// The step of a scope that is undone next: the last one that succeeded.
+    ///
+    /// # Errors
+    /// See [`run`](Self::run).
+    fn last_undo(&mut self, run: RunId, scope: BranchId) -> Result<Option<UndoRow>>;
     /// What a run remembers under names that begin with `prefix`: name and value.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use windlass_workflow_model::{
     Rounds, RunId, SkipRecord, StepStatus, Timestamp, WorkflowKey,
 };
 
+use crate::backend::SqlEffect;
 use crate::error::{AdmitError, StorageError, WriteError};
 use crate::owner::Running;
 use crate::record::{ChildRange, JobKey, LockedJob, OwnerRow, Priority, RunAttributes};
@@ -93,6 +94,8 @@ pub enum Change {
     },
     /// An attempt whose outcome counts no more has returned: its mutex may pass on.
     Returned(RunId, JobKey),
+    /// An attempt says how far it is, for the next one.
+    Heartbeat(JobKey, Payload),
     /// A parked or failed run goes on from where it stopped.
     Retry {
         /// The run.
@@ -148,6 +151,8 @@ pub struct Admit {
     pub priority: Priority,
     /// Not before this.
     pub not_before: Option<Timestamp>,
+    /// How long it may take from when it may begin.
+    pub deadline: Option<Duration>,
     /// What is stored with it.
     pub attributes: RunAttributes,
 }
@@ -162,6 +167,7 @@ impl Admit {
             input,
             priority: Priority::default(),
             not_before: None,
+            deadline: definition.deadline_ms().map(Duration::from_millis),
             attributes: RunAttributes::default(),
         }
     }
@@ -218,6 +224,16 @@ pub struct Aside {
     pub called: Vec<CalledRun>,
     /// The thread of the attempt is still in it: its mutex must not pass on.
     pub still_running: bool,
+    /// The step that has succeeded can be undone: its node, activation, and the data after it.
+    pub undo: Option<(NodeId, ActivationId, Payload)>,
+    /// What the attempt said last of how far it was, for the next one.
+    pub details: Option<Payload>,
+    /// Statements that are carried out in the same transaction, all or none.
+    pub effects: Vec<SqlEffect>,
+    /// Where the branch goes if they are refused.
+    pub if_refused: Option<Then>,
+    /// Why they are not carried out.
+    pub effects_refused: Option<String>,
 }
 
 /// A run that is called.
@@ -268,6 +284,29 @@ pub enum Then {
         due: Timestamp,
         /// Whether this attempt counts; one that says "later" may not.
         counts: bool,
+    },
+    /// The step that must not happen twice may begin: from here on a crash leaves its outcome unknown.
+    Begin {
+        /// The step.
+        node: NodeId,
+        /// Its activation.
+        activation: ActivationId,
+        /// What it works on.
+        data: Payload,
+    },
+    /// It stays what it is: it is tried again later, or parked.
+    Hold {
+        /// Not before this; `None` parks it.
+        due: Option<Timestamp>,
+        /// Why it is parked.
+        reason: Option<String>,
+    },
+    /// A step was undone; the next one follows, or the end that waited for this.
+    Undone {
+        /// The branch under which it was noted.
+        scope: BranchId,
+        /// Its number there; `None`: there is nothing left to undo.
+        seq: Option<i64>,
     },
     /// Back to the outbox, as if it had not begun: a shutdown is no failure.
     GiveBack,

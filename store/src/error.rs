@@ -45,6 +45,10 @@ pub enum StorageError {
     /// The engine is shut down.
     #[error("the store is closed: the engine is shut down")]
     Closed,
+    /// A statement of a step of this branch has rolled back more than itself. It is tried again
+    /// without that statement, and nobody outside sees this.
+    #[error("a statement of a step of branch {0} ended the transaction that it was to ride in")]
+    EffectEndedTransaction(BranchId),
     /// Anything else that SQLite reports.
     #[error("the database reports: {why}")]
     Sqlite {

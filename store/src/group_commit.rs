@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use windlass_workflow_model::{Child, Next, Payload};
+use windlass_workflow_model::{BranchId, Child, Next, Payload};
 
 use crate::apply::{Answered, Apply, Effects, Ledger, Refused, Rules};
 use crate::backend::{Backend, Result, Tables};
@@ -166,7 +166,7 @@ struct Batch {
 
 impl<B: Backend> Turning for Loop<B> {
     fn turn(&mut self, rest: Duration) -> Turn {
-        let (changes, open) = self.gather(rest);
+        let (mut changes, open) = self.gather(rest);
         let ends = !open || changes.iter().any(|change| matches!(change, Change::Close));
         if let Some(poison) = self.poison.clone() {
             return self.refuse_all(changes, &poison, !ends);
@@ -178,7 +178,7 @@ impl<B: Backend> Turning for Loop<B> {
         let outcome = if changes.is_empty() && ends {
             Ok(None)
         } else {
-            self.commit(&changes).map(Some)
+            self.commit_all(&mut changes).map(Some)
         };
         match outcome {
             Ok(batch) => {
@@ -294,6 +294,17 @@ impl<B: Backend> Loop<B> {
             answers,
             ..Committed::default()
         });
+    }
+
+    /// Commits a batch; where a statement of a step has ended the transaction, once more without it.
+    fn commit_all(&mut self, changes: &mut [Change]) -> Result<Batch> {
+        loop {
+            match self.commit(changes) {
+                Err(StorageError::EffectEndedTransaction(branch))
+                    if refuse_effects(changes, branch) => {}
+                outcome => return outcome,
+            }
+        }
     }
 
     fn commit(&mut self, changes: &[Change]) -> Result<Batch> {
@@ -579,12 +590,29 @@ impl<B: Backend> Loop<B> {
     }
 }
 
+/// The statements of that branch's step are not carried out any more. `false`: there are none.
+fn refuse_effects(changes: &mut [Change], branch: BranchId) -> bool {
+    for change in changes {
+        if let Change::Checkpoint(checkpoint) = change
+            && checkpoint.job.row.id == branch
+            && let Some(aside) = &mut checkpoint.aside
+            && aside.effects_refused.is_none()
+        {
+            let why = "it rolled back the whole transaction (OR ROLLBACK or RAISE(ROLLBACK))";
+            aside.effects_refused = Some(why.to_owned());
+            return true;
+        }
+    }
+    false
+}
+
 /// What an engine does of its own accord; it is tried again until it can be written.
 fn is_internal(change: &Change) -> bool {
     match change {
         Change::Checkpoint(_)
         | Change::Unlock(_)
         | Change::Returned(..)
+        | Change::Heartbeat(..)
         | Change::Recover { .. }
         | Change::Tick
         | Change::Close => true,
@@ -627,7 +655,8 @@ fn written(then: &Then) -> usize {
             | Next::Terminate { data, .. }
             | Next::Counted { counted: data, .. },
         )
-        | Then::Retry { data, .. } => data.len(),
+        | Then::Retry { data, .. }
+        | Then::Begin { data, .. } => data.len(),
         Then::Move(Next::Split { data, children, .. }) => {
             let own = |child: &Child| child.data.as_ref().map_or(0, Payload::len);
             data.len() + children.iter().map(own).sum::<usize>()
@@ -635,7 +664,7 @@ fn written(then: &Then) -> usize {
         Then::Move(Next::End { result, last }) => {
             result.as_ref().map_or(last.data.len(), Payload::len)
         }
-        Then::GiveBack => 0,
+        Then::GiveBack | Then::Hold { .. } | Then::Undone { .. } => 0,
     }
 }
 
@@ -651,7 +680,11 @@ fn answer(change: Change, answered: Answered) -> Option<Box<dyn Answer>> {
     Some(match (change, answered) {
         (Change::Checkpoint(checkpoint), Answered::Unit(what)) => said(checkpoint.reply?, what),
         (
-            Change::Unlock(_) | Change::Returned(..) | Change::Tick | Change::Close,
+            Change::Unlock(_)
+            | Change::Returned(..)
+            | Change::Heartbeat(..)
+            | Change::Tick
+            | Change::Close,
             Answered::Unit(_),
         ) => return None,
         (Change::Register { reply, .. }, Answered::Key(what)) => said(reply, what),
@@ -691,7 +724,11 @@ fn refuse(change: Change, error: &StorageError, unknown: bool) -> Option<Box<dyn
             }),
         ),
         Change::Checkpoint(checkpoint) => said(checkpoint.reply?, Err(why())),
-        Change::Unlock(_) | Change::Returned(..) | Change::Tick | Change::Close => return None,
+        Change::Unlock(_)
+        | Change::Returned(..)
+        | Change::Heartbeat(..)
+        | Change::Tick
+        | Change::Close => return None,
         Change::ChangeMap { reply, .. } => said(reply, Err(why())),
         Change::Register { reply, .. } => said(reply, Err(why())),
         Change::Signal { reply, .. } => said(reply, Err(why())),

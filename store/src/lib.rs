@@ -34,7 +34,7 @@ mod store;
 pub mod sync;
 
 pub use apply::outcome_of;
-pub use backend::{Reader, ResultRow, RunFilter};
+pub use backend::{Reader, ResultRow, RunFilter, SqlEffect, UndoRow};
 pub use change::{
     Admit, Admitted, Aside, AttemptRecord, CalledRun, Change, Checkpoint, Committed, Dispatch,
     Ended, MapChange, MapOutcome, Recovered, Reply, RunOutcome, SignalOutcome, Then, Withdrawn,
@@ -46,7 +46,7 @@ pub use meter::{Meter, Ticket};
 pub use owner::{DeadOwner, OwnerFiles, OwnerLife, Proof, Running};
 pub use record::{
     BranchRow, Caller, ChildRange, Extras, Flow, HistoryRow, JobKey, LockedJob, Membership,
-    OwnerRow, Priority, Record, Role, RunAttributes, State, Woken,
+    OwnerRow, Priority, Record, Role, RunAttributes, State, Undoing, Woken,
 };
 pub use sqlite::SQLITE_VERSION;
 pub use store::{Admission, Durability, History, Options, Retention, ShedPolicy, Store, StoreKind};

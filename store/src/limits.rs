@@ -50,3 +50,10 @@ pub const KEY_BYTES_MAX: usize = 1_024;
 /// Bytes of the state kept in a failed run so that a retry can go on in the middle of a split;
 /// beyond it a retry begins at the split.
 pub const FRONTIER_BYTES_MAX: usize = 4 << 20;
+
+/// Operations of SQLite's machine that the statements of one step may take; they hold up all other
+/// writes.
+pub const EFFECT_OPERATIONS_MAX: u32 = 10_000_000;
+
+/// Operations between two looks at how many there were.
+pub const EFFECT_OPERATIONS_STEP: u32 = 10_000;

@@ -333,6 +333,25 @@ pub struct Flow {
     pub mutex: Option<String>,
     /// It has come to its end by being withdrawn; the reason is in `reason`.
     pub cancelled: bool,
+    /// On the first branch: when the run must have ended.
+    pub deadline: Option<Timestamp>,
+    /// When its step must have begun.
+    pub start_by: Option<Timestamp>,
+    /// What the last attempt said of how far it was, as JSON.
+    pub details: Option<Vec<u8>>,
+    /// The activation of a step that must not happen twice, and the lock under which it may begin.
+    pub begun: Option<(ActivationId, FencingToken)>,
+    /// It has come to its end, which waits until its steps are undone: the reason if it is withdrawn.
+    pub undoing: Option<Undoing>,
+}
+
+/// What waits for steps to be undone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Undoing {
+    /// The end of the run, as its first row says.
+    Run,
+    /// The withdrawal of a branch, for this reason.
+    Branch(String),
 }
 
 static NO_FLOW: Flow = Flow {
@@ -347,6 +366,11 @@ static NO_FLOW: Flow = Flow {
     refused: None,
     mutex: None,
     cancelled: false,
+    deadline: None,
+    start_by: None,
+    details: None,
+    begun: None,
+    undoing: None,
 };
 
 /// What a branch is to the one that it belongs to.

@@ -60,8 +60,8 @@ impl Definition {
         self.max_parallelism
     }
 
-    /// How long a run may take from its first attempt on, in milliseconds; then it fails and what is
-    /// left of it is withdrawn. `None` is no limit.
+    /// How long a run may take from when it may begin, in milliseconds; then it fails and what is left
+    /// of it is withdrawn. `None` is no limit.
     pub fn deadline_ms(&self) -> Option<u64> {
         self.deadline_ms
     }
@@ -87,9 +87,10 @@ impl Definition {
             .nodes
             .iter()
             .filter_map(|node| match &node.kind {
-                NodeKind::Step(step) => Some(step.handler.as_str()),
+                NodeKind::Step(step) => Some(step.handlers()),
                 _ => None,
             })
+            .flatten()
             .collect();
         names.sort_unstable();
         names.dedup();
@@ -145,6 +146,13 @@ impl Definition {
     pub fn with_version(mut self, version: impl Into<String>) -> Self {
         self.version = version.into();
         self
+    }
+
+    /// Whether a step of it can be undone.
+    pub fn undoes(&self) -> bool {
+        self.nodes
+            .iter()
+            .any(|node| matches!(&node.kind, NodeKind::Step(step) if step.undo.is_some()))
     }
 
     /// Whether a run can have branches that no join waits for.
@@ -444,6 +452,18 @@ pub struct StepSpec {
     /// The milestone at which alone it may start: it waits for it, and fails when it has passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<String>,
+    /// What an attempt does to the world, and so what a crash in the middle of it means.
+    #[serde(default, skip_serializing_if = "Effect::is_plain")]
+    pub effect: Effect,
+    /// The handler that undoes it when its scope, or the run, fails or is withdrawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<String>,
+    /// An attempt that says nothing for that long has failed, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat_ms: Option<u64>,
+    /// It fails if no Runner has begun it that long after it became ready, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_within_ms: Option<u64>,
     /// Settings for the handler; the engine does not look into them.
     pub config: serde_json::Value,
 }
@@ -458,8 +478,59 @@ impl StepSpec {
             retry: RetryPolicy::default(),
             timeout_ms: None,
             gate: None,
+            effect: Effect::Plain,
+            undo: None,
+            heartbeat_ms: None,
+            start_within_ms: None,
             config: serde_json::Value::Null,
         }
+    }
+}
+
+impl StepSpec {
+    /// Whether it is to be asked when it starts if it still may.
+    pub fn is_gated(&self) -> bool {
+        self.gate.is_some() || self.start_within_ms.is_some()
+    }
+
+    /// The names of all handlers that it calls.
+    pub fn handlers(&self) -> impl Iterator<Item = &str> {
+        let reconcile = match &self.effect {
+            Effect::AtMostOnce { reconcile } => reconcile.as_deref(),
+            Effect::Plain | Effect::Transactional | Effect::Idempotent { .. } => None,
+        };
+        [Some(self.handler.as_str()), self.undo.as_deref(), reconcile]
+            .into_iter()
+            .flatten()
+    }
+}
+
+/// What an attempt of a step does to the world. Attempts are at-least-once, outcomes exactly-once:
+/// this says what lies between.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    /// Nothing is declared.
+    #[default]
+    Plain,
+    /// What it writes to the same database rides in its checkpoint: exactly once.
+    Transactional,
+    /// It gives whatever it calls a key, and that drops repetitions.
+    Idempotent {
+        /// Function of role [`Key`](crate::FunctionRole::Key) that makes the key from the data;
+        /// `None` is the engine's own key, the same in every attempt of an activation.
+        key: Option<String>,
+    },
+    /// It must not happen twice: after a crash, or when its time is over, its outcome is unknown.
+    AtMostOnce {
+        /// The handler that finds out whether it has happened; without one the run is parked.
+        reconcile: Option<String>,
+    },
+}
+
+impl Effect {
+    fn is_plain(&self) -> bool {
+        *self == Self::Plain
     }
 }
 

@@ -36,6 +36,12 @@ pub mod codes {
     pub const MILESTONE_PASSED: &str = "milestone-passed";
     /// A mutex is held by one who waits for a mutex that is held here.
     pub const DEADLOCK: &str = "deadlock";
+    /// No Runner began the step in time.
+    pub const START_TOO_LATE: &str = "start-too-late";
+    /// The attempt gave no sign of life for too long.
+    pub const HEARTBEAT_MISSED: &str = "heartbeat-missed";
+    /// What the step wrote to the database was refused there.
+    pub const EFFECT_FAILED: &str = "effect-failed";
     /// The wait took longer than its timeout.
     pub const WAIT_TIMEOUT: &str = "wait-timeout";
     /// The scope took longer than its timeout.

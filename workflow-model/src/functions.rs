@@ -189,6 +189,14 @@ impl Functions {
             .is_some_and(|function| function.role() == role)
     }
 
+    /// The key that a step of the workflow gives whatever it calls, from the data.
+    ///
+    /// # Errors
+    /// The fault of the function.
+    pub fn step_key(&self, name: &str, data: &Payload) -> Result<String, Fault> {
+        self.key(name, data)
+    }
+
     callers! {
         predicate: Predicate(data: &Payload) -> bool;
         guard: Guard(data: &Payload) -> Verdict;

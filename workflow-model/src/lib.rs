@@ -42,8 +42,8 @@ pub use advance::{
     advance, after_step,
 };
 pub use definition::{
-    Arm, Block, Branches, CallSpec, Count, Definition, Delay, EventMatch, FailurePolicy, FaultPath,
-    ForkArm, Need, Node, NodeKind, Place, Rest, SelectArm, Source, StepSpec, Trigger,
+    Arm, Block, Branches, CallSpec, Count, Definition, Delay, Effect, EventMatch, FailurePolicy,
+    FaultPath, ForkArm, Need, Node, NodeKind, Place, Rest, SelectArm, Source, StepSpec, Trigger,
 };
 pub use draft::{Draft, MapSpec};
 pub use draw::{Graph, GraphEdge, GraphFormat, GraphNode, draw};

@@ -119,7 +119,7 @@ impl<T: Tables> Apply<'_, T> {
                 let victims = self.victims(usize::try_from(needed).unwrap_or(usize::MAX))?;
                 if (victims.len() as u64) < needed {
                     for spared in victims.iter().filter(|row| row.owner != OwnerId(0)) {
-                        self.unlock(spared.key())?;
+                        self.unlock(spared.key(), false)?;
                     }
                     depth = self.depth();
                     return Ok(Some(Refused::Shed { depth }));
@@ -204,6 +204,10 @@ impl<T: Tables> Apply<'_, T> {
         if let Some(max) = admit.max_parallelism {
             row.flags |= flags::LIMITED;
             self.tables.set_limit(run, RunLimit { max, active: 0 })?;
+        }
+        if let Some(deadline) = admit.deadline {
+            let from = admit.not_before.unwrap_or(self.now).max(self.now);
+            self.set_deadline(&mut row, from.after(deadline))?;
         }
         match admit.not_before {
             Some(due) if due > self.now => {

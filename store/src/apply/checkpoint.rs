@@ -3,14 +3,16 @@
 //! Valid only under the newest lock of its job (I3). The branch's own row goes first: when the guard
 //! on it does not hold, nothing else has been written.
 
-use windlass_workflow_model::{Child, FencingToken, Next, OwnerId, Position, RunId, Timestamp};
+use windlass_workflow_model::{
+    BranchId, Child, Fault, FencingToken, Next, OwnerId, Position, RunId, Timestamp, codes,
+};
 
 use super::{Apply, Verdict};
 use crate::backend::{Guard, JoinKey, Loose, Result, Tables};
 use crate::change::{Aside, AttemptRecord, Checkpoint, Then};
 use crate::error::WriteError;
 use crate::record::{BranchRow, ChildRange, Extras, Flow, Membership, Record, Role, State, flags};
-use windlass_workflow_model::BranchId;
+use crate::sync::Arc;
 
 impl<T: Tables> Apply<'_, T> {
     pub(super) fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Verdict<()> {
@@ -33,15 +35,48 @@ impl<T: Tables> Apply<'_, T> {
             }));
         }
         let flags = stored.map_or(job.flags, |stored| stored.flags);
-        self.write_move(
-            checkpoint,
-            &BranchRow {
-                flags,
-                ..job.clone()
-            },
-            false,
-        )?;
+        let job = BranchRow {
+            flags,
+            ..job.clone()
+        };
+        match self.refused(checkpoint)? {
+            None => self.write_move(checkpoint, &job, false)?,
+            Some(instead) => self.write_move(&instead, &job, false)?,
+        };
         Ok(Ok(()))
+    }
+
+    /// Carries out the statements of the step. If they are refused: what is written instead.
+    fn refused(&mut self, checkpoint: &Checkpoint) -> Result<Option<Checkpoint>> {
+        let Some(aside) = checkpoint.aside.as_ref() else {
+            return Ok(None);
+        };
+        let outcome = match &aside.effects_refused {
+            Some(why) => Err(why.clone()),
+            None => self
+                .tables
+                .run_effects(checkpoint.job.row.id, &aside.effects)?,
+        };
+        let (Err(why), Some(then)) = (outcome, &aside.if_refused) else {
+            return Ok(None);
+        };
+        let text = format!("what the step wrote to the database was refused: {why}");
+        Ok(Some(Checkpoint {
+            job: Arc::clone(&checkpoint.job),
+            attempt: None,
+            passed: None,
+            skipped: Vec::new(),
+            detached: Vec::new(),
+            then: then.clone(),
+            merged: None,
+            schedules: Vec::new(),
+            aside: Some(Box::new(Aside {
+                rounds: aside.rounds.clone(),
+                effects_refused: Some(text),
+                ..Aside::default()
+            })),
+            reply: None,
+        }))
     }
 
     /// Whether the guarded write of one row is all that is needed, so that nothing has to be read.
@@ -53,7 +88,11 @@ impl<T: Tables> Apply<'_, T> {
             Then::Move(Next::End { .. }) => {
                 job.parent.is_none() && job.flags & (flags::BRANCHED | flags::EVENTS) == 0
             }
-            Then::Move(_) | Then::GiveBack => false,
+            Then::Move(_)
+            | Then::Begin { .. }
+            | Then::Hold { .. }
+            | Then::Undone { .. }
+            | Then::GiveBack => false,
         };
         one_row
             && checkpoint.merged.is_none()
@@ -75,7 +114,7 @@ impl<T: Tables> Apply<'_, T> {
     ) -> Result<bool> {
         if let Then::GiveBack = checkpoint.then {
             self.effects.recorded_starts += u64::from(job.is_unstarted());
-            self.unlock(job.key())?;
+            self.unlock(job.key(), true)?;
             return Ok(true);
         }
         let guard = if guarded {
@@ -122,6 +161,16 @@ impl<T: Tables> Apply<'_, T> {
         }
         if aside.still_running {
             self.note_returning(job)?;
+        }
+        if let Some((node, activation, data)) = &aside.undo {
+            self.note_undo(job, *node, *activation, data)?;
+        }
+        if let Some(details) = &aside.details {
+            row.record.flow_mut().details = Some(details.as_bytes().to_vec());
+        }
+        if let Some(why) = &aside.effects_refused {
+            let fault = Fault::new(codes::EFFECT_FAILED, why);
+            row.record.flow_mut().refused = Some(fault);
         }
         Ok(())
     }
@@ -182,7 +231,14 @@ impl<T: Tables> Apply<'_, T> {
                 | Next::Acquire { .. },
             )
             | Then::Retry { .. }
+            | Then::Begin { .. }
+            | Then::Hold { .. }
             | Then::GiveBack => {}
+            Then::Undone { .. } => {
+                ends = row.record.flow().undoing.is_none()
+                    && row.parent.is_some()
+                    && job.record.flow().undoing.is_some();
+            }
         }
         // The end of a run has seen to its last branches itself, since it waits for them.
         let ends_run = ends && row.parent.is_none();
@@ -383,6 +439,7 @@ fn after_attempt(job: &BranchRow, checkpoint: &Checkpoint, now: Timestamp) -> Br
         rounds: rounds.unwrap_or_default(),
         role: before.role,
         caller: before.caller,
+        deadline: before.deadline,
         ..Flow::default()
     };
     BranchRow {

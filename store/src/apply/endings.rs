@@ -43,6 +43,12 @@ impl<T: Tables> Apply<'_, T> {
             }
             self.tables.delete_joins(row.run)?;
         }
+        if self.undo_run(row)? {
+            return Ok(());
+        }
+        if row.record.flow().deadline.is_some() {
+            self.tables.delete_deadline(row.run)?;
+        }
         let fails = row.record.reason.is_none() && row.record.fault.is_some();
         if row.flags & flags::EVENTS != 0 && !fails {
             // A failed run may be retried, and then waits for what was acknowledged to be stored.
@@ -71,8 +77,11 @@ impl<T: Tables> Apply<'_, T> {
             return Ok(());
         }
         self.conclude(&mut root)?;
-        if root.state.is_end() {
+        if root.state != State::Ending {
             self.tables.update(&root, Guard::Read)?;
+            self.dispatch_loaded(&root)?;
+        }
+        if root.state.is_end() {
             self.announce(&root)?;
         }
         Ok(())
@@ -104,6 +113,7 @@ impl<T: Tables> Apply<'_, T> {
         let goes_on = !rule.only_counts() && self.tables.join(key)?.is_some();
         match &definition.node(*split).kind {
             NodeKind::Scope { .. } => {
+                self.hand_up_undo(job)?;
                 for loose in self.tables.loose(job.id)? {
                     if loose.range.scope == range.scope {
                         self.tables.delete(loose.range.first, 1)?;
@@ -182,7 +192,13 @@ impl<T: Tables> Apply<'_, T> {
             }
             released += 1;
             (row.crashes, row.suspect, row.attempt) = (0, 0, 1);
-            row.record.reason = None;
+            if row.record.flow().undoing.is_none() {
+                row.record.reason = None;
+            }
+            if row.record.flow().begun.is_some() {
+                // Whoever retries it says that it has not happened.
+                row.record.flow_mut().begun = None;
+            }
             let definition = self.definition(row.workflow)?;
             let node = &definition.node(row.position.node).kind;
             if matches!(node, NodeKind::Meet { .. }) && row.record.flow().met.is_empty() {

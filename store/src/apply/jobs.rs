@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use windlass_workflow_model::{BranchId, FencingToken, OwnerId, Payload, WorkflowKey};
+use windlass_workflow_model::{BranchId, FencingToken, OwnerId, Payload, Timestamp, WorkflowKey};
 
 use super::Apply;
 use crate::backend::{Guard, Ready, Result, RunLimit, Tables};
@@ -317,8 +317,8 @@ impl<T: Tables> Apply<'_, T> {
         Ok(())
     }
 
-    /// Puts a job that was not begun back into the outbox.
-    pub(super) fn unlock(&mut self, key: JobKey) -> Result<()> {
+    /// Puts a job back into the outbox. `has_begun`: its step may have begun to act.
+    pub(super) fn unlock(&mut self, key: JobKey, has_begun: bool) -> Result<()> {
         let Some(mut row) = self.tables.branch(key.branch)? else {
             return Ok(());
         };
@@ -326,6 +326,9 @@ impl<T: Tables> Apply<'_, T> {
             return Ok(());
         }
         row.owner = OwnerId(0);
+        if !has_begun {
+            may_begin_later(&mut row);
+        }
         self.ledger.droppable.remove(&row.id);
         self.ledger.unstarted_from = self.ledger.unstarted_from.min(row.id);
         self.tables.update(&row, Guard::Read)?;
@@ -352,7 +355,7 @@ impl<T: Tables> Apply<'_, T> {
             self.dispatch_loaded(&row)?;
         }
         self.ledger.next_due = self.tables.next_due()?;
-        Ok(())
+        self.end_overdue()
     }
 
     /// The time of a branch has come.
@@ -372,16 +375,37 @@ impl<T: Tables> Apply<'_, T> {
     /// Notes a timer that was just written.
     pub(super) fn note_timer(&mut self, row: &BranchRow) {
         if let Some(due) = row.due {
-            let earliest = self
-                .ledger
-                .next_due
-                .map_or(due, |earliest| earliest.min(due));
-            self.ledger.next_due = Some(earliest);
+            self.note_due(due);
         }
+    }
+
+    pub(super) fn note_due(&mut self, due: Timestamp) {
+        let before = self.ledger.next_due;
+        self.ledger.next_due = Some(before.map_or(due, |earliest| earliest.min(due)));
+    }
+
+    /// An attempt says how far it is.
+    pub(super) fn heartbeat(&mut self, key: JobKey, details: &Payload) -> Result<()> {
+        let row = self.tables.branch(key.branch)?;
+        if let Some(mut row) = row.filter(|row| row.key() == key) {
+            row.record.flow_mut().details = Some(details.as_bytes().to_vec());
+            self.tables.update(&row, Guard::Read)?;
+        }
+        Ok(())
     }
 
     pub(super) fn note_freed(&mut self, row: &BranchRow) {
         self.ledger.unstarted_from = self.ledger.unstarted_from.min(row.id);
         self.note_backlog(row);
+    }
+}
+
+/// A job was locked and not begun: a step that must not happen twice may begin under the next lock.
+pub(super) fn may_begin_later(row: &mut BranchRow) {
+    if row.record.flow().begun.is_some() {
+        let next = FencingToken(row.token.0 + 1);
+        if let Some((_, token)) = &mut row.record.flow_mut().begun {
+            *token = next;
+        }
     }
 }

@@ -3,6 +3,8 @@
 //! A gated step is judged when it becomes a job and again when it is locked, in that transaction: so a
 //! milestone that passes at the same moment comes either before the lock or after it.
 
+use std::time::Duration;
+
 use windlass_workflow_model::{Fault, FencingToken, NodeKind, OwnerId, codes};
 
 use super::Apply;
@@ -40,6 +42,7 @@ impl<T: Tables> Apply<'_, T> {
         for branch in self.tables.subscribers(row.run, &name)? {
             self.tables.unsubscribe(row.run, branch)?;
             if let Some(mut waiting) = self.tables.branch(branch)? {
+                self.set_start_by(&mut waiting)?;
                 self.make_ready(&mut waiting)?;
                 self.tables.update(&waiting, Guard::Read)?;
                 self.dispatch_loaded(&waiting)?;
@@ -59,6 +62,17 @@ impl<T: Tables> Apply<'_, T> {
         {
             root.flags |= flags::EVENTS;
             self.tables.update(&root, Guard::Read)?;
+        }
+        Ok(())
+    }
+
+    /// Notes when a step that has just become a job must have begun, if it says so.
+    pub(super) fn set_start_by(&mut self, row: &mut BranchRow) -> Result<()> {
+        let definition = self.definition(row.workflow)?;
+        if let NodeKind::Step(step) = &definition.node(row.position.node).kind
+            && let Some(ms) = step.start_within_ms
+        {
+            row.record.flow_mut().start_by = Some(self.now.after(Duration::from_millis(ms)));
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ mod admission;
 mod arrivals;
 mod calls;
 mod checkpoint;
+mod deadlines;
 mod endings;
 mod events;
 mod frontier;
@@ -18,6 +19,7 @@ mod mutexes;
 mod owners;
 mod place;
 mod scopes;
+mod undo;
 mod withdrawal;
 
 use std::collections::{BTreeSet, HashMap};
@@ -147,7 +149,7 @@ impl<T: Tables> Apply<'_, T> {
             Change::Checkpoint(checkpoint) => Answered::Unit(self.checkpoint(checkpoint)?),
             Change::Unlock(keys) => {
                 for key in keys {
-                    self.unlock(*key)?;
+                    self.unlock(*key, false)?;
                 }
                 Answered::Unit(Ok(()))
             }
@@ -183,6 +185,10 @@ impl<T: Tables> Apply<'_, T> {
             }
             Change::Returned(run, key) => {
                 self.returned(*run, *key)?;
+                Answered::Unit(Ok(()))
+            }
+            Change::Heartbeat(key, details) => {
+                self.heartbeat(*key, details)?;
                 Answered::Unit(Ok(()))
             }
             Change::Retry { run, .. } => Answered::Count(self.retry(*run)?),

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use windlass_workflow_model::{BranchId, Definition, FencingToken, OwnerId, WorkflowKey};
 
+use super::jobs::may_begin_later;
 use super::{Apply, Verdict};
 use crate::backend::{Guard, Result, Tables};
 use crate::change::Recovered;
@@ -93,6 +94,9 @@ impl<T: Tables> Apply<'_, T> {
             row.started_at = row.started_at.or(began);
             row.owner = OwnerId(0);
             row.token = FencingToken(row.token.0 + 1);
+            if !was_running.contains(&row.id) {
+                may_begin_later(&mut row);
+            }
             if let (Some(max_crashes), true) = (charge, was_running.contains(&row.id)) {
                 if was_running.len() == 1 {
                     row.crashes += 1;

@@ -1,6 +1,6 @@
 //! Where a branch's own row goes after an attempt.
 
-use windlass_workflow_model::{BranchId, Next, Position};
+use windlass_workflow_model::{BranchId, FencingToken, Next, OwnerId, Position};
 
 use super::Apply;
 use crate::backend::{Result, Tables};
@@ -29,6 +29,7 @@ impl<T: Tables> Apply<'_, T> {
                 row.data = Some(data.clone());
                 if *gated {
                     row.flags |= flags::GATED;
+                    self.set_start_by(row)?;
                 }
                 self.make_ready(row)?;
             }
@@ -181,6 +182,39 @@ impl<T: Tables> Apply<'_, T> {
                     (row.position, row.activation) = (Position::at(last.node), last.activation);
                 }
                 self.place_end(checkpoint, job, row)?;
+            }
+            Then::Begin {
+                node,
+                activation,
+                data,
+            } => {
+                (row.position, row.activation) = (Position::at(*node), *activation);
+                row.data = Some(data.clone());
+                row.attempt = job.attempt_of(*activation);
+                row.flags |= job.flags & flags::GATED;
+                self.make_ready(row)?;
+                let locked = row.owner != OwnerId(0);
+                let token = FencingToken(row.token.0 + i64::from(!locked));
+                row.record.flow_mut().begun = Some((*activation, token));
+            }
+            Then::Hold { due, reason } => {
+                row.record = job.record.clone();
+                match due {
+                    Some(due) => {
+                        row.state = State::Timer;
+                        row.due = Some(*due);
+                        row.attempt = job.attempt + 1;
+                    }
+                    None => {
+                        row.state = State::Parked;
+                        row.record.reason.clone_from(reason);
+                    }
+                }
+            }
+            Then::Undone { scope, seq } => {
+                row.record = job.record.clone();
+                row.attempt = 1;
+                self.undone(row, *scope, *seq)?;
             }
             Then::GiveBack => unreachable!("handled before"),
         }

@@ -102,6 +102,7 @@ impl<T: Tables> Apply<'_, T> {
                 continue;
             };
             if row.state != State::Arrived {
+                self.gather_undo(&row, false)?;
                 self.withdraw_row(&mut row, reason)?;
                 self.tables.update(&row, Guard::Read)?;
                 count.arrived += 1;

@@ -54,6 +54,7 @@ impl<T: Tables> Apply<'_, T> {
         }
         if root.flags & flags::BRANCHED != 0 {
             self.tables.delete_joins(run)?;
+            self.tables.hand_all_undo(run, root.id)?;
         }
         self.tables.delete_limit(run)?;
         // Whether or not it waits for events, nothing will be delivered any more.
@@ -61,6 +62,7 @@ impl<T: Tables> Apply<'_, T> {
         root.state = State::Ending;
         self.conclude(&mut root)?;
         self.tables.update(&root, Guard::Read)?;
+        self.dispatch_loaded(&root)?;
         if root.state.is_end() {
             self.announce(&root)?;
         }
@@ -121,8 +123,9 @@ impl<T: Tables> Apply<'_, T> {
             let _ = self.cancel(row.run, reason)?;
             return Ok(());
         }
+        self.gather_undo(&row, true)?;
         self.withdraw_row(&mut row, reason)?;
-        self.end_branch(row)
+        self.end_withdrawn(row, reason)
     }
 
     /// The rest of a join that is over is withdrawn, in pieces if it is large; then `parent` goes on.
@@ -146,6 +149,7 @@ impl<T: Tables> Apply<'_, T> {
         };
         let key = JoinKey::of_split(above.run, above.position.node, range.scope);
         for mut row in self.tables.under_way(range.first, range.count)? {
+            self.gather_undo(&row, false)?;
             self.withdraw_row(&mut row, JOIN_OVER)?;
             if row.record.flow().role == Role::Instance {
                 self.end_instance(&mut row)?;

@@ -10,7 +10,7 @@ use windlass_workflow_model::{
 
 use crate::backend::{
     Backend, EventRow, Guard, JoinCount, JoinKey, Loose, Mark, Meta, Ready, Result, ResultRow,
-    RunLimit, Sweep, Tables,
+    RunLimit, SqlEffect, Sweep, Tables, UndoRow,
 };
 use crate::record::{BranchRow, HistoryRow, OwnerRow, Rank, State, flags};
 use crate::sync::{Arc, Mutex, MutexGuard};
@@ -312,6 +312,80 @@ impl Tables for MemoryTransaction<'_> {
             self.rows.items.remove(key);
         }
         Ok(u32::try_from(gone.len()).unwrap_or(u32::MAX))
+    }
+
+    fn set_deadline(&mut self, run: RunId, due: Timestamp) -> Result<()> {
+        self.rows.deadlines.insert((due, run));
+        Ok(())
+    }
+
+    fn delete_deadline(&mut self, run: RunId) -> Result<()> {
+        self.rows.deadlines.retain(|(_, of)| *of != run);
+        Ok(())
+    }
+
+    fn overdue(&mut self, now: Timestamp, limit: u32) -> Result<Vec<RunId>> {
+        let due = self
+            .rows
+            .deadlines
+            .iter()
+            .take_while(|(due, _)| *due <= now);
+        Ok(due.take(limit as usize).map(|(_, run)| *run).collect())
+    }
+
+    fn next_deadline(&mut self) -> Result<Option<Timestamp>> {
+        Ok(self.rows.deadlines.first().map(|(due, _)| *due))
+    }
+
+    fn add_undo(&mut self, row: &UndoRow) -> Result<()> {
+        let key = (row.run, row.scope, row.seq);
+        self.rows.undo.insert(key, row.clone());
+        Ok(())
+    }
+
+    fn delete_undo(&mut self, run: RunId, scope: BranchId, seq: i64) -> Result<()> {
+        self.rows.undo.remove(&(run, scope, seq));
+        Ok(())
+    }
+
+    fn has_undo(&mut self, run: RunId, scope: BranchId) -> Result<bool> {
+        Ok(self.rows.last_undo(run, scope).is_some())
+    }
+
+    fn hand_undo(&mut self, run: RunId, from: BranchId, to: BranchId) -> Result<()> {
+        while let Some(row) = self.rows.last_undo(run, from) {
+            self.rows.undo.remove(&(run, from, row.seq));
+            let key = (run, to, row.seq);
+            self.rows.undo.insert(key, UndoRow { scope: to, ..row });
+        }
+        Ok(())
+    }
+
+    fn hand_all_undo(&mut self, run: RunId, to: BranchId) -> Result<()> {
+        let rows = self.rows.undo.keys().filter(|(of, ..)| *of == run);
+        let scopes: std::collections::BTreeSet<_> = rows.map(|(_, scope, _)| *scope).collect();
+        for from in scopes.into_iter().filter(|from| *from != to) {
+            self.hand_undo(run, from, to)?;
+        }
+        Ok(())
+    }
+
+    fn delete_all_undo(&mut self, run: RunId) -> Result<()> {
+        self.rows.undo.retain(|(of, _, _), _| *of != run);
+        Ok(())
+    }
+
+    fn run_effects(
+        &mut self,
+        _branch: BranchId,
+        effects: &[SqlEffect],
+    ) -> Result<std::result::Result<(), String>> {
+        let why = "an engine in memory has no database to write to: open it on a file";
+        Ok(if effects.is_empty() {
+            Ok(())
+        } else {
+            Err(why.to_owned())
+        })
     }
 
     fn insert_result(&mut self, run: RunId, scope: ActivationId, row: &ResultRow) -> Result<()> {

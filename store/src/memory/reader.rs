@@ -6,7 +6,7 @@ use windlass_workflow_model::{
 };
 
 use super::SharedRows;
-use crate::backend::{JoinKey, Reader, Result, ResultRow};
+use crate::backend::{JoinKey, Reader, Result, ResultRow, UndoRow};
 use crate::record::{BranchRow, ChildRange, HistoryRow, OwnerRow, State};
 use crate::sync::Arc;
 
@@ -61,6 +61,10 @@ impl Reader for MemoryReader {
             .range((run, scope, from)..=(run, scope, u32::MAX));
         let page = all.take(limit as usize).map(|(_, row)| row.clone());
         Ok(page.collect())
+    }
+
+    fn last_undo(&mut self, run: RunId, scope: BranchId) -> Result<Option<UndoRow>> {
+        Ok(self.rows.lock().last_undo(run, scope))
     }
 
     fn marks(&mut self, run: RunId, prefix: &str) -> Result<Vec<(String, i64)>> {
@@ -169,6 +173,8 @@ impl Reader for MemoryReader {
             ("loose", rows.loose.len() as u64),
             ("marks", rows.marks.len() as u64),
             ("items", rows.items.len() as u64),
+            ("deadlines", rows.deadlines.len() as u64),
+            ("undo", rows.undo.len() as u64),
             (
                 "events",
                 rows.events.keys().filter(|run| !failed(run)).count() as u64,

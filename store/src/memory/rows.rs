@@ -7,7 +7,9 @@ use windlass_workflow_model::{
     Timestamp, WorkflowKey,
 };
 
-use crate::backend::{EventRow, JoinCount, JoinKey, Loose, Mark, Meta, ResultRow, RunLimit, Sweep};
+use crate::backend::{
+    EventRow, JoinCount, JoinKey, Loose, Mark, Meta, ResultRow, RunLimit, Sweep, UndoRow,
+};
 use crate::record::{BranchRow, HistoryRow, OwnerRow, Rank, State};
 use crate::sync::Arc;
 
@@ -24,6 +26,8 @@ pub(crate) struct Rows {
     pub(super) loose: BTreeMap<(BranchId, BranchId), Loose>,
     pub(super) marks: BTreeMap<(RunId, String), Mark>,
     pub(super) items: BTreeMap<(RunId, ActivationId, i64), Payload>,
+    pub(super) deadlines: BTreeSet<(Timestamp, RunId)>,
+    pub(super) undo: BTreeMap<(RunId, BranchId, i64), UndoRow>,
     pub(super) results: BTreeMap<(RunId, ActivationId, u32), ResultRow>,
     pub(super) events: BTreeMap<RunId, Vec<EventRow>>,
     /// With the arm that the branch takes.
@@ -57,6 +61,8 @@ impl Default for Rows {
             loose: BTreeMap::new(),
             marks: BTreeMap::new(),
             items: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            undo: BTreeMap::new(),
             results: BTreeMap::new(),
             events: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
@@ -150,6 +156,11 @@ impl Rows {
     pub(super) fn loose_of(&self, parent: BranchId) -> Vec<Loose> {
         let all = (parent, BranchId(0))..=(parent, BranchId(i64::MAX));
         self.loose.range(all).map(|(_, loose)| *loose).collect()
+    }
+
+    pub(super) fn last_undo(&self, run: RunId, scope: BranchId) -> Option<UndoRow> {
+        let all = (run, scope, i64::MIN)..=(run, scope, i64::MAX);
+        self.undo.range(all).next_back().map(|(_, row)| row.clone())
     }
 
     pub(super) fn marks_of(&self, run: RunId, prefix: &str) -> Vec<Mark> {

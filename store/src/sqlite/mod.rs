@@ -11,6 +11,7 @@ mod schema;
 mod statements;
 mod tables;
 mod transaction;
+mod user_effects;
 
 pub(crate) use backend::{SqliteBackend, Yielding};
 pub(crate) use connection::{check, open};

@@ -11,7 +11,7 @@ use windlass_workflow_model::{
 
 use super::joins::join_count;
 use super::rows::{self, BRANCH_COLUMNS, HISTORY_COLUMNS, column, first, query, storage};
-use crate::backend::{Reader, Result, ResultRow};
+use crate::backend::{Reader, Result, ResultRow, UndoRow};
 use crate::codec;
 use crate::record::{BranchRow, ChildRange, HistoryRow, OwnerRow};
 use crate::sync::Arc;
@@ -88,6 +88,21 @@ impl Reader for SqliteReader {
                    WHERE run = ?1 AND scope = ?2 AND item >= ?3 ORDER BY item LIMIT ?4";
         let params = params![run.0, rows::activation(scope), from, limit];
         query(&self.db, sql, params, rows::result)
+    }
+
+    fn last_undo(&mut self, run: RunId, scope: BranchId) -> Result<Option<UndoRow>> {
+        let sql = "SELECT seq, node, activation, data FROM undo WHERE run = ?1 AND scope = ?2 \
+                   ORDER BY seq DESC LIMIT 1";
+        first(&self.db, sql, params![run.0, scope.0], |row| {
+            Ok(UndoRow {
+                run,
+                scope,
+                seq: column(row, 0)?,
+                node: NodeId(column(row, 1)?),
+                activation: rows::read_activation(column(row, 2)?),
+                data: Payload::from_json(column::<Vec<u8>>(row, 3)?),
+            })
+        })
     }
 
     fn marks(&mut self, run: RunId, prefix: &str) -> Result<Vec<(String, i64)>> {
@@ -215,6 +230,8 @@ impl Reader for SqliteReader {
             ("loose", self.count("SELECT count(*) FROM loose")?),
             ("marks", self.count("SELECT count(*) FROM marks")?),
             ("items", self.count("SELECT count(*) FROM items")?),
+            ("deadlines", self.count("SELECT count(*) FROM deadlines")?),
+            ("undo", self.count("SELECT count(*) FROM undo")?),
             (
                 "events",
                 self.count(

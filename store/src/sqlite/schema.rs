@@ -208,6 +208,22 @@ CREATE TABLE marks (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX marks_of_owner ON marks (owner) WHERE owner > 0;
 
+CREATE TABLE deadlines (
+    run INTEGER PRIMARY KEY,
+    due INTEGER NOT NULL
+) STRICT;
+CREATE INDEX deadlines_by_time ON deadlines (due);
+
+CREATE TABLE undo (
+    run INTEGER NOT NULL,
+    scope INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    node INTEGER NOT NULL,
+    activation INTEGER NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY (run, scope, seq)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE items (
     run INTEGER NOT NULL,
     scope INTEGER NOT NULL,

@@ -9,9 +9,10 @@ use windlass_workflow_model::{
 use super::lock_window::{LockWindow, WINDOW_IDS};
 use super::rows::{self, activation, column};
 use super::transaction::SqliteTransaction;
+use super::user_effects;
 use crate::backend::{
     EventRow, Guard, JoinCount, JoinKey, Loose, Mark, Meta, Ready, Result, ResultRow, RunLimit,
-    Sweep, Tables,
+    SqlEffect, Sweep, Tables, UndoRow,
 };
 use crate::codec;
 use crate::limits::BATCH_BYTES_MAX;
@@ -415,6 +416,99 @@ impl Tables for SqliteTransaction<'_> {
                    (SELECT run, scope, item FROM items WHERE run = ?1 LIMIT ?2)";
         let deleted = self.statements.execute(sql, params![run.0, limit])?;
         Ok(u32::try_from(deleted).unwrap_or(u32::MAX))
+    }
+
+    fn set_deadline(&mut self, run: RunId, due: Timestamp) -> Result<()> {
+        let sql = "INSERT INTO deadlines (run, due) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+        self.statements.execute(sql, params![run.0, due.0])?;
+        Ok(())
+    }
+
+    fn delete_deadline(&mut self, run: RunId) -> Result<()> {
+        self.statements
+            .execute("DELETE FROM deadlines WHERE run = ?1", params![run.0])?;
+        Ok(())
+    }
+
+    fn overdue(&mut self, now: Timestamp, limit: u32) -> Result<Vec<RunId>> {
+        let sql = "SELECT run FROM deadlines INDEXED BY deadlines_by_time WHERE due <= ?1 \
+                   ORDER BY due LIMIT ?2";
+        self.statements
+            .query(sql, params![now.0, limit], |row| Ok(RunId(column(row, 0)?)))
+    }
+
+    fn next_deadline(&mut self) -> Result<Option<Timestamp>> {
+        let sql = "SELECT min(due) FROM deadlines";
+        let due = self
+            .statements
+            .first(sql, &[], |row| column::<Option<i64>>(row, 0))?;
+        Ok(due.flatten().map(Timestamp))
+    }
+
+    fn add_undo(&mut self, row: &UndoRow) -> Result<()> {
+        let sql = "INSERT INTO undo (run, scope, seq, node, activation, data) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let UndoRow {
+            run,
+            scope,
+            seq,
+            node,
+            activation: of,
+            data,
+        } = row;
+        let params = params![
+            run.0,
+            scope.0,
+            seq,
+            node.0,
+            activation(*of),
+            data.as_bytes()
+        ];
+        self.statements.execute(sql, params)?;
+        Ok(())
+    }
+
+    fn delete_undo(&mut self, run: RunId, scope: BranchId, seq: i64) -> Result<()> {
+        let sql = "DELETE FROM undo WHERE run = ?1 AND scope = ?2 AND seq = ?3";
+        self.statements.execute(sql, params![run.0, scope.0, seq])?;
+        Ok(())
+    }
+
+    fn has_undo(&mut self, run: RunId, scope: BranchId) -> Result<bool> {
+        let sql = "SELECT 1 FROM undo WHERE run = ?1 AND scope = ?2 LIMIT 1";
+        let found = self
+            .statements
+            .first(sql, params![run.0, scope.0], number)?;
+        Ok(found.is_some())
+    }
+
+    fn hand_undo(&mut self, run: RunId, from: BranchId, to: BranchId) -> Result<()> {
+        let sql = "UPDATE undo SET scope = ?3 WHERE run = ?1 AND scope = ?2";
+        self.statements.execute(sql, params![run.0, from.0, to.0])?;
+        Ok(())
+    }
+
+    fn hand_all_undo(&mut self, run: RunId, to: BranchId) -> Result<()> {
+        let sql = "UPDATE undo SET scope = ?2 WHERE run = ?1 AND scope <> ?2";
+        self.statements.execute(sql, params![run.0, to.0])?;
+        Ok(())
+    }
+
+    fn delete_all_undo(&mut self, run: RunId) -> Result<()> {
+        self.statements
+            .execute("DELETE FROM undo WHERE run = ?1", params![run.0])?;
+        Ok(())
+    }
+
+    fn run_effects(
+        &mut self,
+        branch: BranchId,
+        effects: &[SqlEffect],
+    ) -> Result<std::result::Result<(), String>> {
+        if effects.is_empty() {
+            return Ok(Ok(()));
+        }
+        user_effects::run(self.statements.db(), branch, effects)
     }
 
     fn insert_result(&mut self, run: RunId, scope: ActivationId, row: &ResultRow) -> Result<()> {

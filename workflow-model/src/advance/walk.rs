@@ -149,7 +149,7 @@ impl<'a> Walk<'a> {
             let passed = match &node.kind {
                 NodeKind::Step(step) => match self.admit(step.guard.as_deref(), &data) {
                     Ok(Verdict::Run) => {
-                        return self.arrive_at_step(id, activation, data, step.gate.is_some());
+                        return self.arrive_at_step(id, activation, data, step.is_gated());
                     }
                     Ok(Verdict::Skip(reason)) => {
                         self.beside.skipped.push(SkipRecord {

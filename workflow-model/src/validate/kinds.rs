@@ -21,6 +21,20 @@ impl Check<'_> {
                 if step.timeout_ms == Some(0) {
                     self.report("limit-invalid", name, "a timeout of 0 ends every attempt before it begins; use 1 ms or more, or none");
                 }
+                for (what, ms) in [
+                    ("heartbeat", step.heartbeat_ms),
+                    ("start_within", step.start_within_ms),
+                ] {
+                    if ms == Some(0) {
+                        let text = format!(
+                            "a {what} of 0 ends every attempt before it begins; use 1 ms or more, or none"
+                        );
+                        self.report("limit-invalid", name, &text);
+                    }
+                }
+                for handler in step.handlers().skip(1) {
+                    self.name(name, "handler-invalid", "a handler's name", handler);
+                }
                 if let Some(gate) = &step.gate {
                     self.gate(&node.name, gate);
                 }
