@@ -17,7 +17,7 @@ use windlass_workflow_model::{
 use crate::handler::{StepOutput, StepResult};
 use crate::inputs::{LazyReader, with_inputs};
 use crate::serving::{Served, Serving};
-use crate::work::{Begun, Work, begun, is_unknown, to_undo, undo_activation};
+use crate::work::{Begun, Work, begun, is_unknown, to_undo, undo_activation, undoing};
 
 /// What a job turns out to be.
 #[derive(Debug)]
@@ -104,13 +104,11 @@ fn undo(
         };
         return Ok(Some(Task::Step(handover, Work::Undo(undo))));
     }
-    if row.record.flow().undoing.is_none() {
+    let Some(scope) = undoing(definition, row).filter(|_| row.record.flow().undoing.is_some())
+    else {
         return Ok(None);
-    }
-    let then = Then::Undone {
-        scope: row.id,
-        seq: None,
     };
+    let then = Then::Undone { scope, seq: None };
     Ok(Some(Task::Done(Box::new(only(job, None, then)))))
 }
 

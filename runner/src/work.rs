@@ -1,6 +1,6 @@
 //! What kind of work a job is: its step, finding out about it, or undoing an earlier one.
 
-use windlass_store::{BranchRow, Reader, StorageError, UndoRow, Woken};
+use windlass_store::{BranchRow, Reader, StorageError, UndoRow, Undoing, Woken};
 use windlass_workflow_model::{
     ActivationId, Definition, Effect, Handover, NodeId, NodeKind, StepSpec, Tally, codes,
 };
@@ -34,9 +34,22 @@ pub(crate) fn to_undo(
     row: &BranchRow,
     reader: &mut dyn Reader,
 ) -> Result<Option<UndoRow>, StorageError> {
-    reader.last_undo(row.run, row.id).map(|found| {
-        found.filter(|_| row.record.flow().undoing.is_some() || scope_fails(definition, row))
-    })
+    match undoing(definition, row) {
+        Some(scope) => reader.last_undo(row.run, scope),
+        None => Ok(None),
+    }
+}
+
+/// The scope whose steps are to be undone now, if any.
+pub(crate) fn undoing(definition: &Definition, row: &BranchRow) -> Option<ActivationId> {
+    match &row.record.flow().undoing {
+        Some(Undoing::Run) => Some(ActivationId::ORIGIN),
+        Some(Undoing::Branch(scope, _)) => Some(*scope),
+        None => {
+            let children = row.record.children?;
+            scope_fails(definition, row).then_some(children.scope)
+        }
+    }
 }
 
 /// Whether `row` stands at the join of a scope that has failed.

@@ -173,7 +173,10 @@ impl Dispatcher {
         for withdrawn in &committed.withdrawn {
             match *withdrawn {
                 Withdrawn::Run(run) => {
-                    self.withdraw(|job| job.row.run == run);
+                    // What is undone because of it was made ready in the same commit.
+                    self.withdraw(|job| {
+                        job.row.run == run && job.row.record.flow().undoing.is_none()
+                    });
                     (self.hooks.cancelled)(run);
                 }
                 Withdrawn::Branch(branch, token) => {

@@ -197,8 +197,8 @@ pub(crate) struct Mark {
 pub struct UndoRow {
     /// The run.
     pub run: RunId,
-    /// The branch that waits for the scope in which it was done, or the first one of the run.
-    pub scope: BranchId,
+    /// The activation of the scope in which it was done; [`ActivationId::ORIGIN`] is the run.
+    pub scope: ActivationId,
     /// Grows in the order in which steps succeed.
     pub seq: i64,
     /// The step.
@@ -359,12 +359,12 @@ pub(crate) trait Tables {
     fn next_deadline(&mut self) -> Result<Option<Timestamp>>;
 
     fn add_undo(&mut self, row: &UndoRow) -> Result<()>;
-    fn delete_undo(&mut self, run: RunId, scope: BranchId, seq: i64) -> Result<()>;
-    fn has_undo(&mut self, run: RunId, scope: BranchId) -> Result<bool>;
+    fn delete_undo(&mut self, run: RunId, scope: ActivationId, seq: i64) -> Result<()>;
+    fn has_undo(&mut self, run: RunId, scope: ActivationId) -> Result<bool>;
     /// What was done in one scope belongs to another one from now on.
-    fn hand_undo(&mut self, run: RunId, from: BranchId, to: BranchId) -> Result<()>;
-    /// All that was done in a run.
-    fn hand_all_undo(&mut self, run: RunId, to: BranchId) -> Result<()>;
+    fn hand_undo(&mut self, run: RunId, from: ActivationId, to: ActivationId) -> Result<()>;
+    /// All that was done in a run belongs to the run itself from now on.
+    fn hand_all_undo(&mut self, run: RunId) -> Result<()>;
     fn delete_all_undo(&mut self, run: RunId) -> Result<()>;
 
     /// Carries out statements of a step of `branch`, all or none of them. The inner error is the database's word
@@ -487,7 +487,7 @@ pub trait Reader: Send + std::fmt::Debug {
     ///
     /// # Errors
     /// See [`run`](Self::run).
-    fn last_undo(&mut self, run: RunId, scope: BranchId) -> Result<Option<UndoRow>>;
+    fn last_undo(&mut self, run: RunId, scope: ActivationId) -> Result<Option<UndoRow>>;
     /// What a run remembers under names that begin with `prefix`: name and value.
     ///
     /// # Errors

@@ -303,8 +303,8 @@ pub enum Then {
     },
     /// A step was undone; the next one follows, or the end that waited for this.
     Undone {
-        /// The branch under which it was noted.
-        scope: BranchId,
+        /// The scope in which it was done; [`ActivationId::ORIGIN`] is the run.
+        scope: ActivationId,
         /// Its number there; `None`: there is nothing left to undo.
         seq: Option<i64>,
     },

@@ -201,6 +201,12 @@ impl BranchRow {
         self.flags & flags::UNSTARTED != 0
     }
 
+    /// Why it is parked.
+    pub(crate) fn parked_for(&self) -> Option<String> {
+        let parked = self.record.flow().parked.clone();
+        parked.or_else(|| self.record.reason.clone())
+    }
+
     /// What is needed to write under its lock.
     pub fn key(&self) -> JobKey {
         JobKey {
@@ -341,8 +347,10 @@ pub struct Flow {
     pub details: Option<Vec<u8>>,
     /// The activation of a step that must not happen twice, and the lock under which it may begin.
     pub begun: Option<(ActivationId, FencingToken)>,
-    /// It has come to its end, which waits until its steps are undone: the reason if it is withdrawn.
+    /// It has come to its end, which waits until steps are undone.
     pub undoing: Option<Undoing>,
+    /// Why it waits for an operator, where `reason` says how it is to end.
+    pub parked: Option<String>,
 }
 
 /// What waits for steps to be undone.
@@ -350,8 +358,8 @@ pub struct Flow {
 pub enum Undoing {
     /// The end of the run, as its first row says.
     Run,
-    /// The withdrawal of a branch, for this reason.
-    Branch(String),
+    /// The withdrawal of a branch that waited for this scope, for this reason.
+    Branch(ActivationId, String),
 }
 
 static NO_FLOW: Flow = Flow {
@@ -371,6 +379,7 @@ static NO_FLOW: Flow = Flow {
     details: None,
     begun: None,
     undoing: None,
+    parked: None,
 };
 
 /// What a branch is to the one that it belongs to.

@@ -113,7 +113,7 @@ impl<T: Tables> Apply<'_, T> {
         let goes_on = !rule.only_counts() && self.tables.join(key)?.is_some();
         match &definition.node(*split).kind {
             NodeKind::Scope { .. } => {
-                self.hand_up_undo(job)?;
+                self.hand_up_undo(job, range.scope)?;
                 for loose in self.tables.loose(job.id)? {
                     if loose.range.scope == range.scope {
                         self.tables.delete(loose.range.first, 1)?;
@@ -192,7 +192,9 @@ impl<T: Tables> Apply<'_, T> {
             }
             released += 1;
             (row.crashes, row.suspect, row.attempt) = (0, 0, 1);
-            if row.record.flow().undoing.is_none() {
+            if row.record.flow().parked.is_some() {
+                row.record.flow_mut().parked = None;
+            } else {
                 row.record.reason = None;
             }
             if row.record.flow().begun.is_some() {

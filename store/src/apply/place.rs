@@ -207,7 +207,7 @@ impl<T: Tables> Apply<'_, T> {
                     }
                     None => {
                         row.state = State::Parked;
-                        row.record.reason.clone_from(reason);
+                        row.record.flow_mut().parked.clone_from(reason);
                     }
                 }
             }

@@ -1,12 +1,11 @@
 //! Compensation: what was done in a scope, or a run, is undone in reverse order when it fails or is
 //! withdrawn.
 //!
-//! Each step that can be undone leaves a row when it succeeds, under the branch that waits for the
-//! scope around it. A scope that ends well hands its rows to the scope around it. Undoing is work like
+//! Each step that can be undone leaves a row when it succeeds, under the scope around it. A scope that ends well hands its rows to the scope around it. Undoing is work like
 //! any other: one step at a time, each with a checkpoint, so a crash goes on where it was (Garcia-Molina,
 //! Salem 1987, sagas).
 
-use windlass_workflow_model::{ActivationId, BranchId, NodeId, NodeKind, Payload};
+use windlass_workflow_model::{ActivationId, NodeId, NodeKind, Payload};
 
 use super::Apply;
 use crate::backend::{Guard, Result, Tables, UndoRow};
@@ -21,7 +20,7 @@ impl<T: Tables> Apply<'_, T> {
         activation: ActivationId,
         data: &Payload,
     ) -> Result<()> {
-        let scope = self.scope_of(job)?;
+        let scope = self.scope_around(job)?;
         let seq = self.new_ids(1);
         self.tables.add_undo(&UndoRow {
             run: job.run,
@@ -33,57 +32,56 @@ impl<T: Tables> Apply<'_, T> {
         })
     }
 
-    /// The branch that waits for the innermost scope around `row`, or the first one of the run.
-    fn scope_of(&mut self, row: &BranchRow) -> Result<BranchId> {
-        let definition = self.definition(row.workflow)?;
+    /// The innermost scope around a branch, or the run.
+    fn scope_around(&mut self, row: &BranchRow) -> Result<ActivationId> {
         let mut at = row.parent;
         while let Some(id) = at {
             let Some(above) = self.tables.branch(id)? else {
                 break;
             };
-            if let NodeKind::Join { split, .. } = definition.node(above.position.node).kind
-                && matches!(definition.node(split).kind, NodeKind::Scope { .. })
-            {
-                return Ok(id);
+            if let Some(scope) = self.scope_of(&above)? {
+                return Ok(scope);
             }
             at = above.parent;
         }
-        Ok(row.run.root())
+        Ok(ActivationId::ORIGIN)
+    }
+
+    /// The scope at whose join a branch stands.
+    fn scope_of(&mut self, row: &BranchRow) -> Result<Option<ActivationId>> {
+        let definition = self.definition(row.workflow)?;
+        let NodeKind::Join { split, .. } = definition.node(row.position.node).kind else {
+            return Ok(None);
+        };
+        let is_scope = matches!(definition.node(split).kind, NodeKind::Scope { .. });
+        let children = row.record.children.filter(|_| is_scope);
+        Ok(children.map(|range| range.scope))
     }
 
     /// The scope for which `job` waited is left: what was done in it belongs to the scope around.
-    pub(super) fn hand_up_undo(&mut self, job: &BranchRow) -> Result<()> {
+    pub(super) fn hand_up_undo(&mut self, job: &BranchRow, scope: ActivationId) -> Result<()> {
         if !self.definition(job.workflow)?.undoes() {
             return Ok(());
         }
-        let around = self.scope_of(job)?;
-        if around == job.id {
-            return Ok(());
-        }
-        self.tables.hand_undo(job.run, job.id, around)
+        let around = self.scope_around(job)?;
+        self.tables.hand_undo(job.run, scope, around)
     }
 
     /// `row` is about to be withdrawn with all below it: what was done there is undone with `row`
     /// itself, if that waits for a scope and `itself` is said, else with the scope around it.
     pub(super) fn gather_undo(&mut self, row: &BranchRow, itself: bool) -> Result<()> {
-        let definition = self.definition(row.workflow)?;
-        if !definition.undoes() {
+        if !self.definition(row.workflow)?.undoes() {
             return Ok(());
         }
-        let is_scope = match definition.node(row.position.node).kind {
-            NodeKind::Join { split, .. } => {
-                matches!(definition.node(split).kind, NodeKind::Scope { .. })
-            }
-            _ => false,
-        };
-        let to = if itself && is_scope {
-            row.id
-        } else {
-            self.scope_of(row)?
+        let own = self.scope_of(row)?.filter(|_| itself);
+        let to = match own {
+            Some(own) => own,
+            None => self.scope_around(row)?,
         };
         for below in self.live(row.clone())? {
-            if below.id != to {
-                self.tables.hand_undo(row.run, below.id, to)?;
+            let scope = self.scope_of(&below)?;
+            if let Some(from) = scope.filter(|from| *from != to) {
+                self.tables.hand_undo(row.run, from, to)?;
             }
         }
         Ok(())
@@ -99,7 +97,7 @@ impl<T: Tables> Apply<'_, T> {
             self.tables.delete_all_undo(root.run)?;
             return Ok(false);
         }
-        if !self.tables.has_undo(root.run, root.id)? {
+        if !self.tables.has_undo(root.run, ActivationId::ORIGIN)? {
             return Ok(false);
         }
         root.record.flow_mut().undoing = Some(Undoing::Run);
@@ -107,25 +105,11 @@ impl<T: Tables> Apply<'_, T> {
         Ok(true)
     }
 
-    /// Whether the withdrawal of a branch has to wait until the steps of its scope are undone; then
-    /// `row` is made a job, which the caller writes.
-    pub(super) fn undo_branch(&mut self, row: &mut BranchRow, reason: &str) -> Result<bool> {
-        if !self.definition(row.workflow)?.undoes() || !self.tables.has_undo(row.run, row.id)? {
-            return Ok(false);
-        }
-        row.record.reason = None;
-        let flow = row.record.flow_mut();
-        flow.cancelled = false;
-        flow.undoing = Some(Undoing::Branch(reason.to_owned()));
-        self.make_ready(row)?;
-        Ok(true)
-    }
-
     /// A step was undone: `row` is the branch, as it was, and goes on undoing or to its end.
     pub(super) fn undone(
         &mut self,
         row: &mut BranchRow,
-        scope: BranchId,
+        scope: ActivationId,
         seq: Option<i64>,
     ) -> Result<()> {
         if let Some(seq) = seq {
@@ -139,7 +123,7 @@ impl<T: Tables> Apply<'_, T> {
                 row.record.flow_mut().undoing = None;
                 self.conclude(row)
             }
-            Some(Undoing::Branch(reason)) => {
+            Some(Undoing::Branch(_, reason)) => {
                 let flow = row.record.flow_mut();
                 flow.undoing = None;
                 flow.cancelled = true;
@@ -155,12 +139,27 @@ impl<T: Tables> Apply<'_, T> {
         }
     }
 
-    /// A branch was withdrawn whose row is written: its end, or first the undoing of its scope.
-    pub(super) fn end_withdrawn(&mut self, mut row: BranchRow, reason: &str) -> Result<()> {
-        if self.undo_branch(&mut row, reason)? {
-            self.tables.update(&row, Guard::Read)?;
-            return self.dispatch_loaded(&row);
-        }
-        self.end_branch(row)
+    /// A branch was withdrawn that waited for `scope`, if it did; its end, or first the undoing of
+    /// that scope.
+    pub(super) fn end_withdrawn(
+        &mut self,
+        mut row: BranchRow,
+        scope: Option<ActivationId>,
+        reason: &str,
+    ) -> Result<()> {
+        let undoes = match scope {
+            Some(scope) => self.tables.has_undo(row.run, scope)?,
+            None => false,
+        };
+        let Some(scope) = scope.filter(|_| undoes) else {
+            return self.end_branch(row);
+        };
+        row.record.reason = None;
+        let flow = row.record.flow_mut();
+        flow.cancelled = false;
+        flow.undoing = Some(Undoing::Branch(scope, reason.to_owned()));
+        self.make_ready(&mut row)?;
+        self.tables.update(&row, Guard::Read)?;
+        self.dispatch_loaded(&row)
     }
 }

@@ -54,7 +54,7 @@ impl<T: Tables> Apply<'_, T> {
         }
         if root.flags & flags::BRANCHED != 0 {
             self.tables.delete_joins(run)?;
-            self.tables.hand_all_undo(run, root.id)?;
+            self.tables.hand_all_undo(run)?;
         }
         self.tables.delete_limit(run)?;
         // Whether or not it waits for events, nothing will be delivered any more.
@@ -124,8 +124,9 @@ impl<T: Tables> Apply<'_, T> {
             return Ok(());
         }
         self.gather_undo(&row, true)?;
+        let scope = row.record.children.map(|range| range.scope);
         self.withdraw_row(&mut row, reason)?;
-        self.end_withdrawn(row, reason)
+        self.end_withdrawn(row, scope, reason)
     }
 
     /// The rest of a join that is over is withdrawn, in pieces if it is large; then `parent` goes on.

@@ -422,7 +422,7 @@ impl Inspector {
                 if any(State::Ready) || any(State::Held) {
                     (RunStatus::Running, None)
                 } else if let Some(parked) = parked {
-                    (RunStatus::Parked, parked.record.reason.clone())
+                    (RunStatus::Parked, parked.parked_for())
                 } else if [
                     State::Timer,
                     State::Event,

@@ -96,7 +96,7 @@ pub(super) fn waits_for(
             ..kind("join")
         },
         State::Parked => WaitsFor {
-            missing: row.record.reason.clone().into_iter().collect(),
+            missing: row.parked_for().into_iter().collect(),
             ..kind("operator")
         },
         State::Arrived | State::Succeeded | State::Failed | State::Cancelled => WaitsFor::default(),

@@ -343,16 +343,16 @@ impl Tables for MemoryTransaction<'_> {
         Ok(())
     }
 
-    fn delete_undo(&mut self, run: RunId, scope: BranchId, seq: i64) -> Result<()> {
+    fn delete_undo(&mut self, run: RunId, scope: ActivationId, seq: i64) -> Result<()> {
         self.rows.undo.remove(&(run, scope, seq));
         Ok(())
     }
 
-    fn has_undo(&mut self, run: RunId, scope: BranchId) -> Result<bool> {
+    fn has_undo(&mut self, run: RunId, scope: ActivationId) -> Result<bool> {
         Ok(self.rows.last_undo(run, scope).is_some())
     }
 
-    fn hand_undo(&mut self, run: RunId, from: BranchId, to: BranchId) -> Result<()> {
+    fn hand_undo(&mut self, run: RunId, from: ActivationId, to: ActivationId) -> Result<()> {
         while let Some(row) = self.rows.last_undo(run, from) {
             self.rows.undo.remove(&(run, from, row.seq));
             let key = (run, to, row.seq);
@@ -361,7 +361,8 @@ impl Tables for MemoryTransaction<'_> {
         Ok(())
     }
 
-    fn hand_all_undo(&mut self, run: RunId, to: BranchId) -> Result<()> {
+    fn hand_all_undo(&mut self, run: RunId) -> Result<()> {
+        let to = ActivationId::ORIGIN;
         let rows = self.rows.undo.keys().filter(|(of, ..)| *of == run);
         let scopes: std::collections::BTreeSet<_> = rows.map(|(_, scope, _)| *scope).collect();
         for from in scopes.into_iter().filter(|from| *from != to) {

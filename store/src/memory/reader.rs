@@ -63,7 +63,7 @@ impl Reader for MemoryReader {
         Ok(page.collect())
     }
 
-    fn last_undo(&mut self, run: RunId, scope: BranchId) -> Result<Option<UndoRow>> {
+    fn last_undo(&mut self, run: RunId, scope: ActivationId) -> Result<Option<UndoRow>> {
         Ok(self.rows.lock().last_undo(run, scope))
     }
 

@@ -27,7 +27,7 @@ pub(crate) struct Rows {
     pub(super) marks: BTreeMap<(RunId, String), Mark>,
     pub(super) items: BTreeMap<(RunId, ActivationId, i64), Payload>,
     pub(super) deadlines: BTreeSet<(Timestamp, RunId)>,
-    pub(super) undo: BTreeMap<(RunId, BranchId, i64), UndoRow>,
+    pub(super) undo: BTreeMap<(RunId, ActivationId, i64), UndoRow>,
     pub(super) results: BTreeMap<(RunId, ActivationId, u32), ResultRow>,
     pub(super) events: BTreeMap<RunId, Vec<EventRow>>,
     /// With the arm that the branch takes.
@@ -158,7 +158,7 @@ impl Rows {
         self.loose.range(all).map(|(_, loose)| *loose).collect()
     }
 
-    pub(super) fn last_undo(&self, run: RunId, scope: BranchId) -> Option<UndoRow> {
+    pub(super) fn last_undo(&self, run: RunId, scope: ActivationId) -> Option<UndoRow> {
         let all = (run, scope, i64::MIN)..=(run, scope, i64::MAX);
         self.undo.range(all).next_back().map(|(_, row)| row.clone())
     }

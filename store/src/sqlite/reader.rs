@@ -90,19 +90,24 @@ impl Reader for SqliteReader {
         query(&self.db, sql, params, rows::result)
     }
 
-    fn last_undo(&mut self, run: RunId, scope: BranchId) -> Result<Option<UndoRow>> {
+    fn last_undo(&mut self, run: RunId, scope: ActivationId) -> Result<Option<UndoRow>> {
         let sql = "SELECT seq, node, activation, data FROM undo WHERE run = ?1 AND scope = ?2 \
                    ORDER BY seq DESC LIMIT 1";
-        first(&self.db, sql, params![run.0, scope.0], |row| {
-            Ok(UndoRow {
-                run,
-                scope,
-                seq: column(row, 0)?,
-                node: NodeId(column(row, 1)?),
-                activation: rows::read_activation(column(row, 2)?),
-                data: Payload::from_json(column::<Vec<u8>>(row, 3)?),
-            })
-        })
+        first(
+            &self.db,
+            sql,
+            params![run.0, rows::activation(scope)],
+            |row| {
+                Ok(UndoRow {
+                    run,
+                    scope,
+                    seq: column(row, 0)?,
+                    node: NodeId(column(row, 1)?),
+                    activation: rows::read_activation(column(row, 2)?),
+                    data: Payload::from_json(column::<Vec<u8>>(row, 3)?),
+                })
+            },
+        )
     }
 
     fn marks(&mut self, run: RunId, prefix: &str) -> Result<Vec<(String, i64)>> {

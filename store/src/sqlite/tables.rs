@@ -458,7 +458,7 @@ impl Tables for SqliteTransaction<'_> {
         } = row;
         let params = params![
             run.0,
-            scope.0,
+            activation(*scope),
             seq,
             node.0,
             activation(*of),
@@ -468,29 +468,31 @@ impl Tables for SqliteTransaction<'_> {
         Ok(())
     }
 
-    fn delete_undo(&mut self, run: RunId, scope: BranchId, seq: i64) -> Result<()> {
+    fn delete_undo(&mut self, run: RunId, scope: ActivationId, seq: i64) -> Result<()> {
         let sql = "DELETE FROM undo WHERE run = ?1 AND scope = ?2 AND seq = ?3";
-        self.statements.execute(sql, params![run.0, scope.0, seq])?;
+        self.statements
+            .execute(sql, params![run.0, activation(scope), seq])?;
         Ok(())
     }
 
-    fn has_undo(&mut self, run: RunId, scope: BranchId) -> Result<bool> {
+    fn has_undo(&mut self, run: RunId, scope: ActivationId) -> Result<bool> {
         let sql = "SELECT 1 FROM undo WHERE run = ?1 AND scope = ?2 LIMIT 1";
         let found = self
             .statements
-            .first(sql, params![run.0, scope.0], number)?;
+            .first(sql, params![run.0, activation(scope)], number)?;
         Ok(found.is_some())
     }
 
-    fn hand_undo(&mut self, run: RunId, from: BranchId, to: BranchId) -> Result<()> {
+    fn hand_undo(&mut self, run: RunId, from: ActivationId, to: ActivationId) -> Result<()> {
         let sql = "UPDATE undo SET scope = ?3 WHERE run = ?1 AND scope = ?2";
-        self.statements.execute(sql, params![run.0, from.0, to.0])?;
+        self.statements
+            .execute(sql, params![run.0, activation(from), activation(to)])?;
         Ok(())
     }
 
-    fn hand_all_undo(&mut self, run: RunId, to: BranchId) -> Result<()> {
-        let sql = "UPDATE undo SET scope = ?2 WHERE run = ?1 AND scope <> ?2";
-        self.statements.execute(sql, params![run.0, to.0])?;
+    fn hand_all_undo(&mut self, run: RunId) -> Result<()> {
+        let sql = "UPDATE undo SET scope = 0 WHERE run = ?1 AND scope <> 0";
+        self.statements.execute(sql, params![run.0])?;
         Ok(())
     }
 
