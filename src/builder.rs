@@ -12,6 +12,7 @@ use windlass_store::{
 };
 
 use crate::engine::Engine;
+use crate::expressions::InvalidExpressions;
 use crate::stepped::SteppedEngine;
 use crate::workflow::{Json, Workflow};
 
@@ -25,6 +26,9 @@ pub enum EngineError {
     /// A workflow lacks code.
     #[error(transparent)]
     Missing(#[from] MissingParts),
+    /// Expressions of a workflow cannot be used.
+    #[error(transparent)]
+    Expressions(#[from] InvalidExpressions),
     /// The store refused.
     #[error(transparent)]
     Write(#[from] WriteError),

@@ -15,6 +15,7 @@ use windlass_store::{
 use windlass_workflow_model::{OwnerId, WorkflowKey};
 
 use crate::builder::{EngineBuilder, EngineError};
+use crate::expressions::complete;
 use crate::workflow::Workflow;
 
 /// How an engine was shut down.
@@ -192,7 +193,9 @@ impl Core {
         let mut handlers = self.handlers.clone();
         handlers.extend(workflow.handlers.clone());
         let definition = Arc::clone(&workflow.definition);
-        let served = Served::new(definition, workflow.functions.clone(), &handlers)?;
+        let mut functions = workflow.functions.clone();
+        complete(&definition, &mut functions)?;
+        let served = Served::new(definition, functions, &handlers)?;
         let (reply, answer) = oneshot::channel();
         let definition = Arc::clone(&workflow.definition);
         Ok((

@@ -26,12 +26,14 @@
 
 mod builder;
 mod engine;
+mod expressions;
 mod flow;
 mod stepped;
 mod workflow;
 
 pub use builder::{EngineBuilder, EngineError};
 pub use engine::{Engine, ShutdownReport, Stats};
+pub use expressions::InvalidExpressions;
 pub use flow::{Arms, BranchEnd, BranchResult, Ended, Flow, Map, Multi, Net, Part, Select, Split};
 pub use stepped::SteppedEngine;
 pub use workflow::{Json, Workflow};

@@ -72,6 +72,31 @@ impl<T> Workflow<T> {
         }
     }
 
+    /// A workflow from JSON (see [`Definition::from_json`]), with functions as expressions: its
+    /// handlers must be given to the engine.
+    ///
+    /// ```
+    /// let text = r#"{"name": "big", "version": "1", "start": "check", "nodes": [
+    ///     {"name": "check", "kind": {"choice": {
+    ///         "arms": [{"name": "big", "when": "=data.amount > 100", "to": "ask"}]}}},
+    ///     {"name": "ask", "kind": {"step": {"handler": "ask"}}}
+    /// ]}"#;
+    /// let workflow = windlass::Workflow::<windlass::Json>::from_json(text)?;
+    /// assert_eq!(workflow.definition().handlers(), ["ask"]);
+    /// # Ok::<_, windlass::InvalidWorkflow>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`InvalidWorkflow`] with all problems.
+    pub fn from_json(text: &str) -> Result<Self, InvalidWorkflow> {
+        let definition = Definition::from_json(text)?;
+        Ok(Self::from_parts(
+            definition,
+            Functions::new(),
+            Handlers::new(),
+        ))
+    }
+
     /// The graph.
     pub fn definition(&self) -> &Definition {
         &self.definition

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use windlass_store::sync::{Arc, RwLock};
 use windlass_store::{Admit, BranchRow, CalledRun, Store};
 use windlass_workflow_model::{
-    Branches, Call, Count, Definition, Delay, Effect, EventMatch, FunctionRole, Functions, NodeId,
-    NodeKind, StepSpec, Trigger, WorkflowKey,
+    Call, Definition, Effect, Functions, NodeId, NodeKind, StepSpec, WorkflowKey,
 };
 
 use crate::handler::{Handler, Handlers};
@@ -74,15 +73,10 @@ impl Served {
                 _ => None,
             };
             by_node.push(handler);
-            for (name, role) in functions_of(&node.kind) {
-                if !functions.has(name, role) {
-                    missing.functions.push(name.to_owned());
-                }
-            }
-            if let Some(fold) = node.on_fault.as_ref().and_then(|path| path.fold.as_ref())
-                && !functions.has(fold, FunctionRole::Fold)
-            {
-                missing.functions.push(fold.clone());
+        }
+        for (name, role) in definition.functions() {
+            if !functions.has(name, role) {
+                missing.functions.push(name.to_owned());
             }
         }
         missing.handlers.sort_unstable();
@@ -131,118 +125,6 @@ impl Served {
             _ => None,
         }
     }
-}
-
-fn functions_of(kind: &NodeKind) -> Vec<(&str, FunctionRole)> {
-    match kind {
-        NodeKind::Step(step) => {
-            let guard = step.guard.as_deref();
-            let key = match &step.effect {
-                Effect::Idempotent { key } => key.as_deref(),
-                Effect::Plain | Effect::Transactional | Effect::AtMostOnce { .. } => None,
-            };
-            let guard = guard.map(|name| (name, FunctionRole::Guard));
-            let key = key.map(|name| (name, FunctionRole::Key));
-            guard.into_iter().chain(key).collect()
-        }
-        NodeKind::Choice { arms, .. } => arms
-            .iter()
-            .map(|arm| (arm.when.as_str(), FunctionRole::Predicate))
-            .collect(),
-        NodeKind::Split {
-            branches: Branches::Computed { items, .. },
-            ..
-        } => {
-            vec![(items, FunctionRole::Items)]
-        }
-        NodeKind::Join {
-            merge: Some(merge), ..
-        }
-        | NodeKind::Meet {
-            merge: Some(merge), ..
-        } => vec![(merge, FunctionRole::Merge)],
-        NodeKind::Split {
-            branches: Branches::Chosen { arms, .. },
-            ..
-        } => arms
-            .iter()
-            .map(|arm| (arm.when.as_str(), FunctionRole::Predicate))
-            .collect(),
-        NodeKind::Fork { arms, .. } => arms
-            .iter()
-            .filter_map(|arm| Some((arm.when.as_deref()?, FunctionRole::Predicate)))
-            .collect(),
-        NodeKind::Loop { test, .. } => vec![(test, FunctionRole::Predicate)],
-        NodeKind::Map {
-            count, item, tally, ..
-        } => {
-            let count = match count {
-                Count::Computed(name) => Some((name.as_str(), FunctionRole::Count)),
-                Count::Fixed(_) => None,
-            };
-            let item = item.as_deref().map(|name| (name, FunctionRole::Item));
-            let tally = tally.as_deref().map(|name| (name, FunctionRole::Tally));
-            count.into_iter().chain(item).chain(tally).collect()
-        }
-        NodeKind::Call(call) => {
-            let input = call.input.as_deref();
-            let input = input.map(|name| (name, FunctionRole::Compute));
-            let output = call.output.as_deref();
-            let output = output.map(|name| (name, FunctionRole::Reply));
-            input.into_iter().chain(output).collect()
-        }
-        NodeKind::Sleep { delay } => of_delay(delay).into_iter().collect(),
-        NodeKind::Await {
-            reply,
-            matching,
-            timeout,
-            ..
-        } => of_event(reply.as_deref(), matching)
-            .chain(timeout.as_ref().and_then(of_delay))
-            .collect(),
-        NodeKind::Select { arms } => arms
-            .iter()
-            .flat_map(|arm| match &arm.on {
-                Trigger::Event {
-                    reply, matching, ..
-                } => of_event(reply.as_deref(), matching).collect(),
-                Trigger::Timer(delay) => of_delay(delay).into_iter().collect::<Vec<_>>(),
-            })
-            .collect(),
-        NodeKind::Compute { function } => vec![(function, FunctionRole::Compute)],
-        NodeKind::Split {
-            branches: Branches::Static(_) | Branches::Copies { .. },
-            ..
-        }
-        | NodeKind::Join { merge: None, .. }
-        | NodeKind::Meet { merge: None, .. }
-        | NodeKind::Scope { .. }
-        | NodeKind::Input { .. }
-        | NodeKind::Merge { .. }
-        | NodeKind::Terminate
-        | NodeKind::Again { .. }
-        | NodeKind::Cancel { .. }
-        | NodeKind::Milestone { .. }
-        | NodeKind::Detach { .. } => Vec::new(),
-    }
-}
-
-fn of_delay(delay: &Delay) -> Option<(&str, FunctionRole)> {
-    match delay {
-        Delay::Computed(name) => Some((name, FunctionRole::Delay)),
-        Delay::FixedMs(_) | Delay::Until(_) => None,
-    }
-}
-
-fn of_event<'a>(
-    reply: Option<&'a str>,
-    matching: &'a EventMatch,
-) -> impl Iterator<Item = (&'a str, FunctionRole)> {
-    let reply = reply.map(|name| (name, FunctionRole::Reply));
-    let key = matching.correlation.as_deref();
-    reply
-        .into_iter()
-        .chain(key.map(|name| (name, FunctionRole::Key)))
 }
 
 /// All workflows that are served, by key.

@@ -598,7 +598,7 @@ fn refuse_effects(changes: &mut [Change], branch: BranchId) -> bool {
             && let Some(aside) = &mut checkpoint.aside
             && aside.effects_refused.is_none()
         {
-            let why = "it rolled back the whole transaction (OR ROLLBACK or RAISE(ROLLBACK))";
+            let why = "it took too long, or rolled back the whole transaction (OR ROLLBACK, RAISE(ROLLBACK))";
             aside.effects_refused = Some(why.to_owned());
             return true;
         }

@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::NodeId;
 use crate::join::JoinRule;
+use crate::limits::{CALL_DEPTH_DEFAULT, LOOP_ROUNDS_DEFAULT};
 use crate::retry::RetryPolicy;
 use crate::time_of_day::TimeOfDay;
 
 /// A named, versioned, immutable workflow. Made by [`Draft::finish`](crate::Draft::finish), which
 /// validates it; one that was read back from a store is as valid as it was then.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Definition {
     pub(crate) name: String,
     pub(crate) version: String,
@@ -21,12 +23,18 @@ pub struct Definition {
     pub(crate) max_parallelism: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) deadline_ms: Option<u64>,
+    #[serde(default)]
     pub(crate) blocks: Vec<Block>,
+    #[serde(default = "Definition::default_unreached_reason")]
     pub(crate) unreached_reason: String,
     pub(crate) source: Option<Source>,
 }
 
 impl Definition {
+    pub(crate) fn default_unreached_reason() -> String {
+        "not-reached".to_owned()
+    }
+
     /// The name; with the version it names the definition for ever.
     pub fn name(&self) -> &str {
         &self.name
@@ -184,6 +192,7 @@ pub struct Source {
 
 /// A step or a gateway.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Node {
     /// Unique in the definition.
     pub name: String,
@@ -194,6 +203,7 @@ pub struct Node {
     /// Where the token goes when this node fails; without one the branch fails.
     pub on_fault: Option<FaultPath>,
     /// Where it stands in the eyes of its author.
+    #[serde(default)]
     pub place: Place,
 }
 
@@ -234,7 +244,7 @@ pub struct FaultPath {
 
 /// What a node does with a token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum NodeKind {
     /// Does work through a handler. The only kind that is tried again.
     Step(StepSpec),
@@ -254,6 +264,7 @@ pub enum NodeKind {
         /// How many of them may be on their way at once; `None` is no limit.
         max_parallelism: Option<u32>,
         /// What a failed branch does to the others and to the split.
+        #[serde(default)]
         on_failure: FailurePolicy,
     },
     /// Where the branches of a split, the tokens of a scope or the instances of a map meet.
@@ -261,6 +272,7 @@ pub enum NodeKind {
         /// The split, scope or map it belongs to.
         split: NodeId,
         /// How many of them it waits for.
+        #[serde(default)]
         need: Need,
         /// What becomes of those it does not wait for.
         #[serde(default, skip_serializing_if = "Rest::is_default")]
@@ -282,6 +294,7 @@ pub enum NodeKind {
         /// After so many milliseconds it is withdrawn and fails.
         timeout_ms: Option<u64>,
         /// What a failed token does to the others and to the scope.
+        #[serde(default)]
         on_failure: FailurePolicy,
     },
     /// One token becomes several in the same scope: every arm whose condition holds is taken.
@@ -313,6 +326,7 @@ pub enum NodeKind {
     /// Where alternative ways come together without waiting.
     Merge {
         /// Whether several tokens may come, each going on by itself.
+        #[serde(default)]
         multi: bool,
     },
     /// Ends the run well with the data of the token that comes here; what is left is withdrawn.
@@ -323,10 +337,12 @@ pub enum NodeKind {
         test: String,
         /// `false`: while it holds, asked before each round. `true`: until it holds, asked after
         /// each round.
+        #[serde(default)]
         until: bool,
         /// Its first node.
         body: NodeId,
         /// Rounds after which it fails.
+        #[serde(default = "default_rounds")]
         rounds_max: u32,
     },
     /// The end of a round.
@@ -343,6 +359,7 @@ pub enum NodeKind {
         /// `None` is a copy of the data.
         item: Option<String>,
         /// Whether more may be added from outside until it is closed.
+        #[serde(default)]
         open: bool,
         /// How many instances live at once, at least 1.
         max_parallelism: u32,
@@ -351,6 +368,7 @@ pub enum NodeKind {
         /// Where they meet.
         join: NodeId,
         /// What a failed instance does to the others and to the map.
+        #[serde(default)]
         on_failure: FailurePolicy,
         /// Function of role [`Tally`](crate::FunctionRole::Tally), asked once for each instance that
         /// has succeeded, in the order in which they did: says when enough have.
@@ -438,14 +456,17 @@ impl NodeKind {
 
 /// How a step is done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct StepSpec {
     /// The handler's name.
     pub handler: String,
     /// One word for what it is: `step`, or the type in a dialect.
+    #[serde(default = "StepSpec::default_kind")]
     pub kind: String,
     /// Function of role [`Guard`](crate::FunctionRole::Guard), asked before the step: run or skip.
     pub guard: Option<String>,
     /// How often it is tried.
+    #[serde(default)]
     pub retry: RetryPolicy,
     /// How long one attempt may take, in milliseconds; `None` is no limit.
     pub timeout_ms: Option<u64>,
@@ -465,15 +486,20 @@ pub struct StepSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_within_ms: Option<u64>,
     /// Settings for the handler; the engine does not look into them.
+    #[serde(default)]
     pub config: serde_json::Value,
 }
 
 impl StepSpec {
+    fn default_kind() -> String {
+        "step".to_owned()
+    }
+
     /// A step that calls `handler` once, without a timeout.
     pub fn new(handler: impl Into<String>) -> Self {
         Self {
             handler: handler.into(),
-            kind: "step".to_owned(),
+            kind: Self::default_kind(),
             guard: None,
             retry: RetryPolicy::default(),
             timeout_ms: None,
@@ -553,9 +579,16 @@ pub struct ForkArm {
     /// Function of role [`Predicate`](crate::FunctionRole::Predicate); `None` is always taken.
     pub when: Option<String>,
     /// How many tokens go this way, at least 1.
+    #[serde(default = "ForkArm::one")]
     pub copies: u32,
     /// Its first node.
     pub to: NodeId,
+}
+
+impl ForkArm {
+    fn one() -> u32 {
+        1
+    }
 }
 
 /// The branches of a split.
@@ -663,9 +696,19 @@ pub struct CallSpec {
     /// `None` keeps ours.
     pub output: Option<String>,
     /// Whether the branch goes on at once, and the called run lives on its own.
+    #[serde(default)]
     pub detached: bool,
     /// How deep calls may be nested, this one included.
+    #[serde(default = "default_depth")]
     pub depth_max: u32,
+}
+
+fn default_depth() -> u32 {
+    CALL_DEPTH_DEFAULT
+}
+
+fn default_rounds() -> u32 {
+    LOOP_ROUNDS_DEFAULT
 }
 
 /// One way out of a deferred choice.
@@ -703,6 +746,7 @@ pub struct EventMatch {
     /// Function of role [`Key`](crate::FunctionRole::Key): only an event with this correlation.
     pub correlation: Option<String>,
     /// Only one that comes while it is waited for; an earlier one is not taken.
+    #[serde(default)]
     pub transient: bool,
 }
 

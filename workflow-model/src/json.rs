@@ -1,0 +1,186 @@
+//! Definitions as people and programs write them: JSON in which nodes are named.
+//!
+//! The same form in which definitions are stored, but that a node may stand by its name wherever its
+//! number may.
+
+use serde_json::Value;
+
+use crate::definition::Definition;
+use crate::validate::{InvalidWorkflow, Problem, validate};
+
+/// Fields that hold a node.
+const NODE_FIELDS: &[&str] = &[
+    "start",
+    "next",
+    "to",
+    "otherwise",
+    "join",
+    "split",
+    "body",
+    "meet",
+    "of",
+    "target",
+];
+
+impl Definition {
+    /// Reads a workflow from JSON, and checks it as [`Draft::finish`](crate::Draft::finish) does.
+    ///
+    /// Nodes may be named where they are referred to. Functions are names: of functions that come with
+    /// the workflow, or, where the engine compiles them, expressions that begin with `=`.
+    ///
+    /// # Errors
+    /// [`InvalidWorkflow`] with all that is wrong with the graph, or the first thing that is wrong
+    /// with the text, with line and column.
+    pub fn from_json(text: &str) -> Result<Self, InvalidWorkflow> {
+        let unnamed = |problem: Problem| InvalidWorkflow {
+            workflow: String::new(),
+            problems: vec![problem],
+        };
+        let mut value: Value = serde_json::from_str(text).map_err(|error| {
+            unnamed(Problem::new(
+                "not-json",
+                None,
+                format!("it is no JSON: {error}"),
+            ))
+        })?;
+        let names = names(&value);
+        let mut problems = Vec::new();
+        number(&mut value, &names, &mut problems);
+        let workflow = value["name"].as_str().unwrap_or_default().to_owned();
+        if !problems.is_empty() {
+            return Err(InvalidWorkflow { workflow, problems });
+        }
+        let definition: Self = serde_json::from_value(value).map_err(|error| {
+            let text = format!("it is no workflow: {error}; compare it with the documentation");
+            unnamed(Problem::new("not-a-workflow", None, text))
+        })?;
+        let problems = validate(&definition);
+        if problems.is_empty() {
+            Ok(definition)
+        } else {
+            Err(InvalidWorkflow { workflow, problems })
+        }
+    }
+}
+
+fn names(value: &Value) -> Vec<String> {
+    let nodes = value["nodes"].as_array().into_iter().flatten();
+    nodes
+        .map(|node| node["name"].as_str().unwrap_or_default().to_owned())
+        .collect()
+}
+
+/// Puts numbers in the place of names.
+fn number(value: &mut Value, names: &[String], problems: &mut Vec<Problem>) {
+    match value {
+        Value::Object(fields) => {
+            for (field, value) in fields {
+                if field == "config" {
+                    continue; // The handler's own.
+                }
+                if NODE_FIELDS.contains(&field.as_str()) {
+                    resolve(value, names, problems);
+                } else if field == "static" {
+                    for branch in value.as_array_mut().into_iter().flatten() {
+                        if let Some(node) = branch.get_mut(1) {
+                            resolve(node, names, problems);
+                        }
+                    }
+                } else {
+                    number(value, names, problems);
+                }
+            }
+        }
+        Value::Array(values) => {
+            for value in values {
+                number(value, names, problems);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn resolve(value: &mut Value, names: &[String], problems: &mut Vec<Problem>) {
+    // The branch that is taken otherwise has a name of its own beside its node.
+    if let Value::Array(pair) = value {
+        if let Some(node) = pair.get_mut(1) {
+            resolve(node, names, problems);
+        }
+        return;
+    }
+    let Value::String(name) = value else {
+        return number(value, names, problems);
+    };
+    match names.iter().position(|known| known == name) {
+        Some(index) => *value = Value::from(index),
+        None => {
+            let text = "no node has this name, but another one leads to it; correct it";
+            problems.push(Problem::new("edge-nowhere", Some(name.clone()), text));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Draft, StepSpec};
+
+    const TEXT: &str = r#"{
+        "name": "order", "version": "1", "start": "check",
+        "nodes": [
+            {"name": "check", "kind": {"choice": {
+                "arms": [{"name": "big", "when": "=data.amount > 100", "to": "approve"}],
+                "otherwise": "ship"}}},
+            {"name": "approve", "kind": {"step": {"handler": "ask"}}, "next": "ship"},
+            {"name": "ship", "kind": {"step": {"handler": "ship", "config": {"to": "Berlin"}}}}
+        ]
+    }"#;
+
+    #[test]
+    fn a_workflow_of_named_nodes_is_the_drafted_one() {
+        let mut draft = Draft::new("order", "1");
+        let check = draft.choice("check");
+        let approve = draft.step("approve", StepSpec::new("ask"));
+        let config = serde_json::json!({ "to": "Berlin" });
+        let spec = StepSpec {
+            config,
+            ..StepSpec::new("ship")
+        };
+        let ship = draft.step("ship", spec);
+        draft.arm(check, "big", "=data.amount > 100", Some(approve));
+        draft.otherwise(check, ship);
+        draft.connect(approve, ship);
+        draft.start_at(check);
+        let drafted = draft.finish().unwrap();
+        assert_eq!(Definition::from_json(TEXT).unwrap(), drafted);
+        let stored = serde_json::to_string(&drafted).unwrap();
+        assert_eq!(Definition::from_json(&stored).unwrap(), drafted);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (text, code) in [
+            ("{", "not-json"),
+            ("{}", "not-a-workflow"),
+            (
+                &TEXT.replace("\"handler\"", "\"handeler\""),
+                "not-a-workflow",
+            ),
+            (
+                &TEXT.replace("\"next\": \"ship\"", "\"next\": \"shop\""),
+                "edge-nowhere",
+            ),
+            (
+                &TEXT.replace("\"check\", \"kind\"", "\"\", \"kind\""),
+                "edge-nowhere",
+            ),
+            (
+                &TEXT.replace("\"approve\", \"kind\"", "\"ship\", \"kind\""),
+                "edge-nowhere",
+            ),
+        ] {
+            let invalid = Definition::from_json(text).unwrap_err();
+            assert_eq!(invalid.problems[0].code, code, "{invalid}");
+        }
+    }
+}
