@@ -323,6 +323,7 @@ mod tests {
             steps: vec![view(StepStatus::Succeeded, Some(output))],
             definition: Arc::new(draft.finish().unwrap()),
             note: None,
+            called_by: None,
         }
     }
 

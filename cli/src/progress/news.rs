@@ -180,6 +180,7 @@ mod tests {
             steps: vec![block, step],
             definition: Arc::new(draft.finish().unwrap()),
             note: None,
+            called_by: None,
         }
     }
 

@@ -234,6 +234,7 @@ impl Inspector {
             is_partial: root.flags & flags::PARTIAL != 0,
         }
         .views(&history, &live);
+        let called_by = root.record.flow().caller.map(|caller| caller.run);
         let note = root
             .record
             .into_extras()
@@ -246,6 +247,7 @@ impl Inspector {
             steps,
             definition,
             note,
+            called_by,
         }))
     }
 

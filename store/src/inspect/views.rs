@@ -42,6 +42,8 @@ pub struct RunDetail {
     pub definition: Arc<Definition>,
     /// What was stored with it.
     pub note: Option<String>,
+    /// The run that called it, whether or not it waits for it.
+    pub called_by: Option<RunId>,
 }
 
 /// One activation of a step, or a step that was not reached, or a block.

@@ -1,10 +1,12 @@
 //! What a run has left behind: how it ended, which steps it committed, and nothing else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use windlass::{ActivationId, Inspector, Json, RunFilter, RunId, RunOutcome, StepStatus};
 use windlass_store::{HistoryRow, Options, Store, SystemClock};
+
+use super::tree::{RUNS_MAX, tree};
 
 /// How a run has ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,59 +31,85 @@ impl From<RunOutcome> for End {
     }
 }
 
-/// The steps that a run has done, each activation of a node once.
+/// The steps that a run and those that it called have done, each activation of a node once per run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Committed(BTreeSet<(String, u64)>);
+pub(crate) struct Committed {
+    /// How often each activation of a step was done: once in each of so many runs.
+    steps: BTreeMap<(String, u64), usize>,
+    /// How many runs of each workflow there were.
+    runs: BTreeMap<String, usize>,
+}
 
 impl Committed {
     /// Of a run in any store, as people are shown it.
     pub(crate) fn of(inspector: &mut Inspector, run: RunId) -> Self {
-        let detail = inspector.show(run).expect("the store can be read");
-        let steps = detail.expect("the run is stored").steps;
-        let done = steps
-            .into_iter()
-            .filter(|step| step.kind == "step" && step.status == StepStatus::Succeeded);
-        Self::each_once(done.filter_map(|step| Some((step.step, step.activation?))))
+        let mut committed = Self::default();
+        for detail in tree(inspector, run) {
+            let done = detail
+                .steps
+                .into_iter()
+                .filter(|step| step.kind == "step" && step.status == StepStatus::Succeeded);
+            let done = done.filter_map(|step| Some((step.step, step.activation?)));
+            committed.add(&detail.summary.workflow, done);
+        }
+        committed
     }
 
-    /// Of a run in a file, from the rows of history themselves: what people are shown would hide a
-    /// second outcome of one activation.
-    pub(crate) fn of_rows(database: &Path, run: RunId) -> Self {
+    /// Of all runs in a file, from the rows of history themselves: what people are shown would hide a
+    /// second outcome of one activation, and what belongs to one run another one that came of nothing.
+    pub(crate) fn of_rows(database: &Path) -> Self {
         let mut inspector = Inspector::open(database).expect("the file is a store");
-        let detail = inspector.show(run).expect("the store can be read");
-        let definition = detail.expect("the run is stored").definition;
-        let done = history(database, run)
-            .into_iter()
-            .filter(|row| row.status == StepStatus::Succeeded)
-            .filter(|row| definition.node(row.node).kind.word() == "step")
-            .map(|row| (definition.node(row.node).name.clone(), row.activation));
-        Self::each_once(done)
+        let runs = inspector.runs(RunFilter::All, RUNS_MAX);
+        let mut committed = Self::default();
+        for summary in runs.expect("the store can be read") {
+            let detail = inspector.show(summary.run).expect("the store can be read");
+            let definition = detail.expect("the run is stored").definition;
+            let done = history(database, summary.run)
+                .into_iter()
+                .filter(|row| row.status == StepStatus::Succeeded)
+                .filter(|row| definition.node(row.node).kind.word() == "step")
+                .map(|row| (definition.node(row.node).name.clone(), row.activation));
+            committed.add(&summary.workflow, done);
+        }
+        committed
     }
 
-    fn each_once(done: impl Iterator<Item = (String, ActivationId)>) -> Self {
-        let mut committed = BTreeSet::new();
+    /// What one more run has done.
+    fn add(&mut self, workflow: &str, done: impl Iterator<Item = (String, ActivationId)>) {
+        *self.runs.entry(workflow.to_owned()).or_default() += 1;
+        let mut once = BTreeSet::new();
         for (step, activation) in done {
             assert!(
-                committed.insert((step.clone(), activation.0)),
+                once.insert((step.clone(), activation.0)),
                 "{step:?} was committed twice in activation {activation}"
             );
+            *self.steps.entry((step, activation.0)).or_default() += 1;
         }
-        Self(committed)
     }
 
     /// The names of the steps, sorted, as often as they were done.
     pub(crate) fn steps(&self) -> Vec<&str> {
-        self.0.iter().map(|(step, _)| step.as_str()).collect()
+        let times = self.steps.iter();
+        times
+            .flat_map(|((step, _), times)| std::iter::repeat_n(step.as_str(), *times))
+            .collect()
     }
 
     /// How often `step` was done.
     pub(crate) fn count(&self, step: &str) -> usize {
-        self.0.iter().filter(|(name, _)| name == step).count()
+        let of_step = self.steps.iter().filter(|((name, _), _)| name == step);
+        of_step.map(|(_, times)| times).sum()
     }
 
     /// How many activations were done.
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.steps.values().sum()
+    }
+
+    /// How many runs of `workflow` there were.
+    #[allow(dead_code, reason = "for patterns that are not written yet")]
+    pub(crate) fn runs(&self, workflow: &str) -> usize {
+        self.runs.get(workflow).copied().unwrap_or_default()
     }
 }
 

@@ -3,25 +3,37 @@
 //! A driver is a pure function from what is seen to what is done, so that it can be played again
 //! after a kill, by another process, from any point on.
 
-use windlass::{Event, Payload, RunDetail, RunId, Scheduler, StepStatus, Why};
+use windlass::{Event, Inspector, Payload, RunDetail, RunId, Scheduler, StepStatus, StepView, Why};
 
 use super::Stage;
+use super::tree::tree;
 
 /// See [`Pattern::driven_by`](super::Pattern::driven_by).
 pub(crate) type Driver = Box<dyn Fn(&Look) -> Vec<Act>>;
 
-/// What can be seen of a run that has not ended.
+/// What can be seen of a run that has not ended, and of those that it called.
 pub(crate) struct Look {
     pub(crate) detail: RunDetail,
     pub(crate) why: Why,
+    /// All runs below it, in the order in which they were called, with what each waits for.
+    pub(crate) called: Vec<(RunDetail, Why)>,
 }
 
 impl Look {
     /// Of a run; `None` if it is not stored.
-    pub(crate) fn at(inspector: &mut windlass::Inspector, run: RunId) -> Option<Self> {
-        let why = inspector.why(run).expect("the store can be read")?;
-        let detail = inspector.show(run).expect("the store can be read")?;
-        Some(Self { detail, why })
+    pub(crate) fn at(inspector: &mut Inspector, run: RunId) -> Option<Self> {
+        let runs = tree(inspector, run).into_iter();
+        let mut seen = runs.filter_map(|detail| {
+            let why = inspector.why(detail.summary.run);
+            Some((detail, why.expect("the store can be read")?))
+        });
+        let (detail, why) = seen.next()?;
+        let called = seen.collect();
+        Some(Self {
+            detail,
+            why,
+            called,
+        })
     }
 
     /// How often `step` was done.
@@ -36,15 +48,18 @@ impl Look {
 
     /// How many activations of `step` there are, done or not.
     pub(crate) fn reached(&self, step: &str) -> usize {
-        let steps = self.detail.steps.iter();
-        steps
-            .filter(|view| view.step == step && view.activation.is_some())
-            .count()
+        let of_step = |view: &&StepView| view.step == step && view.activation.is_some();
+        self.steps().filter(of_step).count()
+    }
+
+    /// The steps of all runs.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = &StepView> {
+        let called = self.called.iter().flat_map(|(detail, _)| &detail.steps);
+        self.detail.steps.iter().chain(called)
     }
 
     fn in_status(&self, step: &str, status: StepStatus) -> usize {
-        let steps = self.detail.steps.iter();
-        steps
+        self.steps()
             .filter(|view| view.step == step && view.status == status)
             .count()
     }
@@ -52,7 +67,10 @@ impl Look {
     /// Whether a branch waits for `event`.
     #[allow(dead_code, reason = "for drivers of patterns that are not written yet")]
     pub(crate) fn awaits(&self, event: &str) -> bool {
-        let mut branches = self.why.branches.iter();
+        let called = self.called.iter().map(|(_, why)| why);
+        let mut branches = std::iter::once(&self.why)
+            .chain(called)
+            .flat_map(|why| &why.branches);
         branches.any(|branch| branch.waits_for.event.as_deref() == Some(event))
     }
 }

@@ -13,6 +13,7 @@ pub(crate) mod plain;
 mod stage;
 pub(crate) mod stale_writer;
 mod stepped;
+mod tree;
 pub(crate) mod trials;
 
 use std::time::Duration;

@@ -108,16 +108,18 @@ fn page(catalogue: &[Entry], results: &Results) -> String {
 
 fn section(shown: &Shown, out: &mut String) {
     let pattern = &shown.pattern;
-    let graph = pattern.workflow(&Stage::interrupted());
-    let graph = draw(graph.definition(), GraphFormat::Mermaid);
-    let snippet = snippet(pattern.builder);
-    let (module, _) = place(pattern.builder);
+    for part in &pattern.parts {
+        let graph = part.on(&Stage::interrupted());
+        let graph = draw(graph.definition(), GraphFormat::Mermaid);
+        let snippet = snippet(part.builder);
+        let _ = write!(out, "```mermaid\n{graph}```\n\n```rust\n{snippet}```\n\n");
+    }
+    let (module, _) = place(pattern.parts[0].builder);
     let word = |passed| if passed { "pass" } else { "**fail**" };
     let kills = kill_sweep::kills_min(pattern.steps_min(&plain::committed(pattern)));
     let _ = write!(
         out,
-        "```mermaid\n{graph}```\n\n```rust\n{snippet}```\n\n\
-         `{}` in [{module}.rs](../tests/patterns/{module}.rs): plain {}, kill sweep {} (at least \
+        "`{}` in [{module}.rs](../tests/patterns/{module}.rs): plain {}, kill sweep {} (at least \
          {kills} kills), stale writer {}.\n",
         shown.written.name,
         word(shown.plain),

@@ -76,7 +76,7 @@ fn take_over(pattern: &Pattern, turns: usize, when: Late, plain: &Committed) -> 
         let outcome = other.outcome(run).map(End::from);
         assert_eq!(outcome.as_ref(), Some(&end), "{what}: another end");
     }
-    let committed = Committed::of_rows(&database, run);
+    let committed = Committed::of_rows(&database);
     pattern.assert_allowed(&end, &committed, plain, &what);
     let mut inspector = Inspector::open(&database).expect("the file is a store");
     assert_no_leftovers(&mut inspector, &what);
