@@ -3,7 +3,9 @@
 //! A driver is a pure function from what is seen to what is done, so that it can be played again
 //! after a kill, by another process, from any point on.
 
-use windlass::{Event, Inspector, Payload, RunDetail, RunId, Scheduler, StepStatus, StepView, Why};
+use windlass::{
+    Event, Inspector, MapChange, Payload, RunDetail, RunId, Scheduler, StepStatus, StepView, Why,
+};
 
 use super::Stage;
 use super::tree::tree;
@@ -65,7 +67,6 @@ impl Look {
     }
 
     /// Whether a branch waits for `event`.
-    #[allow(dead_code, reason = "for drivers of patterns that are not written yet")]
     pub(crate) fn awaits(&self, event: &str) -> bool {
         let called = self.called.iter().map(|(_, why)| why);
         let mut branches = std::iter::once(&self.why)
@@ -84,11 +85,24 @@ pub(crate) enum Act {
         id: &'static str,
         text: &'static str,
     },
+    /// Like `Signal`, but the event is lost if nobody waits for it.
+    #[allow(dead_code, reason = "for patterns that are not written yet")]
+    TransientSignal {
+        event: &'static str,
+        id: &'static str,
+        text: &'static str,
+    },
     /// Opens a latch of the stage, for good.
     Open(&'static str),
     /// Withdraws the run, for this reason.
     #[allow(dead_code, reason = "for patterns that are not written yet")]
     Cancel(&'static str),
+    /// Withdraws what goes on in a node, by its name.
+    #[allow(dead_code, reason = "for patterns that are not written yet")]
+    CancelNode(&'static str),
+    /// Closes a map, completes it or adds to it, by its name. What is added twice is there twice.
+    #[allow(dead_code, reason = "for patterns that are not written yet")]
+    ChangeMap(&'static str, MapChange),
 }
 
 impl Act {
@@ -100,10 +114,21 @@ impl Act {
                 // A run that has ended meanwhile takes no event.
                 let _ = scheduler.signal(Event::new(run, event, id, payload)).await;
             }
+            Self::TransientSignal { event, id, text } => {
+                let payload = Payload::encode(text).expect("text is JSON");
+                let event = Event::new(run, event, id, payload).transient();
+                let _ = scheduler.signal(event).await;
+            }
             Self::Open(latch) => stage.open(latch),
             Self::Cancel(reason) => {
                 // Nor is it withdrawn then.
                 let _ = scheduler.cancel(run, reason).await;
+            }
+            Self::CancelNode(node) => {
+                let _ = scheduler.cancel_node(run, node, "by the driver").await;
+            }
+            Self::ChangeMap(map, change) => {
+                let _ = scheduler.change_map(run, map, change).await;
             }
         }
     }
