@@ -131,7 +131,12 @@ pub(crate) fn all() -> Vec<Entry> {
         missing(20, Cancellation, "Cancel Case"),
         missing(21, Iteration, "Structured Loop"),
         missing(22, Iteration, "Recursion"),
-        missing(23, Triggers, "Transient Trigger"),
+        written!(
+            23,
+            Triggers,
+            "Transient Trigger",
+            triggers::wcp_23_transient_trigger
+        ),
         written!(
             24,
             Triggers,

@@ -1,9 +1,87 @@
-//! Triggers: WCP-24.
+//! Triggers: WCP-23 and WCP-24.
 
 use serde_json::json;
-use windlass::{Event, Payload, RunId, Workflow};
+use windlass::{Event, Payload, RunId, SignalOutcome, Workflow};
 
 use crate::harness::{Act, Built, End, Live, Pattern, Setting, Stage, Stepped, Trail};
+
+fn transient_trigger(stage: &Stage) -> Built<Trail> {
+    Workflow::build("transient-trigger", "1", |flow| {
+        flow.step_async("busy", stage.held("busy"))
+            .wait_event("wait", "go", Trail::push)
+            .transient()
+            .step_async("started", stage.mark())
+    })
+}
+
+/// A signal is lost if the step is not waiting for it at that moment.
+pub(crate) fn wcp_23_transient_trigger() -> Pattern {
+    Pattern::new(23, transient_trigger, &Trail::new())
+        .ends_with(["busy", "now", "started"])
+        .driven_by(|_| {
+            // Too early at first, and lost: else it would be a repetition when it is awaited.
+            let signal = Act::TransientSignal {
+                event: "go",
+                id: "1",
+                text: "now",
+            };
+            vec![signal, Act::Open("busy")]
+        })
+        .asserts("an_early_signal_is_lost", |pattern, setting| {
+            let live = Live::open(pattern, setting);
+            let run = live.begin();
+            live.until(&run, "the first step at work", |look| {
+                look.running("busy") == 1
+            });
+            let scheduler = live.engine.scheduler();
+            let early = [
+                (go(run.id(), "1", "early").transient(), SignalOutcome::Lost),
+                // The event would last, but this wait takes none that came before it.
+                (go(run.id(), "2", "early"), SignalOutcome::Stored),
+            ];
+            for (event, outcome) in early {
+                assert_eq!(scheduler.signal_blocking(event).unwrap(), outcome);
+            }
+            live.stage.open("busy");
+            live.until(&run, "the wait", |look| look.awaits("go"));
+            assert_eq!(live.look(&run).reached("started"), 0);
+            live.drive(&run);
+            live.close();
+        })
+        .asserts(
+            "a_signal_while_the_step_waits_starts_it_once",
+            |pattern, setting| {
+                let live = Live::open(pattern, setting);
+                live.stage.open("busy");
+                let run = live.begin();
+                live.until(&run, "the wait", |look| look.awaits("go"));
+                let scheduler = live.engine.scheduler();
+                let now = go(run.id(), "1", "now").transient();
+                let sent = scheduler.signal_blocking(now).unwrap();
+                assert_eq!(sent, SignalOutcome::Delivered);
+                for (id, text) in [("1", "again"), ("2", "more")] {
+                    let event = go(run.id(), id, text).transient();
+                    let sent = scheduler.signal_blocking(event).unwrap();
+                    assert_ne!(sent, SignalOutcome::Delivered, "{text}");
+                }
+                let played = live.drive(&run);
+                assert_eq!(played.committed.count("started"), 1);
+                live.stage.span("started");
+                live.close();
+            },
+        )
+        .after_kills("a_lost_signal_starts_nothing", |wrecks| {
+            let looks = || wrecks.iter().filter_map(|wreck| wreck.look.as_ref());
+            for look in looks() {
+                assert!(look.done("busy") == 1 || look.reached("started") == 0);
+            }
+            let waited = looks().any(|look| look.awaits("go") && look.reached("started") == 0);
+            assert!(
+                waited,
+                "a kill came after the lost signal and before the next"
+            );
+        })
+}
 
 fn persistent_trigger(stage: &Stage) -> Built<Trail> {
     Workflow::build("persistent-trigger", "1", |flow| {
