@@ -4,7 +4,8 @@
 //! after a kill, by another process, from any point on.
 
 use windlass::{
-    Event, Inspector, MapChange, Payload, RunDetail, RunId, Scheduler, StepStatus, StepView, Why,
+    BranchWait, Event, Inspector, MapChange, Payload, RunDetail, RunId, Scheduler, StepStatus,
+    StepView, Why,
 };
 
 use super::Stage;
@@ -60,6 +61,18 @@ impl Look {
         self.detail.steps.iter().chain(called)
     }
 
+    /// How many branches wait for something of this kind (see [`windlass::WaitsFor::kind`]).
+    pub(crate) fn wait_for(&self, kind: &str) -> usize {
+        let of_kind = |branch: &&BranchWait| branch.waits_for.kind == kind;
+        self.branches().filter(of_kind).count()
+    }
+
+    /// The live branches of all runs.
+    fn branches(&self) -> impl Iterator<Item = &BranchWait> {
+        let called = self.called.iter().flat_map(|(_, why)| &why.branches);
+        self.why.branches.iter().chain(called)
+    }
+
     fn in_status(&self, step: &str, status: StepStatus) -> usize {
         self.steps()
             .filter(|view| view.step == step && view.status == status)
@@ -68,10 +81,7 @@ impl Look {
 
     /// Whether a branch waits for `event`.
     pub(crate) fn awaits(&self, event: &str) -> bool {
-        let called = self.called.iter().map(|(_, why)| why);
-        let mut branches = std::iter::once(&self.why)
-            .chain(called)
-            .flat_map(|why| &why.branches);
+        let mut branches = self.branches();
         branches.any(|branch| branch.waits_for.event.as_deref() == Some(event))
     }
 }
@@ -86,7 +96,6 @@ pub(crate) enum Act {
         text: &'static str,
     },
     /// Like `Signal`, but the event is lost if nobody waits for it.
-    #[allow(dead_code, reason = "for patterns that are not written yet")]
     TransientSignal {
         event: &'static str,
         id: &'static str,

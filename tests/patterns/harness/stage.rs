@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
-use windlass::{Context, Handler, Payload, StepError, StepOutput};
+use windlass::{Context, Handler, Payload, RunId, StepError, StepOutput};
 
 use super::{PATIENCE, Trail};
 
@@ -35,6 +35,7 @@ impl Noted for Trail {
 /// spans overlap here exactly if they overlapped in fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
+    pub(crate) run: RunId,
     pub(crate) step: String,
     pub(crate) start: u64,
     /// `None` while it goes on. One that failed or was dropped is over, too.
@@ -175,7 +176,6 @@ impl Stage {
 
     /// A step that gives way to all others again and again, so that any that may be at work at the
     /// same time will be: for what must not overlap.
-    #[allow(dead_code, reason = "for patterns that are not written yet")]
     pub(crate) fn lingers<T: Noted>(
         &self,
     ) -> impl Fn(Context, T) -> Work<T> + Send + Sync + 'static {
@@ -253,6 +253,7 @@ impl Stage {
         let mut log = self.0.log.lock().expect("nobody panics here");
         let start = log.tick();
         log.spans.push(Span {
+            run: context.run(),
             step: context.step().to_owned(),
             start,
             finish: None,
@@ -291,6 +292,13 @@ impl Stage {
         let log = self.0.log.lock().expect("nobody panics here");
         let of_step = log.spans.iter().filter(|span| span.step == step);
         of_step.cloned().collect()
+    }
+
+    /// Every attempt of every step of a run, in the order in which they began.
+    pub(crate) fn spans_of(&self, run: RunId) -> Vec<Span> {
+        let log = self.0.log.lock().expect("nobody panics here");
+        let of_run = log.spans.iter().filter(|span| span.run == run);
+        of_run.cloned().collect()
     }
 
     /// The one attempt of `step`.
