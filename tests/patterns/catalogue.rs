@@ -1,7 +1,7 @@
 //! All 43 patterns by number, and which of them are written.
 
 use crate::harness::Pattern;
-use crate::{basic, instances, iteration, triggers};
+use crate::{basic, critical, instances, iteration, state, triggers};
 
 /// The categories, in the order of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,9 +124,14 @@ pub(crate) fn all() -> Vec<Entry> {
             instances::wcp_14_mi_run_time_knowledge
         ),
         missing(15, Instances, "MI without Run-Time Knowledge"),
-        missing(16, State, "Deferred Choice"),
-        missing(17, State, "Interleaved Parallel Routing"),
-        missing(18, State, "Milestone"),
+        written!(16, State, "Deferred Choice", state::wcp_16_deferred_choice),
+        written!(
+            17,
+            State,
+            "Interleaved Parallel Routing",
+            critical::wcp_17_interleaved_parallel_routing
+        ),
+        written!(18, State, "Milestone", state::wcp_18_milestone),
         missing(19, Cancellation, "Cancel Task"),
         missing(20, Cancellation, "Cancel Case"),
         missing(21, Iteration, "Structured Loop"),
@@ -157,8 +162,18 @@ pub(crate) fn all() -> Vec<Entry> {
         missing(36, Instances, "Dynamic Partial Join for MI"),
         missing(37, Synchronization, "Local Synchronizing Merge"),
         missing(38, Synchronization, "General Synchronizing Merge"),
-        missing(39, State, "Critical Section"),
-        missing(40, State, "Interleaved Routing"),
+        written!(
+            39,
+            State,
+            "Critical Section",
+            critical::wcp_39_critical_section
+        ),
+        written!(
+            40,
+            State,
+            "Interleaved Routing",
+            critical::wcp_40_interleaved_routing
+        ),
         missing(41, Synchronization, "Thread Merge"),
         missing(42, Synchronization, "Thread Split"),
         missing(43, Termination, "Explicit Termination"),

@@ -14,6 +14,7 @@
 mod basic;
 mod cancellation;
 mod catalogue;
+mod critical;
 mod harness;
 mod instances;
 mod iteration;
@@ -31,6 +32,7 @@ fn source(module: &str) -> &'static str {
     match module {
         "basic" => include_str!("basic.rs"),
         "cancellation" => include_str!("cancellation.rs"),
+        "critical" => include_str!("critical.rs"),
         "instances" => include_str!("instances.rs"),
         "iteration" => include_str!("iteration.rs"),
         "state" => include_str!("state.rs"),
