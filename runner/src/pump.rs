@@ -329,8 +329,11 @@ impl Pump {
             deadline: timeout.map(|timeout| began + timeout),
             blocking: matches!(handler, Handler::Blocking(_)),
         };
-        if let (Some(life), true) = (&self.life, handover.activation != job.row.activation) {
-            // The branch is stored where it waited; say to which step it went on from there.
+        let stored = (job.row.position.node, job.row.activation);
+        let went_on = (handover.node, handover.activation) != stored;
+        if let (Some(life), true) = (&self.life, went_on) {
+            // The branch is stored where it waited or where its map began it; say to which step it
+            // went on from there.
             let running = Running {
                 branch: job.row.id,
                 token: job.row.token,
