@@ -20,7 +20,7 @@ use crate::backend::{Reader, Result, RunFilter};
 use crate::change::RunOutcome;
 use crate::error::{OpenError, StorageError};
 use crate::owner::{OwnerFiles, OwnerLife, Proof, Running};
-use crate::record::{BranchRow, State, flags};
+use crate::record::{BranchRow, State, Woken, flags};
 use crate::store::{Store, StoreKind, open_reader};
 use crate::sync::Arc;
 
@@ -454,7 +454,10 @@ impl Inspector {
             } else {
                 self.reader.loose(row.id)?
             };
-            if let (State::Joining, Some(range)) = (row.state, row.record.children) {
+            // One that counts what its map has so far is ready, while the map goes on.
+            let counts = matches!(row.record.flow().woken, Some(Woken::Count(..)));
+            if let (true, Some(range)) = (row.state == State::Joining || counts, row.record.children)
+            {
                 below.insert(0, range);
             }
             for range in below {
