@@ -3,6 +3,7 @@
 //! The process to be killed is this test binary again, told what to do by its environment. Each of
 //! its commits takes one change only, so every state between two changes is seen.
 
+use std::fs::{self, OpenOptions};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -21,6 +22,9 @@ use super::{Stage, Stepped, plain};
 const PATTERN: &str = "WINDLASS_TEST_PATTERN";
 const DATABASE: &str = "WINDLASS_TEST_DATABASE";
 const KILL_AT: &str = "WINDLASS_TEST_KILL_AT";
+
+/// Bytes of an owner's file before the first slot of a Runner.
+const OWNER_HEADER: u64 = 64;
 
 /// What a killed process left behind, before anything goes on.
 pub(crate) struct Wreck {
@@ -115,6 +119,7 @@ fn look(database: &Path) -> Option<Look> {
 }
 
 fn see_through(pattern: &Pattern, database: &Path, plain: &Committed, when: &str) {
+    blame_nobody(database);
     // Without threads there are none to wait for at the end: that is most of the time.
     let mut resumed = Stepped::open(pattern, database);
     let run = resumed.begin();
@@ -128,6 +133,23 @@ fn see_through(pattern: &Pattern, database: &Path, plain: &Committed, when: &str
     );
     pattern.assert_allowed(&end, &committed, plain, when);
     assert_no_leftovers(&mut inspector, when);
+}
+
+/// Takes away what the killed process said its Runners were in. A step that is charged with the crash
+/// runs while nothing else does, and here steps wait for each other. Who is charged is tested in
+/// `tests/durability/poison.rs`.
+fn blame_nobody(database: &Path) {
+    let mut owners = database.as_os_str().to_owned();
+    owners.push(".owners");
+    let folders = fs::read_dir(owners).into_iter().flatten().flatten();
+    let files = folders.filter_map(|folder| fs::read_dir(folder.path()).ok());
+    for file in files.flatten().flatten() {
+        let file = OpenOptions::new().write(true).open(file.path());
+        let file = file.expect("an owner's file can be written");
+        let length = file.metadata().expect("it is there").len();
+        file.set_len(length.min(OWNER_HEADER))
+            .expect("it can be cut");
+    }
 }
 
 /// An engine for a run that is to be killed: one Runner, so that its commits come in much the
