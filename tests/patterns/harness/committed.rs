@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use windlass::{ActivationId, Inspector, Json, RunFilter, RunId, RunOutcome, StepStatus};
-use windlass_store::{HistoryRow, Options, Store, SystemClock};
+use windlass_store::{HistoryRow, Options, Reader, ResultRow, Store, SystemClock};
 
 use super::tree::{RUNS_MAX, tree};
 
@@ -115,11 +115,21 @@ impl Committed {
 
 /// The rows of history of a run in a file.
 pub(crate) fn history(database: &Path, run: RunId) -> Vec<HistoryRow> {
+    let history = reader(database).history(run);
+    history.expect("the store can be read")
+}
+
+/// The results of a map in a file, by index.
+pub(crate) fn results(database: &Path, run: RunId, map: ActivationId) -> Vec<ResultRow> {
+    let results = reader(database).results(run, map, 0, 1_000);
+    results.expect("the store can be read")
+}
+
+fn reader(database: &Path) -> Box<dyn Reader> {
     let clock = std::sync::Arc::new(SystemClock::new());
     let (store, _writer, _committed) =
         Store::open(database, Options::default(), clock, None).expect("the file is a store");
-    let mut reader = store.reader().expect("the store can be read");
-    reader.history(run).expect("the store can be read")
+    store.reader().expect("the store can be read")
 }
 
 /// Nothing is left of the runs but themselves and their history.

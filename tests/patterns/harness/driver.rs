@@ -110,7 +110,6 @@ pub(crate) enum Act {
     #[allow(dead_code, reason = "for patterns that are not written yet")]
     CancelNode(&'static str),
     /// Closes a map, completes it or adds to it, by its name. What is added twice is there twice.
-    #[allow(dead_code, reason = "for patterns that are not written yet")]
     ChangeMap(&'static str, MapChange),
 }
 

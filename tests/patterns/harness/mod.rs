@@ -18,7 +18,7 @@ pub(crate) mod trials;
 
 use std::time::Duration;
 
-pub(crate) use committed::{Committed, End};
+pub(crate) use committed::{Committed, End, results};
 pub(crate) use driver::{Act, Look};
 pub(crate) use kill_sweep::Wreck;
 pub(crate) use live::{Live, Setting};

@@ -145,7 +145,19 @@ impl Stage {
         branch: &'static str,
         latch: &'static str,
     ) -> impl Fn(Context, T) -> Work<T> + Send + Sync + 'static {
-        self.held_if(latch, move |context| context.branch_name() == Some(branch))
+        self.held_on_any([branch], latch)
+    }
+
+    /// A step that goes on when `latch` is open, if it is on a branch with one of these names.
+    pub(crate) fn held_on_any<T: Noted, const N: usize>(
+        &self,
+        branches: [&'static str; N],
+        latch: &'static str,
+    ) -> impl Fn(Context, T) -> Work<T> + Send + Sync + 'static {
+        self.held_if(latch, move |context| {
+            let name = context.branch_name();
+            name.is_some_and(|name| branches.contains(&name))
+        })
     }
 
     fn held_if<T: Noted>(
@@ -262,6 +274,17 @@ impl Stage {
             stage: self.clone(),
             span: log.spans.len() - 1,
         }
+    }
+
+    /// Notes that something other than a step has happened: an attempt of `what` without length.
+    pub(crate) fn saw(&self, what: &str) {
+        let mut log = self.0.log.lock().expect("nobody panics here");
+        let start = log.tick();
+        log.spans.push(Span {
+            step: what.to_owned(),
+            start,
+            finish: Some(start),
+        });
     }
 
     /// Opens a latch, for good.

@@ -62,6 +62,15 @@ impl<'a> Stepped<'a> {
         run.expect("the run is admitted").id()
     }
 
+    /// Begins one more run with the pattern's input.
+    pub(crate) fn begin_another(&mut self) -> RunId {
+        let workflow = self.pattern.workflow(&self.stage);
+        let request = Pattern::request(workflow.definition(), &self.pattern.input);
+        let scheduler = self.engine.scheduler();
+        let run = self.ask(scheduler.schedule(request));
+        run.expect("the run is admitted").id()
+    }
+
     /// How a run has ended.
     pub(crate) fn outcome(&self, run: RunId) -> Option<RunOutcome> {
         let mut inspector = self.engine.inspector().expect("the store can be read");
