@@ -1,7 +1,7 @@
 //! All 43 patterns by number, and which of them are written.
 
 use crate::harness::Pattern;
-use crate::{basic, critical, instances, iteration, state, triggers};
+use crate::{basic, critical, instances, iteration, partial_instances, state, triggers};
 
 /// The categories, in the order of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +123,12 @@ pub(crate) fn all() -> Vec<Entry> {
             "MI, Run-Time Knowledge",
             instances::wcp_14_mi_run_time_knowledge
         ),
-        missing(15, Instances, "MI without Run-Time Knowledge"),
+        written!(
+            15,
+            Instances,
+            "MI without Run-Time Knowledge",
+            instances::wcp_15_mi_without_run_time_knowledge
+        ),
         written!(16, State, "Deferred Choice", state::wcp_16_deferred_choice),
         written!(
             17,
@@ -157,9 +162,24 @@ pub(crate) fn all() -> Vec<Entry> {
         missing(31, Synchronization, "Blocking Partial Join"),
         missing(32, Synchronization, "Cancelling Partial Join"),
         missing(33, Synchronization, "Generalised AND-Join"),
-        missing(34, Instances, "Static Partial Join for MI"),
-        missing(35, Instances, "Cancelling Partial Join for MI"),
-        missing(36, Instances, "Dynamic Partial Join for MI"),
+        written!(
+            34,
+            Instances,
+            "Static Partial Join for MI",
+            partial_instances::wcp_34_static_partial_join
+        ),
+        written!(
+            35,
+            Instances,
+            "Cancelling Partial Join for MI",
+            partial_instances::wcp_35_cancelling_partial_join
+        ),
+        written!(
+            36,
+            Instances,
+            "Dynamic Partial Join for MI",
+            partial_instances::wcp_36_dynamic_partial_join
+        ),
         missing(37, Synchronization, "Local Synchronizing Merge"),
         missing(38, Synchronization, "General Synchronizing Merge"),
         written!(

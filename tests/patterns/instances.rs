@@ -1,36 +1,61 @@
-//! Multiple instances: WCP-12 to WCP-14.
+//! Multiple instances, all of which are awaited: WCP-12 to WCP-15.
+
+use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use windlass::{BranchResult, StepError, Workflow};
+use windlass::{BranchEnd, MapChange, MapOutcome, Need, Payload, Rest, RunId, StepError, Workflow};
 
 use crate::basic::all_or_none;
-use crate::harness::{Act, Built, End, Live, Look, Noted, Pattern, Setting, Stage, Trail, gather};
+use crate::harness::{
+    Act, Built, Committed, End, Live, Look, Noted, Pattern, Setting, Stage, Stepped, Trail, Wreck,
+};
 
-fn named(count: u32, data: &Trail) -> Vec<(String, Trail)> {
-    (1..=count)
-        .map(|number| (number.to_string(), data.clone()))
+/// The numbers of the instances that there are or have been.
+pub(crate) fn instances(look: &Look) -> BTreeSet<u32> {
+    let live = look
+        .why
+        .branches
+        .iter()
+        .map(|branch| branch.branch.as_str());
+    let steps = look.detail.steps.iter();
+    let done = steps.filter(|step| step.step == "instance" && step.activation.is_some());
+    let done = done.filter_map(|step| step.branch.as_deref());
+    live.chain(done)
+        .filter_map(|name| name.parse().ok())
         .collect()
+}
+
+/// Fan-out is one commit.
+fn a_kill_leaves_no_instance_or_three(wrecks: &[Wreck]) {
+    all_or_none(wrecks, 3, |wreck| {
+        let look = wreck.look.as_ref();
+        look.map_or(0, |look| instances(look).len())
+    });
+}
+
+/// What an instance has added to the trail.
+#[expect(clippy::unnecessary_wraps, reason = "a reduction can fail")]
+pub(crate) fn append(trail: &mut Trail, instance: BranchEnd<Trail>) -> Result<(), StepError> {
+    trail.extend(instance.ended.succeeded().into_iter().flatten());
+    Ok(())
 }
 
 fn without_synchronization(stage: &Stage) -> Built<Trail> {
     Workflow::build("mi-without-synchronization", "1", |flow| {
-        flow.detach("apart", |flow| {
-            let instance = stage.held("instances");
-            flow.split_each(
-                "three",
-                None,
-                |trail| named(3, trail),
-                |flow| flow.step_async("instance", instance),
-                |_, _| Ok(()),
-            )
+        flow.map("three", |map| {
+            map.count(3)
+                .need(Need::AtLeast(0), Rest::Absorb)
+                .each(|flow| flow.step_async("instance", stage.held("instances")))
         })
         .step_async("parent", stage.mark())
     })
 }
 
-/// Several independent instances of a step are created and need not be joined: they are on a branch
-/// that nothing waits for but the run's end.
+/// Several independent instances of a step are created and need not be joined: nothing waits for
+/// them but the run's end.
 pub(crate) fn wcp_12_mi_without_synchronization() -> Pattern {
     Pattern::new(12, without_synchronization, &Trail::new())
         .ends_with(["parent"])
@@ -57,26 +82,19 @@ pub(crate) fn wcp_12_mi_without_synchronization() -> Pattern {
             }
             live.close();
         })
-        .after_kills("a_kill_leaves_no_instance_or_all", |wrecks| {
-            all_or_none(wrecks, 3, |wreck| {
-                wreck
-                    .look
-                    .as_ref()
-                    .map_or(0, |look| look.reached("instance"))
-            });
-        })
+        .after_kills(
+            "a_kill_leaves_no_instance_or_all",
+            a_kill_leaves_no_instance_or_three,
+        )
 }
 
 fn design_time_knowledge(stage: &Stage) -> Built<Trail> {
     Workflow::build("mi-design-time", "1", |flow| {
-        let instance = stage.held_on("3", "third");
-        flow.split_each(
-            "three",
-            None,
-            |trail| named(3, trail),
-            |flow| flow.step_async("instance", instance),
-            gather,
-        )
+        flow.map("three", |map| {
+            map.count(3)
+                .each(|flow| flow.step_async("instance", stage.held_on("2", "third")))
+                .reduce(append)
+        })
         .step_async("next", stage.mark())
     })
 }
@@ -96,21 +114,18 @@ pub(crate) fn wcp_13_mi_design_time_knowledge() -> Pattern {
                 look.done("instance") == 2 && look.running("instance") == 1
             });
             assert_eq!(live.look(&run).reached("next"), 0);
-            live.drive(&run);
+            let played = live.drive(&run);
+            assert_eq!(played.committed.count("next"), 1);
             let next = live.stage.span("next");
             let instances = live.stage.spans("instance");
             assert_eq!(instances.len(), 3);
             assert!(instances.iter().all(|instance| instance.precedes(&next)));
             live.close();
         })
-        .after_kills("a_kill_leaves_no_instance_or_all", |wrecks| {
-            all_or_none(wrecks, 3, |wreck| {
-                wreck
-                    .look
-                    .as_ref()
-                    .map_or(0, |look| look.reached("instance"))
-            });
-        })
+        .after_kills(
+            "a_kill_leaves_no_instance_or_all",
+            a_kill_leaves_no_instance_or_three,
+        )
 }
 
 /// As many instances as `count` says.
@@ -131,38 +146,23 @@ impl Noted for Batch {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "a join can fail")]
-fn collect(batch: &mut Batch, results: Vec<BranchResult<Batch>>) -> Result<(), StepError> {
-    batch.done = results
-        .into_iter()
-        .flat_map(|result| result.data.done)
-        .collect();
-    Ok(())
-}
-
 fn run_time_knowledge(stage: &Stage) -> Built<Batch> {
     Workflow::build("mi-run-time", "1", |flow| {
-        let instance = stage.mark();
-        flow.split_each(
-            "as-many-as-counted",
-            None,
-            |batch: &Batch| {
-                let instance = |number| {
-                    (
-                        format!("{number}"),
-                        Batch {
-                            number,
-                            ..batch.clone()
-                        },
-                    )
-                };
-                (0..batch.count).map(instance).collect()
-            },
-            |flow| flow.step_async("instance", instance),
-            collect,
-        )
+        flow.map("as-many-as-counted", |map| {
+            map.count_of(|batch: &Batch| batch.count)
+                .item(|batch, number| Batch { number, ..batch })
+                .each(|flow| flow.step_async("instance", stage.mark()))
+                .reduce(collect)
+        })
         .step_async("next", stage.mark())
     })
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "a reduction can fail")]
+fn collect(batch: &mut Batch, instance: BranchEnd<Batch>) -> Result<(), StepError> {
+    let done = instance.ended.succeeded().map(|data| data.done);
+    batch.done.extend(done.into_iter().flatten());
+    Ok(())
 }
 
 /// The number is known at run time before the first is created; the flow continues when all have
@@ -178,24 +178,10 @@ pub(crate) fn wcp_14_mi_run_time_knowledge() -> Pattern {
             "none_passes_straight_through_and_a_thousand_are_awaited",
             counts,
         )
-        .after_kills("a_kill_leaves_no_instance_or_all", |wrecks| {
-            all_or_none(wrecks, 3, |wreck| wreck.look.as_ref().map_or(0, instances));
-        })
-}
-
-/// How many instances of different numbers there are.
-fn instances(look: &Look) -> usize {
-    let numbers = look
-        .detail
-        .steps
-        .iter()
-        .filter(|view| view.step == "instance");
-    let mut numbers: Vec<_> = numbers.filter_map(|view| view.branch.clone()).collect();
-    numbers.sort_unstable();
-    let all = numbers.len();
-    numbers.dedup();
-    assert_eq!(numbers.len(), all, "an index is there twice");
-    all
+        .after_kills(
+            "a_kill_leaves_no_instance_or_all",
+            a_kill_leaves_no_instance_or_three,
+        )
 }
 
 fn counts(pattern: &Pattern, setting: Setting) {
@@ -212,4 +198,130 @@ fn counts(pattern: &Pattern, setting: Setting) {
         assert!(instances.iter().all(|instance| instance.precedes(&next)));
     }
     live.close();
+}
+
+fn without_run_time_knowledge(stage: &Stage) -> Built<Trail> {
+    Workflow::build("mi-without-run-time-knowledge", "1", |flow| {
+        flow.map("open", |map| {
+            map.count(2)
+                .open()
+                .each(|flow| flow.step_async("instance", stage.held("instances")))
+                .reduce(append)
+        })
+        .step_async("next", stage.mark())
+    })
+}
+
+/// Instances may be added while others run; the flow continues when the map is closed and all have
+/// completed.
+pub(crate) fn wcp_15_mi_without_run_time_knowledge() -> Pattern {
+    let all = ["instance", "instance", "instance", "instance", "instance"];
+    Pattern::new(15, without_run_time_knowledge, &Trail::new())
+        .ends_with([&all[..], &["next"]].concat())
+        .driven_by(|look| match instances(look).len() {
+            2 => vec![Act::ChangeMap("open", three_more())],
+            5 => vec![
+                Act::ChangeMap("open", MapChange::Close),
+                Act::Open("instances"),
+            ],
+            _ => Vec::new(),
+        })
+        .asserts(
+            "the_next_step_waits_until_the_map_is_closed_and_all_five_are_done",
+            all_five,
+        )
+        .asserts("an_addition_is_awaited_or_refused", additions)
+        .after_kills("an_addition_is_there_wholly_or_not_at_all", |wrecks| {
+            for look in wrecks.iter().filter_map(|wreck| wreck.look.as_ref()) {
+                let there = instances(look).len();
+                assert!([0, 2, 5].contains(&there), "{there} instances");
+                assert!(look.done("instance") == 5 || look.reached("next") == 0);
+            }
+        })
+}
+
+fn three_more() -> MapChange {
+    MapChange::Add(vec![Payload::encode(&Trail::new()).unwrap(); 3])
+}
+
+fn all_five(pattern: &Pattern, setting: Setting) {
+    let live = Live::open(pattern, setting);
+    let run = live.begin();
+    let change = |what| {
+        let scheduler = live.engine.scheduler();
+        scheduler.change_map_blocking(run.id(), "open", what)
+    };
+    live.until(&run, "two at work", |look| look.running("instance") == 2);
+    live.stage.open("instances");
+    live.until(&run, "two done", |look| look.done("instance") == 2);
+    assert_eq!(live.look(&run).reached("next"), 0, "the map is open");
+    assert_eq!(change(three_more()).unwrap(), MapOutcome::Done);
+    live.until(&run, "five done", |look| look.done("instance") == 5);
+    assert_eq!(live.look(&run).reached("next"), 0, "the map is open still");
+    assert_eq!(change(MapChange::Close).unwrap(), MapOutcome::Done);
+    assert_ne!(change(three_more()).unwrap(), MapOutcome::Done);
+    let played = live.drive(&run);
+    assert_eq!(played.committed.count("instance"), 5);
+    assert_eq!(played.committed.count("next"), 1);
+    live.close();
+}
+
+/// 1,000 schedules of an addition, the closing and the completions; the schedule is the seed.
+fn additions(pattern: &Pattern, setting: Setting) {
+    if setting != Setting::ON_DISK {
+        return; // All is on this thread, so the setting makes no difference.
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut stepped = Stepped::open(pattern, &folder.path().join("w.db"));
+    stepped.stage.open("instances");
+    let mut awaited = 0;
+    for schedule in 1..=1_000 {
+        let (run, added) = race(&mut stepped, schedule);
+        let mut inspector = stepped.engine.inspector().unwrap();
+        let committed = Committed::of(&mut inspector, run);
+        let expected = if added == MapOutcome::Done { 5 } else { 2 };
+        let steps = (committed.count("instance"), committed.count("next"));
+        assert_eq!(steps, (expected, 1), "schedule {schedule}: {added:?}");
+        awaited += usize::from(added == MapOutcome::Done);
+    }
+    println!("of 1,000 additions {awaited} came in time");
+    assert!((100..=900).contains(&awaited), "both are common: {awaited}");
+}
+
+/// Plays one schedule; says what became of the addition.
+fn race(stepped: &mut Stepped<'_>, schedule: u64) -> (RunId, MapOutcome) {
+    let run = stepped.begin_another();
+    stepped.write_all();
+    // The run comes to its map.
+    while instances(&stepped.look(run)).is_empty() {
+        stepped.engine.step_runner(0);
+        stepped.write_all();
+    }
+    let scheduler = stepped.engine.scheduler();
+    let change = |what| Box::pin(scheduler.change_map(run, "open", what));
+    let (mut add, mut close) = (change(three_more()), change(MapChange::Close));
+    let (mut added, mut closed) = (None, None);
+    let mut random = fastrand::Rng::with_seed(schedule);
+    while added.is_none() || closed.is_none() || stepped.outcome(run).is_none() {
+        match random.u32(..5) {
+            0 => poll(&mut added, &mut add),
+            1 => poll(&mut closed, &mut close),
+            2 => {
+                stepped.engine.step_writer();
+            }
+            3 => stepped.engine.step_dispatcher(),
+            _ => {
+                stepped.engine.step_runner(0);
+            }
+        }
+    }
+    (run, added.unwrap().expect("it is answered"))
+}
+
+fn poll<T>(answer: &mut Option<T>, asked: &mut (impl Future<Output = T> + Unpin)) {
+    if answer.is_none()
+        && let Poll::Ready(now) = Pin::new(asked).poll(&mut Context::from_waker(Waker::noop()))
+    {
+        *answer = Some(now);
+    }
 }

@@ -18,6 +18,7 @@ mod critical;
 mod harness;
 mod instances;
 mod iteration;
+mod partial_instances;
 mod state;
 mod synchronization;
 mod termination;
@@ -35,6 +36,7 @@ fn source(module: &str) -> &'static str {
         "critical" => include_str!("critical.rs"),
         "instances" => include_str!("instances.rs"),
         "iteration" => include_str!("iteration.rs"),
+        "partial_instances" => include_str!("partial_instances.rs"),
         "state" => include_str!("state.rs"),
         "synchronization" => include_str!("synchronization.rs"),
         "termination" => include_str!("termination.rs"),

@@ -456,7 +456,8 @@ impl Inspector {
             };
             // One that counts what its map has so far is ready, while the map goes on.
             let counts = matches!(row.record.flow().woken, Some(Woken::Count(..)));
-            if let (true, Some(range)) = (row.state == State::Joining || counts, row.record.children)
+            if let (true, Some(range)) =
+                (row.state == State::Joining || counts, row.record.children)
             {
                 below.insert(0, range);
             }
