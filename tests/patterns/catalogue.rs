@@ -1,7 +1,9 @@
 //! All 43 patterns by number, and which of them are written.
 
 use crate::harness::Pattern;
-use crate::{basic, critical, instances, iteration, partial_instances, state, triggers};
+use crate::{
+    basic, critical, instances, iteration, partial_instances, state, termination, triggers,
+};
 
 /// The categories, in the order of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +106,12 @@ pub(crate) fn all() -> Vec<Entry> {
             "Arbitrary Cycles",
             iteration::wcp_10_arbitrary_cycles
         ),
-        missing(11, Termination, "Implicit Termination"),
+        written!(
+            11,
+            Termination,
+            "Implicit Termination",
+            termination::wcp_11_implicit_termination
+        ),
         written!(
             12,
             Instances,
@@ -196,6 +203,11 @@ pub(crate) fn all() -> Vec<Entry> {
         ),
         missing(41, Synchronization, "Thread Merge"),
         missing(42, Synchronization, "Thread Split"),
-        missing(43, Termination, "Explicit Termination"),
+        written!(
+            43,
+            Termination,
+            "Explicit Termination",
+            termination::wcp_43_explicit_termination
+        ),
     ]
 }
