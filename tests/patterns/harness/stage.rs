@@ -35,7 +35,8 @@ impl Noted for Trail {
 /// spans overlap here exactly if they overlapped in fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
-    pub(crate) run: RunId,
+    /// `None` for what is no step.
+    pub(crate) run: Option<RunId>,
     pub(crate) step: String,
     pub(crate) start: u64,
     /// `None` while it goes on. One that failed or was dropped is over, too.
@@ -265,7 +266,7 @@ impl Stage {
         let mut log = self.0.log.lock().expect("nobody panics here");
         let start = log.tick();
         log.spans.push(Span {
-            run: context.run(),
+            run: Some(context.run()),
             step: context.step().to_owned(),
             start,
             finish: None,
@@ -281,6 +282,7 @@ impl Stage {
         let mut log = self.0.log.lock().expect("nobody panics here");
         let start = log.tick();
         log.spans.push(Span {
+            run: None,
             step: what.to_owned(),
             start,
             finish: Some(start),
@@ -320,7 +322,7 @@ impl Stage {
     /// Every attempt of every step of a run, in the order in which they began.
     pub(crate) fn spans_of(&self, run: RunId) -> Vec<Span> {
         let log = self.0.log.lock().expect("nobody panics here");
-        let of_run = log.spans.iter().filter(|span| span.run == run);
+        let of_run = log.spans.iter().filter(|span| span.run == Some(run));
         of_run.cloned().collect()
     }
 
