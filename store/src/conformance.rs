@@ -1,5 +1,7 @@
 //! One suite that every backend passes: what each change does, seen from outside the writer.
 
+mod scopes;
+
 use std::time::Duration;
 
 use windlass_workflow_model::{
@@ -10,7 +12,8 @@ use windlass_workflow_model::{
 
 use crate::backend::Reader;
 use crate::change::{
-    Admit, AttemptRecord, Change, Checkpoint, Committed, Ended, RunOutcome, SignalOutcome, Then,
+    Admit, Aside, AttemptRecord, Change, Checkpoint, Committed, Ended, RunOutcome, SignalOutcome,
+    Then,
 };
 use crate::clock::ManualClock;
 use crate::error::{AdmitError, WriteError};
@@ -170,6 +173,10 @@ impl Rig {
                 came = arrivals.into_iter();
                 Inputs::Arrivals(tally, &mut came)
             }
+            _ if !row.record.flow().met.is_empty() => {
+                came = arrivals.into_iter();
+                Inputs::Arrivals(Tally::default(), &mut came)
+            }
             _ => Inputs::Nothing,
         };
         let (attempt, moves) =
@@ -208,9 +215,14 @@ impl Rig {
         let Moves {
             skipped,
             detached,
+            forked,
             next,
             ..
         } = moves;
+        let aside = Aside {
+            forked,
+            ..Aside::default()
+        };
         Checkpoint {
             job: Arc::clone(job),
             attempt,
@@ -220,7 +232,7 @@ impl Rig {
             then: Then::Move(next),
             merged,
             schedules: Vec::new(),
-            aside: None,
+            aside: (!aside.forked.is_empty()).then(|| Box::new(aside)),
             reply: None,
         }
     }

@@ -261,8 +261,14 @@ impl<T: Tables> Apply<'_, T> {
                 self.do_at_meet(around, meet, fires)?;
             }
         }
-        let count = self.tables.join(around.key)?.unwrap_or_default();
+        let Some(count) = self.tables.join(around.key)? else {
+            return Ok(());
+        };
         let left = count.expected - count.arrived;
+        if left == 0 && count.phase() == Phase::Open {
+            // The last one was absorbed.
+            return self.leave_scope(around);
+        }
         let waiting = count.more.as_ref().map_or(0, |more| more.waiting);
         if left > 0 && waiting == left && count.phase() == Phase::Open {
             self.park_stuck(&definition, around)?;
