@@ -220,7 +220,6 @@ impl<T: Tables> Apply<'_, T> {
                 upto,
                 enough,
             }) => self.note_counted(row, counted, *upto, *enough)?,
-            Then::Move(Next::Meet { .. }) => self.come_to_meet(row)?,
             Then::Move(Next::Terminate { data, .. }) => self.terminate(row.run, data)?,
             Then::Move(Next::End { .. }) => ends = true,
             Then::Move(
@@ -228,6 +227,7 @@ impl<T: Tables> Apply<'_, T> {
                 | Next::Run { .. }
                 | Next::Sleep { .. }
                 | Next::Call { .. }
+                | Next::Meet { .. }
                 | Next::Acquire { .. },
             )
             | Then::Retry { .. }
@@ -266,6 +266,9 @@ impl<T: Tables> Apply<'_, T> {
             self.after_instance(row, fault)?;
         } else if ends && !ends_run && row.state == State::Arrived {
             self.arrive(row)?;
+        } else if row.state == State::Meeting {
+            // After its own fork: what can still come is judged with all its tokens.
+            self.come_to_meet(row)?;
         } else if row.record.flow().role == Role::Token {
             self.look_ahead(row)?;
         }

@@ -63,3 +63,15 @@ fn a_scope_ends_when_its_last_token_is_absorbed() {
         assert_eq!(rig.leftovers(), []);
     });
 }
+
+#[test]
+fn a_fork_is_counted_before_its_first_token_meets() {
+    let arms = [("a", false), ("b", true)];
+    let definition = forked(&arms, Need::ActiveGlobal, Rest::Queue);
+    on_each(&definition, Options::default(), |rig| {
+        let run = rig.admit(1).unwrap()[0];
+        do_all(rig);
+        assert_eq!((times(rig, run, "next"), rig.ended.len()), (1, 1));
+        assert_eq!(rig.leftovers(), []);
+    });
+}
