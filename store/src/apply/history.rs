@@ -1,6 +1,6 @@
 //! What attempts leave behind for people to read.
 
-use windlass_workflow_model::{NodeId, StepStatus};
+use windlass_workflow_model::{FencingToken, NodeId, StepStatus};
 
 use super::Apply;
 use crate::backend::{Result, Tables};
@@ -78,6 +78,9 @@ impl<T: Tables> Apply<'_, T> {
     }
 
     /// A branch was withdrawn from the node in which it stood.
+    ///
+    /// Its row of history stands under the token after its last, which it gets by being withdrawn: what
+    /// its last attempt left stands under that one.
     pub(super) fn write_withdrawal(&mut self, row: &BranchRow, reason: &str) -> Result<()> {
         if self.rules.history != History::All {
             return Ok(());
@@ -86,7 +89,7 @@ impl<T: Tables> Apply<'_, T> {
         self.tables.insert_history(HistoryRow {
             run: row.run,
             branch: row.id,
-            token: row.token,
+            token: FencingToken(row.token.0 + 1),
             ordinal: 0,
             node: row.position.node,
             activation: row.activation,

@@ -75,3 +75,30 @@ fn a_fork_is_counted_before_its_first_token_meets() {
         assert_eq!(rig.leftovers(), []);
     });
 }
+
+#[test]
+fn what_a_branch_has_done_stays_when_it_is_withdrawn_where_it_waits() {
+    let mut draft = Draft::new("waits", "1");
+    let (split, join) = draft.split("split", None);
+    let step = draft.step("step", StepSpec::new("h"));
+    let wait = draft.await_event("wait", "go", None);
+    draft.branch(split, "branch", step);
+    draft.connect(step, wait);
+    draft.connect(wait, join);
+    draft.start_at(split);
+    let definition = draft.finish().unwrap();
+    on_each(&definition, Options::default(), |rig| {
+        let run = rig.admit(1).unwrap()[0];
+        do_all(rig);
+        let withdrawn = rig.ask(|reply| Change::CancelNode {
+            run,
+            node: "wait".to_owned(),
+            reason: "enough".to_owned(),
+            reply,
+        });
+        assert_eq!(withdrawn.unwrap(), 1);
+        assert_eq!((times(rig, run, "step"), times(rig, run, "wait")), (1, 1));
+        do_all(rig);
+        assert_eq!((rig.ended.len(), rig.leftovers()), (1, vec![]));
+    });
+}
