@@ -73,6 +73,30 @@ impl Look {
         self.why.branches.iter().chain(called)
     }
 
+    /// How many activations of `step` were withdrawn.
+    pub(crate) fn cancelled(&self, step: &str) -> usize {
+        self.in_status(step, StepStatus::Cancelled)
+    }
+
+    /// How many tokens wait at the meet of this name.
+    pub(crate) fn waiting_at(&self, meet: &str) -> usize {
+        let branches = self.why.branches.iter();
+        branches
+            .filter(|branch| {
+                branch.waits_for.kind == "meet" && branch.waits_for.join.as_deref() == Some(meet)
+            })
+            .count()
+    }
+
+    /// Why the run is parked as stuck, if it is.
+    pub(crate) fn stuck(&self) -> Option<&str> {
+        let reasons = self.why.branches.iter();
+        reasons
+            .filter(|branch| branch.waits_for.kind == "operator")
+            .flat_map(|branch| &branch.waits_for.missing)
+            .find_map(|reason| reason.strip_prefix("stuck: "))
+    }
+
     fn in_status(&self, step: &str, status: StepStatus) -> usize {
         self.steps()
             .filter(|view| view.step == step && view.status == status)

@@ -151,8 +151,9 @@ impl<'a> Live<'a> {
         played
     }
 
+    /// Sees any run to its end, with what the outside does.
     #[track_caller]
-    fn drive_any(&self, run: &RunHandle) -> Played {
+    pub(crate) fn drive_any(&self, run: &RunHandle) -> Played {
         let end = End::from(self.outcome(run));
         let mut inspector = self.engine.inspector().expect("the store can be read");
         let committed = Committed::of(&mut inspector, run.id());

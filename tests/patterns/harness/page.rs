@@ -140,16 +140,17 @@ fn section(shown: &Shown, out: &mut String) {
     }
 }
 
-/// Module and name of a function, from its path.
-fn place(function: &str) -> (&str, &str) {
+/// Module, as its file is named, and name of a function, from its path.
+fn place(function: &str) -> (String, &str) {
     let (path, name) = function.rsplit_once("::").expect("a path");
-    (path.rsplit("::").next().expect("a module"), name)
+    let (_crate, module) = path.split_once("::").expect("a module");
+    (module.replace("::", "/"), name)
 }
 
 /// The source between the braces of a function, from its path.
 fn snippet(function: &str) -> String {
     let (module, name) = place(function);
-    let source = crate::source(module);
+    let source = crate::source(&module);
     let head = format!("\nfn {name}(");
     let (_, rest) = source
         .split_once(&head)

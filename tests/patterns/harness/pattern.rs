@@ -162,7 +162,6 @@ impl Pattern {
 
     /// One more set of steps that a run may commit, for patterns with a race. Without any, every run
     /// must commit the same activations.
-    #[allow(dead_code, reason = "the racy patterns are not written yet")]
     pub(crate) fn may_commit(mut self, steps: &[&'static str]) -> Self {
         let mut steps = steps.to_vec();
         steps.sort_unstable();

@@ -121,7 +121,7 @@ impl Stage {
 
     /// A step that leaves its name in the data.
     pub(crate) fn mark<T: Noted>(&self) -> impl Fn(Context, T) -> Work<T> + Send + Sync + 'static {
-        self.step(|_| {}, |_, _| async { Ok(()) })
+        self.step(|_| {}, |_, _, _| async { Ok(()) })
     }
 
     /// A step that leaves its name in the data and changes it.
@@ -129,7 +129,7 @@ impl Stage {
         &self,
         change: impl Fn(&mut T) + Send + Sync + 'static,
     ) -> impl Fn(Context, T) -> Work<T> + Send + Sync + 'static {
-        self.step(change, |_, _| async { Ok(()) })
+        self.step(change, |_, _, _| async { Ok(()) })
     }
 
     /// A step that goes on when `latch` is open.
@@ -168,21 +168,54 @@ impl Stage {
     ) -> impl Fn(Context, T) -> Work<T> + Send + Sync + 'static {
         self.step(
             |_| {},
-            move |stage, context| {
-                let held = held(&context);
-                async move {
-                    if !held {
-                        return Ok(());
-                    }
-                    let mut latch = stage.latch(latch).subscribe();
-                    tokio::select! {
-                        open = latch.wait_for(|open| *open) => {
-                            open.expect("a latch stays as long as its stage");
-                            Ok(())
-                        }
-                        () = context.cancelled() => Err(StepError::failed("told to stop")),
-                    }
-                }
+            move |stage, context, _| {
+                let latch = held(&context).then_some(latch);
+                stage.wait_for(latch, context)
+            },
+        )
+    }
+
+    /// A step that goes on when the latch is open that its data names.
+    pub(crate) fn held_by<T: Noted>(
+        &self,
+        latch: impl Fn(&T) -> &'static str + Send + Sync + 'static,
+    ) -> impl Fn(Context, T) -> Work<T> + Send + Sync + 'static {
+        self.step(
+            |_| {},
+            move |stage, context, data| stage.wait_for(Some(latch(data)), context),
+        )
+    }
+
+    async fn wait_for(
+        self,
+        latch: Option<&'static str>,
+        context: Context,
+    ) -> Result<(), StepError> {
+        let Some(latch) = latch else {
+            return Ok(());
+        };
+        let mut latch = self.latch(latch).subscribe();
+        tokio::select! {
+            open = latch.wait_for(|open| *open) => {
+                open.expect("a latch stays as long as its stage");
+                Ok(())
+            }
+            () = context.cancelled() => Err(StepError::failed("told to stop")),
+        }
+    }
+
+    /// A step that goes on when `latch` is open, and does not listen when it is told to stop.
+    pub(crate) fn deaf<T: Noted>(
+        &self,
+        latch: &'static str,
+    ) -> impl Fn(Context, T) -> Work<T> + Send + Sync + 'static {
+        self.step(
+            |_| {},
+            move |stage, _, _| async move {
+                let mut latch = stage.latch(latch).subscribe();
+                let open = latch.wait_for(|open| *open).await;
+                open.expect("a latch stays as long as its stage");
+                Ok(())
             },
         )
     }
@@ -194,7 +227,7 @@ impl Stage {
     ) -> impl Fn(Context, T) -> Work<T> + Send + Sync + 'static {
         self.step(
             |_| {},
-            |_, _| async {
+            |_, _, _| async {
                 tokio::time::sleep(LINGERING).await;
                 Ok(())
             },
@@ -209,7 +242,7 @@ impl Stage {
     ) -> impl Fn(Context, T) -> Work<T> + Send + Sync + 'static {
         self.step(
             |_| {},
-            move |stage, _| async move {
+            move |stage, _, _| async move {
                 if !stage.0.all_come {
                     return Ok(());
                 }
@@ -242,7 +275,7 @@ impl Stage {
     fn step<T: Noted, F>(
         &self,
         change: impl Fn(&mut T) + Send + Sync + 'static,
-        before: impl Fn(Self, Context) -> F + Send + Sync + 'static,
+        before: impl Fn(Self, Context, &T) -> F + Send + Sync + 'static,
     ) -> impl Fn(Context, T) -> Work<T> + Send + Sync + 'static
     where
         F: Future<Output = Result<(), StepError>> + Send + 'static,
@@ -251,7 +284,7 @@ impl Stage {
         let change = Arc::new(change);
         move |context, mut data| {
             let (stage, change) = (stage.clone(), Arc::clone(&change));
-            let waiting = before(stage.clone(), context.clone());
+            let waiting = before(stage.clone(), context.clone(), &data);
             Box::pin(async move {
                 let _at_work = stage.begin(&context);
                 waiting.await?;

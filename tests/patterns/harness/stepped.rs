@@ -22,14 +22,16 @@ pub(crate) struct Stepped<'a> {
 }
 
 impl<'a> Stepped<'a> {
-    /// An engine on a file, with one Runner and seats for steps that wait for each other.
+    /// An engine on a file, with one Runner and seats for all steps of a pattern: for those that wait for
+    /// each other, and so that none is left to an engine that is taken for dead, which would lock it and
+    /// not begin it.
     pub(crate) fn open(pattern: &'a Pattern, database: &Path) -> Self {
         let stage = Stage::interrupted();
         let builder = Engine::builder()
             .database(database)
             .durability(Durability::Normal)
             .runners(1)
-            .in_flight(8);
+            .in_flight(16);
         let builder = pattern.workflow(&stage).serve(builder);
         let engine = builder.open_stepped().expect("the engine opens");
         Self {
