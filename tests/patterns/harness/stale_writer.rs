@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use windlass::{Inspector, SystemClock};
-use windlass_store::sync::oneshot;
-use windlass_store::{Change, Options, Recovered, Store};
+use windlass_store::sync::{Receiver, oneshot};
+use windlass_store::{Change, Options, Store, Writer};
+use windlass_workflow_model::OwnerId;
 
 use super::committed::{Committed, End, assert_no_leftovers, history};
 use super::live::database;
@@ -56,12 +57,15 @@ fn take_over(pattern: &Pattern, turns: usize, when: Late, plain: &Committed) -> 
     if !stale.go_on(run, turns) {
         return false;
     }
-    let freed = declare_dead(&database);
-    assert!(freed.freed > 0, "{what}: it had a lock");
+    let dead = owners(&database);
+    let freed = declare_dead(&database, &dead);
+    assert!(freed > 0, "{what}: it had a lock");
     let mut other = Stepped::open(pattern, &database);
     if let Late::BeforeTheOther = when {
         other.write_all();
         write_late(&mut stale);
+        // A timer may have been due meanwhile: what the dead one locked then is free again, too.
+        declare_dead(&database, &dead);
     }
     let end = End::from(other.finish(run));
     if let Late::AfterTheEnd = when {
@@ -93,17 +97,23 @@ fn write_late(stale: &mut Stepped) {
     }
 }
 
-/// Frees what every engine on the file has locked, as is done for one that is proven dead.
-fn declare_dead(database: &Path) -> Recovered {
-    let clock = Arc::new(SystemClock::new());
-    let (store, mut writer, committed) =
-        Store::open(database, Options::default(), clock, None).expect("the file is a store");
+/// Every engine on the file.
+fn owners(database: &Path) -> Vec<OwnerId> {
+    let (store, ..) = open(database);
     let mut reader = store.reader().expect("the store can be read");
-    let mut all = Recovered::default();
-    for owner in reader.owners().expect("the store can be read") {
+    let owners = reader.owners().expect("the store can be read");
+    owners.into_iter().map(|owner| owner.id).collect()
+}
+
+/// Frees what these engines have locked, as is done for those that are proven dead; says how much it
+/// was.
+fn declare_dead(database: &Path, dead: &[OwnerId]) -> u32 {
+    let (store, mut writer, committed) = open(database);
+    let mut freed = 0;
+    for owner in dead {
         let (reply, mut answer) = oneshot::channel();
         let change = Change::Recover {
-            owner: owner.id,
+            owner: *owner,
             running: Vec::new(),
             crashed: true,
             max_crashes: 3,
@@ -115,7 +125,13 @@ fn declare_dead(database: &Path) -> Recovered {
             committed.tell();
         }
         let recovered = answer.try_recv().expect("answered in one turn");
-        all.freed += recovered.expect("it can be written").freed;
+        freed += recovered.expect("it can be written").freed;
     }
-    all
+    freed
+}
+
+fn open(database: &Path) -> (Store, Writer, Receiver<windlass_store::Committed>) {
+    let clock = Arc::new(SystemClock::new());
+    let opened = Store::open(database, Options::default(), clock, None);
+    opened.expect("the file is a store")
 }
