@@ -421,6 +421,14 @@ pub(crate) trait Tables {
     fn delete_dedupe(&mut self, key: &str) -> Result<()>;
 
     fn insert_history(&mut self, row: HistoryRow) -> Result<()>;
+    /// Deletes what a branch left under its locks up to `last`, none of them of this transaction;
+    /// returns how many rows there were.
+    fn delete_history_upto(
+        &mut self,
+        run: RunId,
+        branch: BranchId,
+        last: FencingToken,
+    ) -> Result<u32>;
     /// Deletes up to `limit` rows; returns how many there were.
     fn delete_history(&mut self, run: RunId, limit: u32) -> Result<u32>;
 

@@ -18,8 +18,9 @@ use crate::change::{
 use crate::clock::ManualClock;
 use crate::error::{AdmitError, WriteError};
 use crate::group_commit::Writer;
+use crate::limits::HISTORY_ATTEMPTS_PER_BRANCH_MAX;
 use crate::owner::Running;
-use crate::record::{LockedJob, OwnerRow, State};
+use crate::record::{LockedJob, OwnerRow, State, flags};
 use crate::store::{Admission, Options, ShedPolicy, Store};
 use crate::sync::{Arc, Receiver, oneshot};
 
@@ -802,6 +803,28 @@ fn retention_deletes_what_ended_long_ago_with_its_history_and_key() {
             old,
             "ids are never reused"
         );
+    });
+}
+
+#[test]
+fn a_branch_keeps_the_history_of_its_last_attempts_only() {
+    let mut draft = Draft::new("round-and-round", "1");
+    let a = draft.step("a", StepSpec::new("a"));
+    draft.start_at(a);
+    draft.connect(a, a);
+    on_each(&draft.finish().unwrap(), Options::default(), |rig| {
+        let run = rig.admit(1).unwrap()[0];
+        let bound = usize::try_from(HISTORY_ATTEMPTS_PER_BRANCH_MAX).unwrap();
+        let mut seen = |rounds: usize| {
+            (0..rounds).for_each(|_| rig.do_one());
+            let root = rig.reader().run(run).unwrap().unwrap();
+            let history = rig.reader().history(run).unwrap();
+            let first = history.first().map(|row| row.token);
+            (history.len(), first, root.flags & flags::PARTIAL != 0)
+        };
+        assert_eq!(seen(bound), (bound, Some(FencingToken(1)), false));
+        assert_eq!(seen(1), (bound, Some(FencingToken(2)), true));
+        assert_eq!(seen(9), (bound, Some(FencingToken(11)), true));
     });
 }
 

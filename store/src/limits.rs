@@ -38,6 +38,10 @@ pub const OLDEST_EVERY: u64 = 8;
 /// Events kept for one run, consumed ones included (their ids make duplicates no-ops).
 pub const EVENTS_PER_RUN_MAX: u32 = 10_000;
 
+/// Locks of one branch, the last ones, whose attempts keep their rows of history. A loop or a map goes
+/// round more often than anybody reads, and would fill the disk.
+pub const HISTORY_ATTEMPTS_PER_BRANCH_MAX: i64 = 1_000;
+
 /// Instances that one call adds to an open map; they are one transaction.
 pub const MAP_ADD_MAX: usize = 10_000;
 

@@ -3,9 +3,10 @@
 use windlass_workflow_model::{FencingToken, NodeId, StepStatus};
 
 use super::Apply;
-use crate::backend::{Result, Tables};
+use crate::backend::{Guard, Result, Tables};
 use crate::change::{Checkpoint, Then};
-use crate::record::{BranchRow, HistoryDetail, HistoryRow};
+use crate::limits::HISTORY_ATTEMPTS_PER_BRANCH_MAX;
+use crate::record::{BranchRow, HistoryDetail, HistoryRow, flags};
 use crate::store::History;
 
 impl<T: Tables> Apply<'_, T> {
@@ -73,6 +74,25 @@ impl<T: Tables> Apply<'_, T> {
                     ..row(ordinal, skip.node, StepStatus::Skipped)
                 })?;
             }
+        }
+        if job.token.0 > HISTORY_ATTEMPTS_PER_BRANCH_MAX && history != History::Off {
+            self.forget_history(job)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes what the branch left before its last attempts. From then on the history of its run has
+    /// gaps, and the run says so.
+    fn forget_history(&mut self, job: &BranchRow) -> Result<()> {
+        let last = FencingToken(job.token.0 - HISTORY_ATTEMPTS_PER_BRANCH_MAX);
+        if self.tables.delete_history_upto(job.run, job.id, last)? == 0 {
+            return Ok(());
+        }
+        if let Some(mut root) = self.tables.branch(job.run.root())?
+            && root.flags & flags::PARTIAL == 0
+        {
+            root.flags |= flags::PARTIAL;
+            self.tables.update(&root, Guard::Read)?;
         }
         Ok(())
     }

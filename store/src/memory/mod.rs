@@ -596,6 +596,24 @@ impl Tables for MemoryTransaction<'_> {
         Ok(())
     }
 
+    fn delete_history_upto(
+        &mut self,
+        run: RunId,
+        branch: BranchId,
+        last: FencingToken,
+    ) -> Result<u32> {
+        let first = (run, branch, FencingToken(0), 0);
+        let keys = self
+            .rows
+            .history
+            .range(first..=(run, branch, last, u32::MAX));
+        let gone: Vec<_> = keys.map(|(key, _)| *key).collect();
+        for key in &gone {
+            self.rows.history.remove(key);
+        }
+        Ok(u32::try_from(gone.len()).unwrap_or(u32::MAX))
+    }
+
     fn delete_history(&mut self, run: RunId, limit: u32) -> Result<u32> {
         let keys = self.rows.history_of(run).map(|(key, _)| *key);
         let gone: Vec<_> = keys.take(limit as usize).collect();

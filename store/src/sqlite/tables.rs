@@ -794,6 +794,19 @@ impl Tables for SqliteTransaction<'_> {
         Ok(())
     }
 
+    fn delete_history_upto(
+        &mut self,
+        run: RunId,
+        branch: BranchId,
+        last: FencingToken,
+    ) -> Result<u32> {
+        // Rows of this transaction that are not inserted yet have higher tokens.
+        let sql = "DELETE FROM history WHERE run = ?1 AND branch = ?2 AND token <= ?3";
+        let of_branch = params![run.0, branch.0, last.0];
+        let deleted = self.statements.execute(sql, of_branch)?;
+        Ok(u32::try_from(deleted).unwrap_or(u32::MAX))
+    }
+
     fn delete_history(&mut self, run: RunId, limit: u32) -> Result<u32> {
         self.bulk.write_history(&mut self.statements)?;
         // Keyed by all four columns: a table without row ids has no shorter name for a row.
