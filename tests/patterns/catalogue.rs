@@ -146,7 +146,12 @@ pub(crate) fn all() -> Vec<Entry> {
         written!(18, State, "Milestone", state::wcp_18_milestone),
         missing(19, Cancellation, "Cancel Task"),
         missing(20, Cancellation, "Cancel Case"),
-        missing(21, Iteration, "Structured Loop"),
+        written!(
+            21,
+            Iteration,
+            "Structured Loop",
+            iteration::wcp_21_structured_loop
+        ),
         missing(22, Iteration, "Recursion"),
         written!(
             23,

@@ -9,10 +9,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::sync::watch;
-use windlass::{Context, Handler, Payload, RunId, StepError, StepOutput};
+use windlass::{Context, RunId, StepError};
 
 use super::{PATIENCE, Trail};
 
@@ -258,20 +256,6 @@ impl Stage {
         )
     }
 
-    /// The handler of a step that leaves its name in the data, for workflows that are drafted.
-    pub(crate) fn handler<T: Noted + Serialize + DeserializeOwned>(&self) -> Handler {
-        let mark = Arc::new(self.mark::<T>());
-        Handler::future(move |context, data| {
-            let mark = Arc::clone(&mark);
-            async move {
-                let data = data.decode().map_err(|error| broken(&error))?;
-                let data = mark(context, data).await?;
-                let data = Payload::encode(&data).map_err(|error| broken(&error))?;
-                Ok(StepOutput::data(data))
-            }
-        })
-    }
-
     fn step<T: Noted, F>(
         &self,
         change: impl Fn(&mut T) + Send + Sync + 'static,
@@ -366,8 +350,4 @@ impl Stage {
         assert_eq!(spans.len(), 1, "{step:?} is attempted once: {spans:?}");
         spans.remove(0)
     }
-}
-
-fn broken(error: &serde_json::Error) -> StepError {
-    StepError::failed(error.to_string()).permanent()
 }
