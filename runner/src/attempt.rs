@@ -10,8 +10,8 @@ use windlass_store::{
     Aside, AttemptRecord, BranchRow, Checkpoint, LockedJob, StorageError, Then, UndoRow,
 };
 use windlass_workflow_model::{
-    ActivationId, Advance, Call, Definition, Fault, Handover, Inputs, Last, Moves, Next, NodeId,
-    NodeKind, Payload, Position, StepStatus, Timestamp, Token, advance, after_step, codes,
+    ActivationId, Advance, Besides, Call, Definition, Fault, Handover, Inputs, Last, Moves, Next,
+    NodeId, NodeKind, Payload, Position, StepStatus, Timestamp, Token, advance, after_step, codes,
 };
 
 use crate::handler::{StepOutput, StepResult};
@@ -39,7 +39,7 @@ pub(crate) fn prepare(
     let row = &job.row;
     let data = row.data.clone().unwrap_or_else(Payload::null);
     let (definition, functions) = (served.definition(), served.functions());
-    if definition.undoes()
+    if served.undoes
         && let Some(task) = undo(definition, job, reader)?
     {
         return Ok(task);
@@ -102,7 +102,7 @@ fn undo(
             data: undo.data.clone(),
             rounds: row.record.flow().rounds.clone(),
         };
-        return Ok(Some(Task::Step(handover, Work::Undo(undo))));
+        return Ok(Some(Task::Step(handover, Work::Undo(Box::new(undo)))));
     }
     let Some(scope) = undoing(definition, row).filter(|_| row.record.flow().undoing.is_some())
     else {
@@ -193,7 +193,7 @@ pub(crate) fn conclude(outcome: Outcome<'_>) -> Checkpoint {
     match &outcome.work {
         Work::Do => conclude_step(outcome),
         Work::Reconcile => conclude_reconciled(outcome),
-        Work::Undo(undo) => conclude_undo(undo.clone(), outcome),
+        Work::Undo(undo) => conclude_undo(UndoRow::clone(undo), outcome),
     }
 }
 
@@ -484,24 +484,30 @@ fn aside(serving: &Serving, row: &BranchRow, moves: &Moves) -> Option<Box<Aside>
         Next::Call { call, .. } => serving.call(call, row),
         _ => None,
     };
-    let nothing = moves.forked.is_empty()
-        && moves.called.is_empty()
-        && moves.cancels.is_empty()
-        && moves.milestones.is_empty()
-        && moves.rounds.is_empty();
-    if nothing && call.is_none() {
+    if moves.besides.is_none() && moves.rounds.is_empty() && call.is_none() {
         return None;
     }
-    let called = moves.called.iter();
+    let Besides {
+        forked,
+        called,
+        cancels,
+        milestones,
+    } = moves.besides.as_deref().cloned().unwrap_or_default();
+    let called = called.iter().filter_map(|call| serving.call(call, row));
     Some(Box::new(Aside {
-        forked: moves.forked.clone(),
-        cancels: moves.cancels.clone(),
-        milestones: moves.milestones.clone(),
+        forked,
+        cancels,
+        milestones,
         rounds: moves.rounds.clone(),
         call,
-        called: called.filter_map(|call| serving.call(call, row)).collect(),
+        called: called.collect(),
         ..Aside::default()
     }))
+}
+
+/// The runs that start and that nobody waits for.
+fn called(moves: &Moves) -> impl Iterator<Item = &Call> {
+    moves.besides.iter().flat_map(|besides| &besides.called)
 }
 
 /// The same moves; or, where they call a workflow that is not known here, what follows from that.
@@ -523,7 +529,8 @@ fn answered(
         );
         Fault::new(codes::CALL_UNKNOWN, text).permanent()
     };
-    if let Some(call) = moves.called.iter().find(|call| !serving.knows(call)) {
+    let stranger = called(&moves).find(|call| !serving.knows(call)).cloned();
+    if let Some(call) = &stranger {
         let name = &served.definition().node(call.node).name;
         let result = Err(unknown(call).at(name, None, None));
         let last = from.clone();
@@ -613,7 +620,7 @@ fn bounded(served: &Served, moves: Moves, from: &Last) -> Moves {
         } => Some(data),
         Next::End { result: Err(_), .. } => None,
     };
-    let inputs = moves.called.iter().map(|call| &call.input);
+    let inputs = called(&moves).map(|call| &call.input);
     let inputs = inputs.chain(match &moves.next {
         Next::Call { call, .. } => Some(&call.input),
         _ => None,

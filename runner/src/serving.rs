@@ -17,6 +17,8 @@ pub struct Served {
     functions: Functions,
     /// By node; only steps have one.
     handlers: Vec<Option<Handler>>,
+    /// Whether some of its steps can be undone.
+    pub(crate) undoes: bool,
     /// By name: those that undo steps, or find out about them.
     others: HashMap<String, Handler>,
 }
@@ -85,6 +87,7 @@ impl Served {
             return Err(missing);
         }
         Ok(Self {
+            undoes: definition.undoes(),
             definition,
             functions,
             handlers: by_node,

@@ -15,7 +15,7 @@ pub(crate) enum Work {
     /// The step may have happened: its handler for that finds out.
     Reconcile,
     /// A step that has succeeded is undone.
-    Undo(UndoRow),
+    Undo(Box<UndoRow>),
 }
 
 /// How a step that must not happen twice stands.

@@ -216,14 +216,16 @@ impl Rig {
         let Moves {
             skipped,
             detached,
-            forked,
+            besides,
             next,
             ..
         } = moves;
-        let aside = Aside {
-            forked,
-            ..Aside::default()
-        };
+        let aside = besides.map(|besides| {
+            Box::new(Aside {
+                forked: besides.forked,
+                ..Aside::default()
+            })
+        });
         Checkpoint {
             job: Arc::clone(job),
             attempt,
@@ -233,7 +235,7 @@ impl Rig {
             then: Then::Move(next),
             merged,
             schedules: Vec::new(),
-            aside: (!aside.forked.is_empty()).then(|| Box::new(aside)),
+            aside,
             reply: None,
         }
     }

@@ -436,15 +436,6 @@ impl BranchRow {
 fn after_attempt(job: &BranchRow, checkpoint: &Checkpoint, now: Timestamp) -> BranchRow {
     let attempt: Option<&AttemptRecord> = checkpoint.attempt.as_ref();
     let began = attempt.map_or(now, |attempt| attempt.started_at);
-    let rounds = checkpoint.aside.as_ref().map(|aside| aside.rounds.clone());
-    let before = job.record.flow();
-    let flow = Flow {
-        rounds: rounds.unwrap_or_default(),
-        role: before.role,
-        caller: before.caller,
-        deadline: before.deadline,
-        ..Flow::default()
-    };
     BranchRow {
         flags: job.flags & !(flags::UNSTARTED | flags::GATED),
         rank: job.rank.started(),
@@ -457,12 +448,29 @@ fn after_attempt(job: &BranchRow, checkpoint: &Checkpoint, now: Timestamp) -> Br
             membership: job.record.membership.clone(),
             attributes: job.record.attributes.clone(),
             max_parallelism: job.record.max_parallelism,
-            flow: (flow != Flow::default()).then(|| Box::new(flow)),
+            flow: flow_after(job, checkpoint),
             ..Extras::default()
         }),
         started_at: job.started_at.or(Some(began)),
         ..job.clone()
     }
+}
+
+/// What of it a branch carries on from one move to the next.
+fn flow_after(job: &BranchRow, checkpoint: &Checkpoint) -> Option<Box<Flow>> {
+    if job.record.flow.is_none() && checkpoint.aside.is_none() {
+        return None;
+    }
+    let rounds = checkpoint.aside.as_ref().map(|aside| aside.rounds.clone());
+    let before = job.record.flow();
+    let flow = Flow {
+        rounds: rounds.unwrap_or_default(),
+        role: before.role,
+        caller: before.caller,
+        deadline: before.deadline,
+        ..Flow::default()
+    };
+    (flow != Flow::default()).then(|| Box::new(flow))
 }
 
 /// A new branch of `parent`, not ready yet.

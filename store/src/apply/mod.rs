@@ -22,7 +22,7 @@ mod scopes;
 mod undo;
 mod withdrawal;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use windlass_workflow_model::{BranchId, Definition, OwnerId, Timestamp, WorkflowKey};
 
@@ -41,6 +41,14 @@ pub(crate) use mutexes::MUTEX;
 /// A change that was carried out, or refused with nothing written.
 pub(crate) type Verdict<T> = Result<std::result::Result<T, WriteError>>;
 
+/// A workflow that was looked at.
+#[derive(Clone, Debug)]
+struct Known {
+    definition: Arc<Definition>,
+    /// Whether it has steps that can be undone.
+    undoes: bool,
+}
+
 /// What the writer knows between transactions. Restored when a transaction fails.
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
@@ -54,7 +62,7 @@ pub(crate) struct Ledger {
     /// Jobs picked so far; every so many takes the oldest.
     picks: u64,
     /// Definitions that were looked at; a workflow never changes.
-    definitions: Arc<HashMap<WorkflowKey, Arc<Definition>>>,
+    definitions: Arc<BTreeMap<WorkflowKey, Known>>,
     /// Runs below it have all started, or cannot be dropped.
     unstarted_from: BranchId,
     /// First jobs on our channel, kept only where load shedding may drop them.
@@ -220,7 +228,7 @@ impl<T: Tables> Apply<'_, T> {
     /// The definition of a workflow, which never changes.
     fn definition(&mut self, workflow: WorkflowKey) -> Result<Arc<Definition>> {
         if let Some(known) = self.ledger.definitions.get(&workflow) {
-            return Ok(Arc::clone(known));
+            return Ok(Arc::clone(&known.definition));
         }
         let stored = self.tables.definition(workflow)?;
         let definition = stored.ok_or_else(|| StorageError::Corrupt {
@@ -232,7 +240,19 @@ impl<T: Tables> Apply<'_, T> {
     }
 
     fn know(&mut self, workflow: WorkflowKey, definition: Arc<Definition>) {
-        Arc::make_mut(&mut self.ledger.definitions).insert(workflow, definition);
+        let known = Known {
+            undoes: definition.undoes(),
+            definition,
+        };
+        Arc::make_mut(&mut self.ledger.definitions).insert(workflow, known);
+    }
+
+    /// Whether a workflow has steps that can be undone.
+    fn undoes(&mut self, workflow: WorkflowKey) -> Result<bool> {
+        if let Some(known) = self.ledger.definitions.get(&workflow) {
+            return Ok(known.undoes);
+        }
+        Ok(self.definition(workflow)?.undoes())
     }
 
     fn new_ids(&mut self, count: usize) -> i64 {

@@ -60,7 +60,7 @@ impl<T: Tables> Apply<'_, T> {
 
     /// The scope for which `job` waited is left: what was done in it belongs to the scope around.
     pub(super) fn hand_up_undo(&mut self, job: &BranchRow, scope: ActivationId) -> Result<()> {
-        if !self.definition(job.workflow)?.undoes() {
+        if !self.undoes(job.workflow)? {
             return Ok(());
         }
         let around = self.scope_around(job)?;
@@ -70,7 +70,7 @@ impl<T: Tables> Apply<'_, T> {
     /// `row` is about to be withdrawn with all below it: what was done there is undone with `row`
     /// itself, if that waits for a scope and `itself` is said, else with the scope around it.
     pub(super) fn gather_undo(&mut self, row: &BranchRow, itself: bool) -> Result<()> {
-        if !self.definition(row.workflow)?.undoes() {
+        if !self.undoes(row.workflow)? {
             return Ok(());
         }
         let own = self.scope_of(row)?.filter(|_| itself);
@@ -90,7 +90,7 @@ impl<T: Tables> Apply<'_, T> {
     /// Whether the end of a run has to wait until its steps are undone; then `root` is made a job.
     pub(super) fn undo_run(&mut self, root: &mut BranchRow) -> Result<bool> {
         let fails = root.record.reason.is_some() || root.record.fault.is_some();
-        if !self.definition(root.workflow)?.undoes() {
+        if !self.undoes(root.workflow)? {
             return Ok(false);
         }
         if !fails {

@@ -102,15 +102,15 @@ impl Walk<'_> {
                 Passed::Stop(Next::Terminate { data, last })
             }
             NodeKind::Loop { until, body, .. } => {
-                self.beside.rounds.retain(|(of, _)| *of != id);
-                self.beside.rounds.push((id, 0));
+                self.rounds.retain(|(of, _)| *of != id);
+                self.rounds.push((id, 0));
                 if *until {
                     return Passed::To(Some(*body), data);
                 }
                 self.next_round(id, 0, data)
             }
             NodeKind::Again { of } => {
-                let rounds = &mut self.beside.rounds;
+                let rounds = &mut self.rounds;
                 let done = rounds.iter_mut().find(|(around, _)| around == of);
                 let done = done.map_or(1, |(_, done)| {
                     *done = done.saturating_add(1);
@@ -157,7 +157,7 @@ impl Walk<'_> {
             NodeKind::Call(spec) => match self.call(spec, id, activation, &data) {
                 Ok(call) if spec.detached => {
                     self.decided = true;
-                    self.beside.called.push(call);
+                    self.besides().called.push(call);
                     Passed::To(node.next, data)
                 }
                 Ok(call) => Passed::Stop(Next::Call { call, data }),
@@ -165,8 +165,8 @@ impl Walk<'_> {
             },
             NodeKind::Detach { body } => {
                 self.decided = true;
-                let index = u32::try_from(self.beside.detached.len()).unwrap_or(u32::MAX);
-                self.beside.detached.push(Child {
+                let index = u32::try_from(self.detached.len()).unwrap_or(u32::MAX);
+                self.detached.push(Child {
                     index,
                     name: node.name.clone(),
                     node: *body,
@@ -209,12 +209,14 @@ impl Walk<'_> {
             },
             NodeKind::Cancel { target } => {
                 self.decided = true;
-                self.beside.cancels.push(*target);
+                self.besides().cancels.push(*target);
                 Passed::To(node.next, data)
             }
             NodeKind::Milestone { milestone, reached } => {
                 self.decided = true;
-                self.beside.milestones.push((milestone.clone(), *reached));
+                self.besides()
+                    .milestones
+                    .push((milestone.clone(), *reached));
                 Passed::To(node.next, data)
             }
         }
@@ -265,7 +267,7 @@ impl Walk<'_> {
         };
         match self.functions.predicate(test, &data) {
             Ok(holds) if holds == *until => {
-                self.beside.rounds.retain(|(of, _)| *of != id);
+                self.rounds.retain(|(of, _)| *of != id);
                 Passed::To(node.next, data)
             }
             Ok(_) if done >= *rounds_max => {
@@ -304,7 +306,7 @@ impl Walk<'_> {
         }
         // The first token goes on as copy 0, as every token does that goes on.
         for (index, arm) in (0..).zip(&taken).skip(1) {
-            self.beside.forked.push(Child {
+            self.besides().forked.push(Child {
                 index,
                 name: arm.name.clone(),
                 node: arm.to,

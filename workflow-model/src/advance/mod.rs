@@ -96,6 +96,17 @@ pub struct Moves {
     pub skipped: Vec<SkipRecord>,
     /// Branches that start and that no join waits for.
     pub detached: Vec<Child>,
+    /// The loops that the branch is in then.
+    pub rounds: Rounds,
+    /// What happens beside that, if anything.
+    pub besides: Option<Box<Besides>>,
+    /// Where the branch itself goes.
+    pub next: Next,
+}
+
+/// What few moves bring beside where the branch itself goes.
+#[derive(Clone, Debug, Default)]
+pub struct Besides {
     /// Tokens that start in the same scope.
     pub forked: Vec<Child>,
     /// Runs that start and that nobody waits for.
@@ -104,10 +115,6 @@ pub struct Moves {
     pub cancels: Vec<NodeId>,
     /// Milestones that are reached (`true`) or passed, in order.
     pub milestones: Vec<(String, bool)>,
-    /// The loops that the branch is in then.
-    pub rounds: Rounds,
-    /// Where the branch itself goes.
-    pub next: Next,
 }
 
 impl Moves {
@@ -116,11 +123,8 @@ impl Moves {
         Self {
             skipped: Vec::new(),
             detached: Vec::new(),
-            forked: Vec::new(),
-            called: Vec::new(),
-            cancels: Vec::new(),
-            milestones: Vec::new(),
             rounds: Rounds::new(),
+            besides: None,
             next,
         }
     }

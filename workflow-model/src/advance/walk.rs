@@ -8,7 +8,7 @@ use crate::limits::GATEWAYS_PER_MOVE_MAX;
 use crate::payload::Payload;
 use crate::time::Timestamp;
 
-use super::{Advance, Call, Child, Handover, Last, Moves, Next, Rounds, SkipRecord};
+use super::{Advance, Besides, Child, Handover, Last, Moves, Next, Rounds, SkipRecord};
 use crate::definition::NodeKind;
 
 /// One token on its way through gateways.
@@ -16,22 +16,16 @@ pub(super) struct Walk<'a> {
     pub(super) definition: &'a Definition,
     pub(super) functions: &'a Functions,
     pub(super) now: Timestamp,
-    /// What happens besides.
-    pub(super) beside: Beside,
+    /// Steps that were passed by.
+    pub(super) skipped: Vec<SkipRecord>,
+    /// Branches that start and that no join waits for.
+    pub(super) detached: Vec<Child>,
+    /// The loops that the token is in.
+    pub(super) rounds: Rounds,
+    /// What else happens.
+    pub(super) besides: Option<Box<Besides>>,
     /// Whether something was decided that has to be written down before the next step acts on it.
     pub(super) decided: bool,
-}
-
-/// What happens on the way beside the token's own moves; see [`Moves`].
-#[derive(Default)]
-pub(super) struct Beside {
-    pub(super) skipped: Vec<SkipRecord>,
-    pub(super) detached: Vec<Child>,
-    pub(super) forked: Vec<Child>,
-    pub(super) called: Vec<Call>,
-    pub(super) cancels: Vec<NodeId>,
-    pub(super) milestones: Vec<(String, bool)>,
-    pub(super) rounds: Rounds,
 }
 
 /// What one gateway does with a token.
@@ -55,12 +49,17 @@ impl<'a> Walk<'a> {
             definition,
             functions,
             now,
-            beside: Beside {
-                rounds,
-                ..Beside::default()
-            },
+            skipped: Vec::new(),
+            detached: Vec::new(),
+            rounds,
+            besides: None,
             decided: false,
         }
+    }
+
+    /// What else happens, to be added to.
+    pub(super) fn besides(&mut self) -> &mut Besides {
+        self.besides.get_or_insert_default()
     }
 
     /// The way on from a node that is done.
@@ -152,7 +151,7 @@ impl<'a> Walk<'a> {
                         return self.arrive_at_step(id, activation, data, step.is_gated());
                     }
                     Ok(Verdict::Skip(reason)) => {
-                        self.beside.skipped.push(SkipRecord {
+                        self.skipped.push(SkipRecord {
                             node: id,
                             activation,
                             reason,
@@ -219,28 +218,16 @@ impl<'a> Walk<'a> {
             node,
             activation,
             data,
-            rounds: self.beside.rounds,
+            rounds: self.rounds,
         })
     }
 
     pub(super) fn stop(self, next: Next) -> Advance {
-        let Beside {
-            skipped,
-            detached,
-            forked,
-            called,
-            cancels,
-            milestones,
-            rounds,
-        } = self.beside;
         Advance::Moves(Moves {
-            skipped,
-            detached,
-            forked,
-            called,
-            cancels,
-            milestones,
-            rounds,
+            skipped: self.skipped,
+            detached: self.detached,
+            rounds: self.rounds,
+            besides: self.besides,
             next,
         })
     }
