@@ -181,6 +181,19 @@ impl Meeting {
         self.held.iter().any(|(held, _)| *held == input)
     }
 
+    /// Makes equal what differs only in which tokens wait, in their order and in past firings: for
+    /// looking ahead, where tokens are all alike.
+    pub(crate) fn forget_names(&mut self) {
+        self.firings = 0;
+        self.used.sort_unstable();
+        self.held.sort_unstable();
+        self.blocked.sort_unstable();
+        let all = self.held.iter_mut().chain(&mut self.blocked);
+        for (number, (_, token)) in (1..).zip(all) {
+            *token = BranchId(number);
+        }
+    }
+
     /// A token that waits here was withdrawn. In a round its input stays used.
     pub fn withdraw(&mut self, token: BranchId) {
         self.held.retain(|(_, held)| *held != token);

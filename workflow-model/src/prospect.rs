@@ -115,11 +115,7 @@ impl Look<'_> {
     fn plays_out(&self, situation: &Situation) -> bool {
         let mut start = situation.clone();
         start.meets.remove(&self.meet);
-        // Firings are numbered; here only what waits matters.
-        start
-            .meets
-            .values_mut()
-            .for_each(|meeting| meeting.firings = 0);
+        start.meets.values_mut().for_each(Meeting::forget_names);
         let mut seen = HashSet::from([start.clone()]);
         let mut open = vec![start];
         while let Some(situation) = open.pop() {
@@ -222,7 +218,7 @@ impl Look<'_> {
             }
         }
         if let Some(meeting) = situation.meets.get_mut(&meet) {
-            meeting.firings = 0;
+            meeting.forget_names();
             if *meeting == Meeting::default() {
                 situation.meets.remove(&meet);
             }
@@ -236,5 +232,73 @@ fn take(moving: &mut BTreeMap<NodeId, u32>, node: NodeId) {
         if *count == 0 {
             moving.remove(&node);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition::{ForkArm, Need, Rest, StepSpec};
+    use crate::draft::Draft;
+
+    /// A token that goes round through an active meet at which others wait for ever makes situations
+    /// that differ only in which tokens wait: nothing new. The meet asked about must fire.
+    #[test]
+    fn a_loop_through_another_active_meet_is_played_out_once() {
+        let mut draft = Draft::new("loop", "1");
+        let (scope, _) = draft.scope("scope", None);
+        let fork = draft.fork("fork");
+        let (asked, to_asked) = draft.meet("asked", &["a", "b"], Need::ActiveGlobal, Rest::Queue);
+        let (both, to_both) = draft.meet("both", &["a", "b"], Need::All, Rest::Queue);
+        let (other, to_other) = draft.meet("other", &["a", "b"], Need::ActiveGlobal, Rest::Queue);
+        let [never, round] = ["never", "round"].map(|name| draft.step(name, StepSpec::new("h")));
+        let whither = draft.choice("whither");
+        for (name, to) in [
+            ("asked", to_asked[0]),
+            ("never", never),
+            ("a", to_other[0]),
+            ("b", to_other[1]),
+        ] {
+            let name = name.to_owned();
+            let (when, copies) = (None, 1);
+            draft.fork_arm(
+                fork,
+                ForkArm {
+                    name,
+                    when,
+                    copies,
+                    to,
+                },
+            );
+        }
+        draft.connect(never, to_both[0]);
+        draft.connect(other, round);
+        draft.connect(round, whither);
+        draft.arm(whither, "again", "when", Some(to_other[1]));
+        draft.otherwise(whither, to_both[1]);
+        draft.connect(both, to_asked[1]);
+        let end = draft.step("end", StepSpec::new("h"));
+        draft.connect(asked, end);
+        draft.body(scope, fork);
+        draft.start_at(scope);
+        let definition = draft.finish().unwrap();
+        let waits = |node: NodeId, inputs: &[u32]| {
+            let rule = MeetRule::of(&definition, node).unwrap();
+            let mut meeting = Meeting::default();
+            for (token, input) in (1..).zip(inputs) {
+                assert_eq!(meeting.arrive(&rule, *input, BranchId(token)), []);
+            }
+            (node, meeting)
+        };
+        let mut situation = Situation {
+            moving: BTreeMap::new(),
+            meets: BTreeMap::from([waits(asked, &[0]), waits(other, &[0, 1, 1])]),
+        };
+        assert!(
+            !can_come(&definition, &situation, asked),
+            "`never` has not come"
+        );
+        situation.moving.insert(never, 1);
+        assert!(can_come(&definition, &situation, asked));
     }
 }
