@@ -306,16 +306,25 @@ impl Stage {
         });
     }
 
-    /// Opens a latch, for good.
+    /// Opens a latch.
     pub(crate) fn open(&self, latch: &'static str) {
         self.latch(latch).send_replace(true);
     }
 
     /// Opens all latches that a step has come to.
     pub(crate) fn open_all(&self) {
+        self.set_all(true);
+    }
+
+    /// Closes all latches again, for another run.
+    pub(crate) fn close_all(&self) {
+        self.set_all(false);
+    }
+
+    fn set_all(&self, open: bool) {
         let latches = self.0.latches.lock().expect("nobody panics here");
         for latch in latches.values() {
-            latch.send_replace(true);
+            latch.send_replace(open);
         }
     }
 
