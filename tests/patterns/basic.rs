@@ -314,4 +314,28 @@ pub(crate) fn wcp_05_simple_merge() -> Pattern {
                 .collect();
             assert!(codes.contains(&"crossing-branches"), "{refused}");
         })
+        .asserts(
+            "a_merge_of_two_tokens_is_refused_unless_it_is_a_multi_merge",
+            |_, _| {
+                let merged = |multi: bool| {
+                    Workflow::<Trail>::build("merge", "1", |flow| {
+                        flow.net("net", |net| {
+                            let fork = net.fork("both");
+                            let merge = if multi {
+                                net.multi_merge("merge")
+                            } else {
+                                net.simple_merge("merge")
+                            };
+                            net.start(&fork);
+                            net.arm(&fork, "left", &merge);
+                            net.arm(&fork, "right", &merge);
+                        })
+                    })
+                };
+                let refused = merged(false).unwrap_err();
+                let mut codes = refused.problems.iter().map(|problem| problem.code);
+                assert!(codes.any(|code| code == "merge-of-parallel"), "{refused}");
+                merged(true).unwrap();
+            },
+        )
 }
