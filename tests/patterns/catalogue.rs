@@ -2,7 +2,8 @@
 
 use crate::harness::Pattern;
 use crate::{
-    basic, critical, instances, iteration, partial_instances, state, termination, triggers,
+    basic, critical, instances, iteration, partial_instances, state, synchronization, termination,
+    triggers,
 };
 
 /// The categories, in the order of the page.
@@ -96,10 +97,30 @@ pub(crate) fn all() -> Vec<Entry> {
         written!(3, Basic, "Synchronization", basic::wcp_03_synchronization),
         written!(4, Basic, "Exclusive Choice", basic::wcp_04_exclusive_choice),
         written!(5, Basic, "Simple Merge", basic::wcp_05_simple_merge),
-        missing(6, Synchronization, "Multi-Choice"),
-        missing(7, Synchronization, "Structured Synchronizing Merge"),
-        missing(8, Synchronization, "Multi-Merge"),
-        missing(9, Synchronization, "Structured Discriminator"),
+        written!(
+            6,
+            Synchronization,
+            "Multi-Choice",
+            synchronization::wcp_06_multi_choice
+        ),
+        written!(
+            7,
+            Synchronization,
+            "Structured Synchronizing Merge",
+            synchronization::wcp_07_structured_synchronizing_merge
+        ),
+        written!(
+            8,
+            Synchronization,
+            "Multi-Merge",
+            synchronization::wcp_08_multi_merge
+        ),
+        written!(
+            9,
+            Synchronization,
+            "Structured Discriminator",
+            synchronization::wcp_09_structured_discriminator
+        ),
         written!(
             10,
             Iteration,
@@ -168,12 +189,42 @@ pub(crate) fn all() -> Vec<Entry> {
         missing(25, Cancellation, "Cancel Region"),
         missing(26, Cancellation, "Cancel MI Activity"),
         missing(27, Cancellation, "Complete MI Activity"),
-        missing(28, Synchronization, "Blocking Discriminator"),
-        missing(29, Synchronization, "Cancelling Discriminator"),
-        missing(30, Synchronization, "Structured Partial Join"),
-        missing(31, Synchronization, "Blocking Partial Join"),
-        missing(32, Synchronization, "Cancelling Partial Join"),
-        missing(33, Synchronization, "Generalised AND-Join"),
+        written!(
+            28,
+            Synchronization,
+            "Blocking Discriminator",
+            synchronization::wcp_28_blocking_discriminator
+        ),
+        written!(
+            29,
+            Synchronization,
+            "Cancelling Discriminator",
+            synchronization::wcp_29_cancelling_discriminator
+        ),
+        written!(
+            30,
+            Synchronization,
+            "Structured Partial Join",
+            synchronization::wcp_30_structured_partial_join
+        ),
+        written!(
+            31,
+            Synchronization,
+            "Blocking Partial Join",
+            synchronization::wcp_31_blocking_partial_join
+        ),
+        written!(
+            32,
+            Synchronization,
+            "Cancelling Partial Join",
+            synchronization::wcp_32_cancelling_partial_join
+        ),
+        written!(
+            33,
+            Synchronization,
+            "Generalised AND-Join",
+            synchronization::wcp_33_generalised_and_join
+        ),
         written!(
             34,
             Instances,
@@ -192,8 +243,18 @@ pub(crate) fn all() -> Vec<Entry> {
             "Dynamic Partial Join for MI",
             partial_instances::wcp_36_dynamic_partial_join
         ),
-        missing(37, Synchronization, "Local Synchronizing Merge"),
-        missing(38, Synchronization, "General Synchronizing Merge"),
+        written!(
+            37,
+            Synchronization,
+            "Local Synchronizing Merge",
+            synchronization::wcp_37_local_synchronizing_merge
+        ),
+        written!(
+            38,
+            Synchronization,
+            "General Synchronizing Merge",
+            synchronization::wcp_38_general_synchronizing_merge
+        ),
         written!(
             39,
             State,
@@ -206,8 +267,18 @@ pub(crate) fn all() -> Vec<Entry> {
             "Interleaved Routing",
             critical::wcp_40_interleaved_routing
         ),
-        missing(41, Synchronization, "Thread Merge"),
-        missing(42, Synchronization, "Thread Split"),
+        written!(
+            41,
+            Synchronization,
+            "Thread Merge",
+            synchronization::wcp_41_thread_merge
+        ),
+        written!(
+            42,
+            Synchronization,
+            "Thread Split",
+            synchronization::wcp_42_thread_split
+        ),
         written!(
             43,
             Termination,

@@ -1,1 +1,0 @@
-//! Advanced branching and synchronization: none is written yet.
