@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use windlass_runner::StepError;
 use windlass_store::sync::Arc;
 use windlass_workflow_model::{
-    Count, FailurePolicy, Fault, Function, MapSpec, Need, Payload, Problem, Rest,
+    Count, FailurePolicy, Function, MapSpec, Need, Payload, Problem, Rest,
 };
 
 use super::split::{BranchEnd, branch_end, merge_ends};
@@ -199,7 +199,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Map<T> {
             for arrival in arrivals {
                 reduce(&mut data, branch_end(arrival)?).map_err(fault_of)?;
             }
-            Ok::<_, Fault>(encode(&data)?)
+            encode(&data)
         }));
         self.merge = Some(self.flow.function(&self.name, "join", reduce));
         self
