@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use windlass::{BranchEnd, Need, Rest, StepError, Workflow};
 
-use super::oracle;
+use super::random_graphs;
 use crate::harness::{Act, Built, End, Live, Look, Noted, Pattern, Setting, Stage, Trail};
 
 /// Which of six ways are open.
@@ -288,7 +288,7 @@ pub(crate) fn wcp_38_general_synchronizing_merge() -> Pattern {
         |_, setting| {
             if setting == Setting::ALL[0] {
                 // It looks at graphs, not at an engine: once is enough.
-                oracle::agrees_on_random_graphs(1_000);
+                random_graphs::agree_with_the_oracle(1_000);
             }
         },
     )

@@ -4,6 +4,7 @@ mod active;
 mod choices;
 mod oracle;
 mod partial;
+mod random_graphs;
 mod rounds;
 mod threads;
 
