@@ -5,9 +5,9 @@ mod scopes;
 use std::time::Duration;
 
 use windlass_workflow_model::{
-    ActivationId, Advance, Arrival, BranchOutcome, Child, Definition, Draft, Fault, FencingToken,
-    Handover, Inputs, Last, Moves, Next, NodeId, Payload, Position, Rounds, RunId, StepSpec,
-    StepStatus, Tally, Timestamp, Token, WorkflowKey, advance, after_step,
+    ActivationId, Advance, Arrival, BranchOutcome, Child, Definition, Delay, Draft, Fault,
+    FencingToken, Handover, Inputs, Last, Moves, Next, NodeId, Payload, Position, Rounds, RunId,
+    StepSpec, StepStatus, Tally, Timestamp, Token, WorkflowKey, advance, after_step,
 };
 
 use crate::backend::Reader;
@@ -726,6 +726,40 @@ fn a_cancelled_run_leaves_nothing_and_late_outcomes_are_refused() {
         );
         assert!(!cancel(rig), "the second time is a no-op");
         assert_eq!(rig.ended.len(), 1);
+    });
+}
+
+#[test]
+fn what_a_withdrawn_branch_did_before_stays_in_history() {
+    let mut draft = Draft::new("withdrawn", "1");
+    let (split, join) = draft.split("split", None);
+    let [before, other] = ["before", "other"].map(|name| draft.step(name, StepSpec::new("h")));
+    let rest = draft.sleep("rest", Delay::FixedMs(1_000));
+    draft.start_at(split);
+    draft.branch(split, "one", before);
+    draft.connect(before, rest);
+    draft.connect(rest, join);
+    draft.branch(split, "two", other);
+    draft.connect(other, join);
+    on_each(&draft.finish().unwrap(), Options::default(), |rig| {
+        let run = rig.admit(1).unwrap()[0];
+        (0..3).for_each(|_| rig.do_one());
+        let withdrawn = rig.ask(|reply| Change::CancelNode {
+            run,
+            node: "rest".to_owned(),
+            reason: "test".to_owned(),
+            reply,
+        });
+        assert_eq!(withdrawn.unwrap(), 1);
+        let history = rig.reader().history(run).unwrap();
+        let mut known: Vec<_> = history
+            .iter()
+            .map(|row| (row.node, row.status == StepStatus::Cancelled))
+            .collect();
+        known.sort_unstable();
+        assert_eq!(known, [(before, false), (other, false), (rest, true)]);
+        rig.do_one();
+        assert_eq!(rig.leftovers(), []);
     });
 }
 
