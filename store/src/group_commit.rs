@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use windlass_workflow_model::{BranchId, Child, Next, Payload};
 
-use crate::apply::{Answered, Apply, Effects, Ledger, Refused, Rules};
+use crate::apply::{Answered, Apply, AtWork, Effects, Ledger, Refused, Rules};
 use crate::backend::{Backend, Result, Tables};
 use crate::change::{Admit, Admitted, Answer, Change, Committed, MapChange, Reply, Said, Then};
 use crate::clock::Clock;
@@ -362,6 +362,7 @@ impl<B: Backend> Loop<B> {
             effects,
             meter: &self.meter,
             rules: self.rules,
+            at_work: AtWork::of(&self.life),
             now: self.clock.now(),
         };
         let mut admitted = Vec::new();

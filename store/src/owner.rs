@@ -218,9 +218,12 @@ impl OwnerLife {
         }))
     }
 
-    /// The jobs that our Runners are in, if this is a life in memory.
+    /// The jobs that our Runners are in.
     pub(crate) fn running(&self) -> Vec<Running> {
-        self.0.slots.lock().iter().flatten().copied().collect()
+        match &*self.0.file.lock() {
+            Some(file) => read_slots(file),
+            None => self.0.slots.lock().iter().flatten().copied().collect(),
+        }
     }
 
     fn note(&self, slot: usize, job: Option<Running>) {

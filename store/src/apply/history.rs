@@ -106,14 +106,16 @@ impl<T: Tables> Apply<'_, T> {
             return Ok(());
         }
         let membership = row.record.membership.as_ref();
+        let stored = (row.position.node, row.activation);
+        let (node, activation) = self.at_work.beyond(row).unwrap_or(stored);
         self.tables.insert_history(HistoryRow {
             run: row.run,
             branch: row.id,
             token: FencingToken(row.token.0 + 1),
             ordinal: 0,
-            node: row.position.node,
-            activation: row.activation,
-            attempt: row.attempt,
+            node,
+            activation,
+            attempt: row.attempt_of(activation),
             status: StepStatus::Cancelled,
             started_at: None,
             ended_at: self.now,

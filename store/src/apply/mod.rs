@@ -5,6 +5,7 @@
 
 mod admission;
 mod arrivals;
+mod at_work;
 mod calls;
 mod checkpoint;
 mod deadlines;
@@ -35,6 +36,7 @@ use crate::store::{Admission, History};
 use crate::sync::Arc;
 
 pub(crate) use admission::Refused;
+pub(crate) use at_work::AtWork;
 pub use endings::outcome_of;
 pub(crate) use mutexes::MUTEX;
 
@@ -146,6 +148,7 @@ pub(crate) struct Apply<'a, T> {
     pub(crate) effects: &'a mut Effects,
     pub(crate) meter: &'a Meter,
     pub(crate) rules: Rules,
+    pub(crate) at_work: AtWork<'a>,
     pub(crate) now: Timestamp,
 }
 

@@ -101,8 +101,10 @@ impl<T: Tables> Apply<'_, T> {
         };
         let mut withdrawn = 0;
         for row in self.live(root)? {
-            let stands = row.position.node;
+            let beyond = self.at_work.beyond(&row).map(|(step, _)| step);
+            let stands = beyond.unwrap_or(row.position.node);
             let is_instance = row.record.flow().role == Role::Instance && row.data.is_none();
+            let is_instance = is_instance && beyond.is_none();
             if !(stands == node || stands == join) || is_instance {
                 continue;
             }
