@@ -49,6 +49,31 @@ impl Look {
         self.in_status(step, StepStatus::Running)
     }
 
+    /// How often `step` was withdrawn.
+    pub(crate) fn cancelled(&self, step: &str) -> usize {
+        let of_step = |view: &&StepView| view.activation.is_some() && view.step == step;
+        let cancelled = |view: &&StepView| view.status == StepStatus::Cancelled;
+        self.steps().filter(of_step).filter(cancelled).count()
+    }
+
+    /// Whether any step was withdrawn.
+    pub(crate) fn any_cancelled(&self) -> bool {
+        self.steps()
+            .any(|view| view.status == StepStatus::Cancelled)
+    }
+
+    /// How many activations of `step` have not ended.
+    pub(crate) fn in_hand(&self, step: &str) -> usize {
+        let open = [
+            StepStatus::Pending,
+            StepStatus::Running,
+            StepStatus::Waiting,
+        ];
+        let of_step = |view: &&StepView| view.activation.is_some() && view.step == step;
+        let in_hand = |view: &&StepView| open.contains(&view.status);
+        self.steps().filter(of_step).filter(in_hand).count()
+    }
+
     /// How many activations of `step` there are, done or not.
     pub(crate) fn reached(&self, step: &str) -> usize {
         let of_step = |view: &&StepView| view.step == step && view.activation.is_some();
@@ -128,10 +153,8 @@ pub(crate) enum Act {
     /// Opens a latch of the stage, for good.
     Open(&'static str),
     /// Withdraws the run, for this reason.
-    #[allow(dead_code, reason = "for patterns that are not written yet")]
     Cancel(&'static str),
     /// Withdraws what goes on in a node, by its name.
-    #[allow(dead_code, reason = "for patterns that are not written yet")]
     CancelNode(&'static str),
     /// Closes a map, completes it or adds to it, by its name. What is added twice is there twice.
     ChangeMap(&'static str, MapChange),

@@ -35,6 +35,20 @@ pub(crate) const THE_RUN: &str = "the run";
 /// The data of most patterns: the names of the steps passed, in order.
 pub(crate) type Trail = Vec<String>;
 
+/// Like [`gather`], for joins that some branches come to without data: they have added nothing.
+#[expect(clippy::unnecessary_wraps, reason = "a join can fail")]
+pub(crate) fn gather_ends(
+    trail: &mut Trail,
+    branches: Vec<windlass::BranchEnd<Trail>>,
+) -> Result<(), windlass::StepError> {
+    let before = trail.len();
+    let data = branches
+        .into_iter()
+        .filter_map(|branch| branch.ended.succeeded());
+    trail.extend(data.flat_map(|data| data.into_iter().skip(before)));
+    Ok(())
+}
+
 /// A join that appends what each branch has added to the trail, in branch order.
 #[expect(clippy::unnecessary_wraps, reason = "a join can fail")]
 pub(crate) fn gather(

@@ -130,7 +130,6 @@ impl Pattern {
 
     /// A workflow that this one calls, built by the function `build`. What is committed, seen and left
     /// is that of all runs that come of the first one.
-    #[allow(dead_code, reason = "for patterns that are not written yet")]
     pub(crate) fn calls<T, F>(mut self, build: F) -> Self
     where
         T: Serialize + DeserializeOwned + 'static,

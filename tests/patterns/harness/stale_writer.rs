@@ -28,6 +28,17 @@ enum Late {
     AfterTheEnd,
 }
 
+/// What came of taking a run over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    /// A late outcome was written.
+    Over,
+    /// What the Runner had ended was withdrawn, and it had nothing else.
+    WithNothing,
+    /// It had ended before.
+    NotBeforeTheEnd,
+}
+
 /// A checkpoint that is late is refused at every step; says how many there were.
 pub(crate) fn run(pattern: &Pattern) -> usize {
     let plain = plain::committed(pattern);
@@ -35,10 +46,13 @@ pub(crate) fn run(pattern: &Pattern) -> usize {
     for turns in 1.. {
         let taken_over = [Late::BeforeTheOther, Late::AfterTheEnd]
             .map(|when| take_over(pattern, turns, when, &plain));
-        if taken_over == [false, false] {
+        if taken_over == [Taken::NotBeforeTheEnd; 2] {
             break;
         }
-        late += taken_over.iter().filter(|taken_over| **taken_over).count();
+        late += taken_over
+            .iter()
+            .filter(|taken| **taken == Taken::Over)
+            .count();
     }
     assert!(
         late >= 2 * pattern.steps_min(&plain),
@@ -47,18 +61,21 @@ pub(crate) fn run(pattern: &Pattern) -> usize {
     late
 }
 
-/// Takes a run over after so many turns of its Runner; `false`: it had ended before.
-fn take_over(pattern: &Pattern, turns: usize, when: Late, plain: &Committed) -> bool {
+/// Takes a run over after so many turns of its Runner.
+fn take_over(pattern: &Pattern, turns: usize, when: Late, plain: &Committed) -> Taken {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let database = database(&folder);
     let what = format!("taken over after {turns} turns, late outcome {when:?}");
     let mut stale = Stepped::open(pattern, &database);
     let run = stale.begin();
     if !stale.go_on(run, turns) {
-        return false;
+        return Taken::NotBeforeTheEnd;
     }
     let dead = owners(&database);
     let freed = declare_dead(&database, &dead);
+    if freed == 0 && stale.look(run).any_cancelled() {
+        return Taken::WithNothing;
+    }
     assert!(freed > 0, "{what}: it had a lock");
     let mut other = Stepped::open(pattern, &database);
     if let Late::BeforeTheOther = when {
@@ -84,7 +101,7 @@ fn take_over(pattern: &Pattern, turns: usize, when: Late, plain: &Committed) -> 
     pattern.assert_allowed(&end, &committed, plain, &what);
     let mut inspector = Inspector::open(&database).expect("the file is a store");
     assert_no_leftovers(&mut inspector, &what);
-    true
+    Taken::Over
 }
 
 /// Lets the stale engine end the steps that it is in, and write what came of them.

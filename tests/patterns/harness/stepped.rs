@@ -125,6 +125,9 @@ impl<'a> Stepped<'a> {
                 return false;
             }
             drive(self, run);
+            if self.outcome(run).is_some() {
+                return false; // The outside has ended it.
+            }
             done += usize::from(self.engine.step_runner(0));
             let patience = clock.elapsed() < PATIENCE;
             assert!(patience, "the run does not go on: {:?}", self.look(run).why);
