@@ -2,8 +2,8 @@
 
 use crate::harness::Pattern;
 use crate::{
-    basic, critical, instances, iteration, partial_instances, state, synchronization, termination,
-    triggers,
+    basic, cancellation, critical, instances, iteration, partial_instances, state, synchronization,
+    termination, triggers,
 };
 
 /// The categories, in the order of the page.
@@ -165,8 +165,18 @@ pub(crate) fn all() -> Vec<Entry> {
             critical::wcp_17_interleaved_parallel_routing
         ),
         written!(18, State, "Milestone", state::wcp_18_milestone),
-        missing(19, Cancellation, "Cancel Task"),
-        missing(20, Cancellation, "Cancel Case"),
+        written!(
+            19,
+            Cancellation,
+            "Cancel Task",
+            cancellation::wcp_19_cancel_task
+        ),
+        written!(
+            20,
+            Cancellation,
+            "Cancel Case",
+            cancellation::wcp_20_cancel_case
+        ),
         written!(
             21,
             Iteration,
@@ -186,9 +196,24 @@ pub(crate) fn all() -> Vec<Entry> {
             "Persistent Trigger",
             triggers::wcp_24_persistent_trigger
         ),
-        missing(25, Cancellation, "Cancel Region"),
-        missing(26, Cancellation, "Cancel MI Activity"),
-        missing(27, Cancellation, "Complete MI Activity"),
+        written!(
+            25,
+            Cancellation,
+            "Cancel Region",
+            cancellation::wcp_25_cancel_region
+        ),
+        written!(
+            26,
+            Cancellation,
+            "Cancel MI Activity",
+            cancellation::wcp_26_cancel_mi_activity
+        ),
+        written!(
+            27,
+            Cancellation,
+            "Complete MI Activity",
+            cancellation::wcp_27_complete_mi_activity
+        ),
         written!(
             28,
             Synchronization,
