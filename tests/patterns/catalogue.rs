@@ -2,8 +2,8 @@
 
 use crate::harness::Pattern;
 use crate::{
-    basic, cancellation, critical, instances, iteration, partial_instances, state, synchronization,
-    termination, triggers,
+    basic, cancellation, critical, instances, iteration, partial_instances, regions, state,
+    synchronization, termination, triggers,
 };
 
 /// The categories, in the order of the page.
@@ -200,19 +200,19 @@ pub(crate) fn all() -> Vec<Entry> {
             25,
             Cancellation,
             "Cancel Region",
-            cancellation::wcp_25_cancel_region
+            regions::wcp_25_cancel_region
         ),
         written!(
             26,
             Cancellation,
             "Cancel MI Activity",
-            cancellation::wcp_26_cancel_mi_activity
+            regions::wcp_26_cancel_mi_activity
         ),
         written!(
             27,
             Cancellation,
             "Complete MI Activity",
-            cancellation::wcp_27_complete_mi_activity
+            regions::wcp_27_complete_mi_activity
         ),
         written!(
             28,

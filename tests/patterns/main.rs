@@ -19,6 +19,7 @@ mod harness;
 mod instances;
 mod iteration;
 mod partial_instances;
+mod regions;
 mod state;
 mod synchronization;
 mod termination;
@@ -37,6 +38,7 @@ fn source(module: &str) -> &'static str {
         "instances" => include_str!("instances.rs"),
         "iteration" => include_str!("iteration.rs"),
         "partial_instances" => include_str!("partial_instances.rs"),
+        "regions" => include_str!("regions.rs"),
         "state" => include_str!("state.rs"),
         "synchronization/active" => include_str!("synchronization/active.rs"),
         "synchronization/choices" => include_str!("synchronization/choices.rs"),

@@ -98,11 +98,6 @@ impl Look {
         self.why.branches.iter().chain(called)
     }
 
-    /// How many activations of `step` were withdrawn.
-    pub(crate) fn cancelled(&self, step: &str) -> usize {
-        self.in_status(step, StepStatus::Cancelled)
-    }
-
     /// How many tokens wait at the meet of this name.
     pub(crate) fn waiting_at(&self, meet: &str) -> usize {
         let branches = self.why.branches.iter();
