@@ -167,7 +167,7 @@ fn cancel_case(stage: &Stage) -> Built<Trail> {
                 split
                     .branch("called", |flow| {
                         flow.run("call", "middle", Trail::clone, |trail, below| {
-                            *trail = below
+                            *trail = below;
                         })
                     })
                     .branch("own", |flow| flow.wait_event("own", "never", Trail::push))
@@ -179,8 +179,10 @@ fn cancel_case(stage: &Stage) -> Built<Trail> {
 
 fn middle(stage: &Stage) -> Built<Trail> {
     Workflow::build("middle", "1", |flow| {
-        flow.run("call", "below", Trail::clone, |trail, below| *trail = below)
-            .step_async("back", stage.mark())
+        flow.run("call", "below", Trail::clone, |trail, below| {
+            *trail = below;
+        })
+        .step_async("back", stage.mark())
     })
 }
 

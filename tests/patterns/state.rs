@@ -14,7 +14,7 @@ use crate::harness::{
 };
 
 /// How long the timer of the deferred choice is.
-const LONG: Duration = Duration::from_secs(3_600);
+const LONG: Duration = Duration::from_hours(1);
 
 fn deferred_choice(stage: &Stage) -> Built<Trail> {
     Workflow::build("deferred-choice", "1", |flow| {

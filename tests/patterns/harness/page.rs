@@ -117,10 +117,10 @@ fn section(shown: &Shown, out: &mut String) {
     let (module, _) = place(pattern.parts[0].builder);
     let word = |passed| if passed { "pass" } else { "**fail**" };
     let kills = kill_sweep::kills_min(pattern.steps_min(&plain::committed(pattern)));
-    let _ = write!(
+    let _ = writeln!(
         out,
         "`{}` in [{module}.rs](../tests/patterns/{module}.rs): plain {}, kill sweep {} (at least \
-         {kills} kills), stale writer {}.\n",
+         {kills} kills), stale writer {}.",
         shown.written.name,
         word(shown.plain),
         word(shown.kill_sweep),
