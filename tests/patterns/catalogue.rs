@@ -2,8 +2,8 @@
 
 use crate::harness::Pattern;
 use crate::{
-    basic, cancellation, critical, instances, iteration, partial_instances, regions, state,
-    synchronization, termination, triggers,
+    basic, cancellation, critical, instances, iteration, partial_instances, recursion, regions,
+    state, synchronization, termination, triggers,
 };
 
 /// The categories, in the order of the page.
@@ -183,7 +183,7 @@ pub(crate) fn all() -> Vec<Entry> {
             "Structured Loop",
             iteration::wcp_21_structured_loop
         ),
-        missing(22, Iteration, "Recursion"),
+        written!(22, Iteration, "Recursion", recursion::wcp_22_recursion),
         written!(
             23,
             Triggers,

@@ -6,7 +6,10 @@ use std::task::{Context, Poll, Waker};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use windlass::{BranchEnd, MapChange, MapOutcome, Need, Payload, Rest, RunId, StepError, Workflow};
+use windlass::{
+    BranchEnd, MapChange, MapOutcome, Need, Payload, Rest, RunDetail, RunId, StepError, Why,
+    Workflow,
+};
 
 use crate::basic::all_or_none;
 use crate::harness::{
@@ -82,10 +85,46 @@ pub(crate) fn wcp_12_mi_without_synchronization() -> Pattern {
             }
             live.close();
         })
+        .asserts("runs_of_their_own_outlive_the_parent", outlive)
         .after_kills(
             "a_kill_leaves_no_instance_or_all",
             a_kill_leaves_no_instance_or_three,
         )
+}
+
+fn runs_of_their_own(stage: &Stage) -> Built<Trail> {
+    Workflow::build("runs-of-their-own", "1", |flow| {
+        flow.map("three", |map| {
+            map.count(3)
+                .each(|flow| flow.run_detached("begin", "child", Trail::clone))
+        })
+        .step_async("parent", stage.mark())
+    })
+}
+
+fn child(stage: &Stage) -> Built<Trail> {
+    Workflow::build("child", "1", |flow| {
+        flow.step_async("instance", stage.held("instances"))
+    })
+}
+
+/// Where the end of the parent is not to wait for them either.
+fn outlive(_: &Pattern, setting: Setting) {
+    let pattern = Pattern::new(12, runs_of_their_own, &Trail::new())
+        .calls(child)
+        .ends_with(["parent"]);
+    let live = Live::open(&pattern, setting);
+    let run = live.begin();
+    let played = live.drive(&run);
+    assert_eq!(played.committed.count("parent"), 1);
+    live.until(&run, "three at work", |look| look.running("instance") == 3);
+    live.stage.open("instances");
+    live.until(&run, "all ended", |look| {
+        let ended = |(detail, _): &(RunDetail, Why)| detail.summary.status.is_end();
+        look.called.len() == 3 && look.called.iter().all(ended)
+    });
+    assert_eq!(live.stage.spans("instance").len(), 3);
+    live.close();
 }
 
 fn design_time_knowledge(stage: &Stage) -> Built<Trail> {

@@ -20,6 +20,7 @@ mod instances;
 mod iteration;
 mod partial_instances;
 mod regions;
+mod recursion;
 mod state;
 mod synchronization;
 mod termination;
@@ -39,6 +40,7 @@ fn source(module: &str) -> &'static str {
         "iteration" => include_str!("iteration.rs"),
         "partial_instances" => include_str!("partial_instances.rs"),
         "regions" => include_str!("regions.rs"),
+        "recursion" => include_str!("recursion.rs"),
         "state" => include_str!("state.rs"),
         "synchronization/active" => include_str!("synchronization/active.rs"),
         "synchronization/choices" => include_str!("synchronization/choices.rs"),
