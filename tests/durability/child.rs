@@ -9,7 +9,7 @@ use windlass::{CommitPoint, Engine, EngineBuilder, RunOutcome, Workflow};
 
 /// What the child does; also its role's name in the environment.
 pub(crate) const ROLE: &str = "WINDLASS_TEST_ROLE";
-const DATABASE: &str = "WINDLASS_TEST_DATABASE";
+pub(crate) const DATABASE: &str = "WINDLASS_TEST_DATABASE";
 const KILL_AT: &str = "WINDLASS_TEST_KILL_AT";
 
 /// Runs this binary's test `child::act` in a role, to be killed at a commit (`before 3`).
@@ -123,6 +123,7 @@ fn act() {
                 std::thread::park();
             }
         }
+        "map" => super::map::play(&database),
         "suffer" => super::poison::suffer(builder),
         "work" => super::two_processes::work(builder),
         other => panic!("no role {other}"),

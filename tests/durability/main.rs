@@ -10,6 +10,7 @@ mod budgets;
 mod child;
 mod formats;
 mod kill_sweep;
+mod map;
 mod poison;
 mod random_kills;
 mod tidy;
