@@ -376,6 +376,14 @@ pub(crate) trait Tables {
     ) -> Result<std::result::Result<(), String>>;
 
     fn insert_result(&mut self, run: RunId, scope: ActivationId, row: &ResultRow) -> Result<()>;
+    /// The result of instance `index` belongs to another scope from now on.
+    fn move_result(
+        &mut self,
+        run: RunId,
+        from: ActivationId,
+        to: ActivationId,
+        index: u32,
+    ) -> Result<()>;
     /// Deletes up to `limit` results of a run; returns how many there were.
     fn delete_results(&mut self, run: RunId, limit: u32) -> Result<u32>;
 

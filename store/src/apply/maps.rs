@@ -4,7 +4,8 @@
 //! A slot is a row; it is one instance after the other. Results have a table of their own.
 
 use windlass_workflow_model::{
-    BranchId, Child, Fault, Next, NodeId, NodeKind, OwnerId, Payload, Position, Rest, RunId,
+    ActivationId, BranchId, Child, Fault, Next, NodeId, NodeKind, OwnerId, Payload, Position, Rest,
+    RunId,
 };
 
 use super::arrivals::{note, over};
@@ -139,7 +140,11 @@ impl<T: Tables> Apply<'_, T> {
         };
         let succeeded = matches!(outcome, Some(Ok(_)));
         let result = ResultRow { index, outcome };
-        self.tables.insert_result(row.run, key.scope, &result)?;
+        let scope = match count.phase() {
+            Phase::Open | Phase::Withdrawing => key.scope,
+            Phase::Absorbing => late(key),
+        };
+        self.tables.insert_result(row.run, scope, &result)?;
         count.arrived += 1;
         note(&mut count, row);
         let (phase, expected) = (count.phase(), count.expected);
@@ -269,7 +274,10 @@ impl<T: Tables> Apply<'_, T> {
             map.pending.drain(..upto);
             map.counted = Some(counted.as_bytes().to_vec());
             if enough {
-                map.pending.clear();
+                for index in map.pending.drain(..) {
+                    self.tables
+                        .move_result(row.run, key.scope, late(key), index)?;
+                }
                 map.open = false;
             }
         }
@@ -389,6 +397,13 @@ fn counter_of(row: &BranchRow) -> Option<JoinKey> {
         membership.join?,
         membership.scope,
     ))
+}
+
+/// Where the results of a map are kept that came when it was over: without effect on what follows.
+fn late(key: JoinKey) -> ActivationId {
+    let join = NodeId(u32::try_from(key.node).unwrap_or(u32::MAX));
+    // Copy 0 is the join itself.
+    key.scope.derive(join, 1)
 }
 
 /// The slot becomes the instance `index`, which is not ready yet.

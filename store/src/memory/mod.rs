@@ -395,6 +395,19 @@ impl Tables for MemoryTransaction<'_> {
         Ok(())
     }
 
+    fn move_result(
+        &mut self,
+        run: RunId,
+        from: ActivationId,
+        to: ActivationId,
+        index: u32,
+    ) -> Result<()> {
+        if let Some(row) = self.rows.results.remove(&(run, from, index)) {
+            self.rows.results.insert((run, to, index), row);
+        }
+        Ok(())
+    }
+
     fn delete_results(&mut self, run: RunId, limit: u32) -> Result<u32> {
         let all = (run, ActivationId(0), 0)..=(run, ActivationId(u64::MAX), u32::MAX);
         let keys = self.rows.results.range(all).map(|(key, _)| *key);

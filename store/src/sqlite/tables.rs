@@ -538,6 +538,19 @@ impl Tables for SqliteTransaction<'_> {
         Ok(())
     }
 
+    fn move_result(
+        &mut self,
+        run: RunId,
+        from: ActivationId,
+        to: ActivationId,
+        index: u32,
+    ) -> Result<()> {
+        let sql = "UPDATE results SET scope = ?4 WHERE run = ?1 AND scope = ?2 AND item = ?3";
+        let params = params![run.0, activation(from), index, activation(to)];
+        self.statements.execute(sql, params)?;
+        Ok(())
+    }
+
     fn delete_results(&mut self, run: RunId, limit: u32) -> Result<u32> {
         let sql = "DELETE FROM results WHERE (run, scope, item) IN \
                    (SELECT run, scope, item FROM results WHERE run = ?1 LIMIT ?2)";
