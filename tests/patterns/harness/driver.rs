@@ -25,12 +25,14 @@ pub(crate) struct Look {
 impl Look {
     /// Of a run; `None` if it is not stored.
     pub(crate) fn at(inspector: &mut Inspector, run: RunId) -> Option<Self> {
-        let runs = tree(inspector, run).into_iter();
-        let mut seen = runs.filter_map(|detail| {
+        // What ends between two reads is missing in neither if what waits is read first.
+        let why = inspector.why(run).expect("the store can be read")?;
+        let mut runs = tree(inspector, run).into_iter();
+        let detail = runs.next()?;
+        let seen = runs.filter_map(|detail| {
             let why = inspector.why(detail.summary.run);
             Some((detail, why.expect("the store can be read")?))
         });
-        let (detail, why) = seen.next()?;
         let called = seen.collect();
         Some(Self {
             detail,
