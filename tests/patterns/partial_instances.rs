@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use windlass::{ActivationId, MapChange, MapOutcome, Need, Payload, Rest, StepStatus, Workflow};
+use windlass::{
+    ActivationId, BranchEnd, MapChange, MapOutcome, Need, Payload, Rest, StepError, StepStatus,
+    Workflow,
+};
 use windlass_store::ResultRow;
 
 use crate::harness::{Act, Built, Live, Look, Noted, Pattern, Setting, Stage, Trail, results};
@@ -41,6 +44,7 @@ pub(crate) fn wcp_34_static_partial_join() -> Pattern {
                 live.close();
             },
         )
+        .asserts("what_comes_late_has_no_effect", late_results)
         .asserts("five_results_are_stored", five_results)
         .after_kills("the_next_step_follows_the_third", |wrecks| {
             for look in wrecks.iter().filter_map(|wreck| wreck.look.as_ref()) {
@@ -56,6 +60,18 @@ fn opens_the_rest(look: &Look) -> Vec<Act> {
     opens.into_iter().collect()
 }
 
+/// None is held, so all five may have come before the flow goes on.
+fn late_results(pattern: &Pattern, setting: Setting) {
+    let live = Live::open(pattern, setting);
+    live.stage.open("rest");
+    let runs: Vec<_> = (0..20).map(|_| live.begin_with(&pattern.input)).collect();
+    for run in runs {
+        let played = live.drive(&run);
+        assert_eq!(played.committed.count("instance"), 5);
+    }
+    live.close();
+}
+
 fn five_results(pattern: &Pattern, setting: Setting) {
     if !setting.on_disk {
         return; // Only a file can be looked into past its engine.
@@ -65,12 +81,12 @@ fn five_results(pattern: &Pattern, setting: Setting) {
     let run = live.begin();
     live.drive(&run);
     let definition = live.look(&run).detail.definition;
-    let scope = ActivationId::ORIGIN.derive(definition.find("five").unwrap(), 0);
-    let stored = results(
-        &folder.as_ref().unwrap().path().join("w.db"),
-        run.id(),
-        scope,
-    );
+    let node = |name: &str| definition.find(name).unwrap();
+    let scope = ActivationId::ORIGIN.derive(node("five"), 0);
+    let late = scope.derive(node("five/join"), 1);
+    let database = folder.as_ref().unwrap().path().join("w.db");
+    let stored = [scope, late].map(|scope| results(&database, run.id(), scope));
+    let stored = stored.concat();
     let numbers = stored.iter().map(|result| result.index);
     assert_eq!(numbers.collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
     let succeeded = |result: &ResultRow| matches!(result.outcome, Some(Ok(_)));
@@ -140,6 +156,7 @@ fn exactly_two(pattern: &Pattern, setting: Setting) {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Offer {
     amount: u32,
+    total: u32,
     trail: Trail,
 }
 
@@ -161,9 +178,16 @@ fn dynamic_partial_join(stage: &Stage) -> Built<Offer> {
                     *sum += offer.amount;
                     *sum >= 100
                 })
+                .reduce(add_up)
         })
         .step_async("next", stage.mark())
     })
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "a reduction can fail")]
+fn add_up(sum: &mut Offer, instance: BranchEnd<Offer>) -> Result<(), StepError> {
+    sum.total += instance.ended.succeeded().map_or(0, |offer| offer.amount);
+    Ok(())
 }
 
 /// Instances may be added; a condition is evaluated at each completion and, once it is true, the
@@ -171,10 +195,11 @@ fn dynamic_partial_join(stage: &Stage) -> Built<Offer> {
 pub(crate) fn wcp_36_dynamic_partial_join() -> Pattern {
     let input = Offer {
         amount: 30,
+        total: 0,
         trail: Trail::new(),
     };
     Pattern::new(36, dynamic_partial_join, &input)
-        .ends_with(json!({"amount": 30, "trail": ["next"]}))
+        .ends_with(json!({"amount": 30, "total": 120, "trail": ["next"]}))
         .driven_by(|look| match instances(look).len() {
             2 => vec![Act::ChangeMap("offers", three_more())],
             _ => opens_the_rest(look),
@@ -183,6 +208,7 @@ pub(crate) fn wcp_36_dynamic_partial_join() -> Pattern {
             "the_condition_is_evaluated_once_per_completion_and_once_true",
             evaluations,
         )
+        .asserts("what_comes_late_is_not_counted", not_counted)
         .asserts("later_additions_are_refused", later_additions)
         .after_kills("the_next_step_follows_the_fourth", |wrecks| {
             for look in wrecks.iter().filter_map(|wreck| wreck.look.as_ref()) {
@@ -193,7 +219,7 @@ pub(crate) fn wcp_36_dynamic_partial_join() -> Pattern {
 }
 
 fn three_more() -> MapChange {
-    let offer = Payload::encode(&json!({"amount": 30, "trail": []})).unwrap();
+    let offer = Payload::encode(&json!({"amount": 30, "total": 0, "trail": []})).unwrap();
     MapChange::Add(vec![offer; 3])
 }
 
@@ -213,6 +239,19 @@ fn evaluations(pattern: &Pattern, setting: Setting) {
     assert_eq!(live.stage.spans("evaluated").len(), 4, "not for the rest");
     assert_eq!(played.committed.count("instance"), 5);
     assert_eq!(played.committed.count("next"), 1);
+    live.close();
+}
+
+/// None is held, so all five may have come before the fourth one is counted.
+fn not_counted(pattern: &Pattern, setting: Setting) {
+    let live = Live::open(pattern, setting);
+    live.stage.open("rest");
+    let runs: Vec<_> = (0..20).map(|_| live.begin_with(&pattern.input)).collect();
+    for run in runs {
+        live.until(&run, "two there", |look| instances(look).len() == 2);
+        let played = live.drive(&run);
+        assert_eq!(played.committed.count("instance"), 5);
+    }
     live.close();
 }
 
