@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use windlass_workflow_model::{
     ActivationId, Advance, Arrival, BranchOutcome, Child, Definition, Delay, Draft, Fault,
-    FencingToken, Handover, Inputs, Last, Moves, Next, NodeId, Payload, Position, Rounds, RunId,
-    StepSpec, StepStatus, Tally, Timestamp, Token, WorkflowKey, advance, after_step,
+    FencingToken, Handover, Inputs, Last, Moves, Need, Next, NodeId, Payload, Position, Rest,
+    Rounds, RunId, StepSpec, StepStatus, Tally, Timestamp, Token, WorkflowKey, advance, after_step,
 };
 
 use crate::backend::Reader;
@@ -434,6 +434,46 @@ fn only_a_crash_alone_is_charged_and_at_the_bound_the_job_is_parked() {
         assert_eq!(rig.ask(|reply| Change::Retry { run, reply }).unwrap(), 1);
         let row = rig.reader().branch(one.row.id).unwrap().unwrap();
         assert_eq!((row.state, row.crashes, row.suspect), (State::Ready, 0, 0));
+    });
+}
+
+#[test]
+fn a_parked_branch_that_has_outlived_its_join_is_retried_once() {
+    let mut draft = Draft::new("first", "1");
+    let (split, join) = draft.split("split", None);
+    for name in ["quick", "poison"] {
+        let step = draft.step(name, StepSpec::new("h"));
+        draft.branch(split, name, step);
+        draft.connect(step, join);
+    }
+    draft.need(join, Need::First, Rest::Absorb);
+    draft.start_at(split);
+    on_each(&draft.finish().unwrap(), Options::default(), |rig| {
+        let run = rig.admit(1).unwrap()[0];
+        rig.do_one();
+        let (quick, poison) = (rig.take(), rig.take());
+        let outcome = rig.outcome(&quick, Ok(Payload::null()));
+        rig.write(outcome).unwrap();
+        let running = vec![Running {
+            branch: poison.row.id,
+            token: poison.row.token,
+            started_at: Timestamp(1),
+            step: None,
+        }];
+        rig.own();
+        let owner = poison.row.owner;
+        let recovered = rig
+            .ask(|reply| Change::Recover {
+                owner,
+                running,
+                crashed: true,
+                max_crashes: 1,
+                reply,
+            })
+            .unwrap();
+        assert_eq!(recovered.parked, [poison.row.id]);
+        // The branch that splits has not gone on, and it has outlived the wait for it.
+        assert_eq!(rig.ask(|reply| Change::Retry { run, reply }).unwrap(), 1);
     });
 }
 

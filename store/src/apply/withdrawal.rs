@@ -369,8 +369,11 @@ impl<T: Tables> Apply<'_, T> {
                 rows.extend(self.tables.under_way(range.first, range.count)?);
             }
             for loose in self.tables.loose(id)? {
-                let ChildRange { first, count, .. } = loose.range;
-                rows.extend(self.tables.under_way(first, count)?);
+                // Those that have just outlived the join at which it waited are there already.
+                if Some(loose.range) != children {
+                    let ChildRange { first, count, .. } = loose.range;
+                    rows.extend(self.tables.under_way(first, count)?);
+                }
             }
         }
         Ok(rows)
