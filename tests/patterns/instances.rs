@@ -269,6 +269,7 @@ pub(crate) fn wcp_15_mi_without_run_time_knowledge() -> Pattern {
             "the_next_step_waits_until_the_map_is_closed_and_all_five_are_done",
             all_five,
         )
+        .asserts("an_addition_to_a_closed_map_is_refused", closed)
         .asserts("an_addition_is_awaited_or_refused", additions)
         .after_kills("an_addition_is_there_wholly_or_not_at_all", |wrecks| {
             for look in wrecks.iter().filter_map(|wreck| wreck.look.as_ref()) {
@@ -302,6 +303,23 @@ fn all_five(pattern: &Pattern, setting: Setting) {
     let played = live.drive(&run);
     assert_eq!(played.committed.count("instance"), 5);
     assert_eq!(played.committed.count("next"), 1);
+    live.close();
+}
+
+/// Closed while its instances are at work.
+fn closed(pattern: &Pattern, setting: Setting) {
+    let live = Live::open(pattern, setting);
+    let run = live.begin();
+    let change = |what| {
+        let scheduler = live.engine.scheduler();
+        scheduler.change_map_blocking(run.id(), "open", what)
+    };
+    live.until(&run, "two at work", |look| look.running("instance") == 2);
+    assert_eq!(change(three_more()).unwrap(), MapOutcome::Done);
+    assert_eq!(change(MapChange::Close).unwrap(), MapOutcome::Done);
+    assert_eq!(change(three_more()).unwrap(), MapOutcome::Closed);
+    let played = live.drive(&run);
+    assert_eq!(played.committed.count("instance"), 5);
     live.close();
 }
 
