@@ -14,10 +14,9 @@ pub struct InvalidExpressions {
 }
 
 fn list(errors: &[ExpressionError]) -> String {
-    errors
-        .iter()
-        .map(|error| format!("\n  - {error}"))
-        .collect()
+    errors.iter().fold(String::new(), |list, error| {
+        list + "\n  - " + &error.to_string()
+    })
 }
 
 /// Compiles what `definition` names and `functions` does not have.

@@ -58,7 +58,7 @@ pub fn compile(text: &str, role: FunctionRole) -> Result<Function, ExpressionErr
             new_data(&program, &run_with(&program, data, ("event", event))?)
         })),
         FunctionRole::Count => {
-            Function::Count(Arc::new(move |data| count(&program, run(&program, data)?)))
+            Function::Count(Arc::new(move |data| count(&program, &run(&program, data)?)))
         }
         FunctionRole::Item => Function::Item(Arc::new(move |data, index| {
             let index = ("index", json::int(index));
@@ -67,7 +67,7 @@ pub fn compile(text: &str, role: FunctionRole) -> Result<Function, ExpressionErr
         FunctionRole::Tally => Function::Tally(Arc::new(move |counted, arrival| {
             let instance = branch(&program, arrival)?;
             let counted = ("counted", read(&program, counted)?);
-            tally(&program, program.run([counted, ("instance", instance)])?)
+            tally(&program, &program.run([counted, ("instance", instance)])?)
         })),
         FunctionRole::Key => {
             Function::Key(Arc::new(move |data| key(&program, run(&program, data)?)))
@@ -206,8 +206,8 @@ fn new_data(program: &Program, value: &Value) -> Result<Payload, Fault> {
     json::write(value).map_err(|cause| program.fault(cause))
 }
 
-fn count(program: &Program, value: Value) -> Result<u32, Fault> {
-    let count = match &value {
+fn count(program: &Program, value: &Value) -> Result<u32, Fault> {
+    let count = match value {
         Value::Int(count) => u32::try_from(*count).ok(),
         Value::UInt(count) => u32::try_from(*count).ok(),
         other => {
@@ -221,9 +221,9 @@ fn count(program: &Program, value: Value) -> Result<u32, Fault> {
 }
 
 /// What a tally gives: `{"counted": …, "enough": …}`.
-fn tally(program: &Program, value: Value) -> Result<(Payload, bool), Fault> {
+fn tally(program: &Program, value: &Value) -> Result<(Payload, bool), Fault> {
     let wrong = || program.fault("a tally gives {'counted': …, 'enough': true or false}");
-    let Value::Map(map) = &value else {
+    let Value::Map(map) = value else {
         return Err(wrong());
     };
     let of = |name: &str| map.get(&cel::objects::Key::from(name)).ok_or_else(wrong);

@@ -193,7 +193,10 @@ pub(crate) fn conclude(outcome: Outcome<'_>) -> Checkpoint {
     match &outcome.work {
         Work::Do => conclude_step(outcome),
         Work::Reconcile => conclude_reconciled(outcome),
-        Work::Undo(undo) => conclude_undo(UndoRow::clone(undo), outcome),
+        Work::Undo(undo) => {
+            let undo = undo.clone();
+            conclude_undo(&undo, outcome)
+        }
     }
 }
 
@@ -223,7 +226,7 @@ fn conclude_reconciled(outcome: Outcome<'_>) -> Checkpoint {
 }
 
 /// A step was undone, or could not be: then it is tried again, or an operator has to see to it.
-fn conclude_undo(undo: UndoRow, outcome: Outcome<'_>) -> Checkpoint {
+fn conclude_undo(undo: &UndoRow, outcome: Outcome<'_>) -> Checkpoint {
     let Outcome {
         served,
         job,
@@ -242,15 +245,12 @@ fn conclude_undo(undo: UndoRow, outcome: Outcome<'_>) -> Checkpoint {
         fault,
         output: None,
     };
-    let error = match result {
-        Ok(_) => {
-            let then = Then::Undone {
-                scope: undo.scope,
-                seq: Some(undo.seq),
-            };
-            return only(job, Some(record(StepStatus::Succeeded, None)), then);
-        }
-        Err(error) => error,
+    let Err(error) = result else {
+        let then = Then::Undone {
+            scope: undo.scope,
+            seq: Some(undo.seq),
+        };
+        return only(job, Some(record(StepStatus::Succeeded, None)), then);
     };
     let later = error.later();
     let fault = error.into_fault();

@@ -1,5 +1,7 @@
 //! Times that are over: of runs, scopes, waits, starts and silent steps.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::time::Duration;
 
 use windlass::{Context, Event, Payload, StepError, Workflow};
@@ -9,7 +11,7 @@ use crate::harness::{
     on_each, standing_clock,
 };
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 #[test]
 fn a_run_that_takes_too_long_fails_and_leaves_nothing() {
@@ -167,6 +169,10 @@ fn a_step_that_nobody_begins_in_time_fails() {
 }
 
 /// A step that beats, with how far it is, until it is told to stop or has beaten five times.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a beating step has to take real time"
+)]
 fn beats(context: &Context, trail: &mut Trail) -> Result<(), StepError> {
     let before: Option<u32> = context.last_heartbeat().expect("it is a number");
     trail.extend(before.map(|before| format!("went on from {before}")));

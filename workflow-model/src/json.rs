@@ -111,12 +111,11 @@ fn resolve(value: &mut Value, names: &[String], problems: &mut Vec<Problem>) {
     let Value::String(name) = value else {
         return number(value, names, problems);
     };
-    match names.iter().position(|known| known == name) {
-        Some(index) => *value = Value::from(index),
-        None => {
-            let text = "no node has this name, but another one leads to it; correct it";
-            problems.push(Problem::new("edge-nowhere", Some(name.clone()), text));
-        }
+    if let Some(index) = names.iter().position(|known| known == name) {
+        *value = Value::from(index);
+    } else {
+        let text = "no node has this name, but another one leads to it; correct it";
+        problems.push(Problem::new("edge-nowhere", Some(name.clone()), text));
     }
 }
 

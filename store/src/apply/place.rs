@@ -199,16 +199,13 @@ impl<T: Tables> Apply<'_, T> {
             }
             Then::Hold { due, reason } => {
                 row.record = job.record.clone();
-                match due {
-                    Some(due) => {
-                        row.state = State::Timer;
-                        row.due = Some(*due);
-                        row.attempt = job.attempt + 1;
-                    }
-                    None => {
-                        row.state = State::Parked;
-                        row.record.flow_mut().parked.clone_from(reason);
-                    }
+                if let Some(due) = due {
+                    row.state = State::Timer;
+                    row.due = Some(*due);
+                    row.attempt = job.attempt + 1;
+                } else {
+                    row.state = State::Parked;
+                    row.record.flow_mut().parked.clone_from(reason);
                 }
             }
             Then::Undone { scope, seq } => {

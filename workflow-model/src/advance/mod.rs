@@ -65,10 +65,6 @@ pub enum Inputs<'a> {
 
 /// What to do with a token.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it lives for a moment on the stack, and a box would cost an allocation per job"
-)]
 pub enum Advance {
     /// Do the step it is in.
     Attempt(Handover),
