@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use windlass::{Engine, RunFilter, RunOutcome, StepStatus, Workflow};
+use windlass::{Engine, Event, Payload, RunFilter, RunOutcome, StepStatus, Workflow};
 
 /// What was killed in `tests/data/format-1`, see its README.
 fn kept() -> Workflow<u32> {
@@ -72,4 +72,74 @@ fn runs_that_an_engine_of_the_first_format_left_behind_go_on() {
         leftovers.iter().all(|(_, count)| *count == 0),
         "{leftovers:?}"
     );
+}
+
+/// What was killed in `tests/data/format-2`, see its README.
+fn kept_in_the_middle() -> Workflow<Vec<String>> {
+    let mark = |name: &'static str| {
+        move |_: &windlass::Context, trail: &mut Vec<String>| {
+            trail.push(name.to_owned());
+            Ok(())
+        }
+    };
+    Workflow::build("kept", "2", |flow| {
+        flow.step("first", mark("first"))
+            .detach("aside", |flow| {
+                flow.wait_event("late", "late", |_, (): ()| {})
+                    .step("aside-step", mark("aside"))
+            })
+            .split("split", |split| {
+                split
+                    .branch("done", |flow| flow.step("done", mark("done")))
+                    .branch("waits", |flow| {
+                        flow.wait_event("wait", "go", |trail: &mut Vec<String>, word: String| {
+                            trail.push(word);
+                        })
+                    })
+                    .join(|trail, results| {
+                        for result in results {
+                            trail.extend(result.data.into_iter().skip(1));
+                        }
+                        Ok(())
+                    })
+            })
+            .step("last", mark("last"))
+    })
+    .unwrap()
+}
+
+#[test]
+fn a_split_and_a_detached_branch_of_the_second_format_go_on() {
+    let data = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/format-2");
+    let folder = tempfile::tempdir().unwrap();
+    copy(&data, folder.path());
+    let engine = Engine::builder()
+        .database(folder.path().join("kept.windlass"))
+        .runners(1)
+        .workflow(&kept_in_the_middle())
+        .open()
+        .unwrap();
+    let mut inspector = engine.inspector().unwrap();
+    let runs = inspector.runs(RunFilter::All, 10).unwrap();
+    assert_eq!(runs.len(), 2);
+    let scheduler = engine.scheduler();
+    let mut trails = Vec::new();
+    for run in runs.into_iter().map(|run| run.run) {
+        let word = Payload::encode("late").unwrap();
+        let go = Event::new(run, "go", "2", word);
+        scheduler.signal_blocking(go).unwrap();
+        let late = Event::new(run, "late", "1", Payload::null());
+        scheduler.signal_blocking(late).unwrap();
+        let handle = scheduler.handle(run);
+        let outcome = handle.wait_blocking(Some(Duration::from_secs(20)));
+        let RunOutcome::Succeeded(data) = outcome.unwrap() else {
+            panic!("run {run} did not succeed")
+        };
+        trails.push(data.decode::<Vec<String>>().unwrap().join(" "));
+    }
+    trails.sort_unstable();
+    assert_eq!(trails, ["first done early last", "first done late last"]);
+    let leftovers = inspector.leftovers().unwrap();
+    let left: Vec<_> = leftovers.iter().filter(|(_, count)| *count > 0).collect();
+    assert!(left.is_empty(), "{left:?}");
 }

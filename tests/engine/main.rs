@@ -1,6 +1,7 @@
 //! What the engine promises, shown through the facade: the behaviour of a mediator, the known traps
 //! of this design, and days on which the disk or the file is not what it should be.
 
+mod data;
 mod effects;
 mod harness;
 mod limits;
