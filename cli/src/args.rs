@@ -208,6 +208,9 @@ pub(crate) enum CheckFormat {
 pub(crate) struct CancelArgs {
     /// A unique prefix of the run's id, or last
     pub(crate) run: String,
+    /// Only what goes on in this step, wait, scope, split or map
+    #[arg(long)]
+    pub(crate) step: Option<String>,
     /// Why, stored with the run
     #[arg(long, default_value = "cancelled from the command line")]
     pub(crate) reason: String,
@@ -225,6 +228,12 @@ pub(crate) struct SignalArgs {
     /// Tells a repetition from a second event [default: a new one each time]
     #[arg(long)]
     pub(crate) id: Option<String>,
+    /// For a wait that asks for this correlation
+    #[arg(long)]
+    pub(crate) correlation: Option<String>,
+    /// Lose it if nobody waits for it now
+    #[arg(long)]
+    pub(crate) transient: bool,
     /// Report a fault instead of a reply
     #[arg(long)]
     pub(crate) fault: bool,

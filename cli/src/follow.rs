@@ -122,7 +122,12 @@ fn ending(inspector: &mut Inspector, detail: &RunDetail) -> Result<Option<Ending
     let why = inspector
         .why(summary.run)
         .map_err(|error| Failure::broken_off(&error))?;
-    let stands_still = |kind: &str| matches!(kind, "operator" | "join" | "event" | "approval");
+    let stands_still = |kind: &str| {
+        matches!(
+            kind,
+            "operator" | "join" | "event" | "meet" | "mutex" | "milestone"
+        )
+    };
     let still = why.is_none_or(|why| {
         why.branches
             .iter()

@@ -191,6 +191,9 @@ struct WaitJson {
     until: Option<String>,
     event: Option<String>,
     join: Option<String>,
+    mutex: Option<String>,
+    milestone: Option<String>,
+    run: Option<String>,
     missing: Vec<String>,
 }
 
@@ -206,6 +209,9 @@ impl From<&Why> for WhyJson {
                 until: text(branch.waits_for.until),
                 event: branch.waits_for.event.clone(),
                 join: branch.waits_for.join.clone(),
+                mutex: branch.waits_for.mutex.clone(),
+                milestone: branch.waits_for.milestone.clone(),
+                run: branch.waits_for.run.map(|run| run.to_string()),
                 missing: branch.waits_for.missing.clone(),
             },
         });

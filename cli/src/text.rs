@@ -205,6 +205,10 @@ fn wait(branch: &BranchWait, propose: impl Fn(&str) -> String) -> String {
     let mut more = Vec::new();
     more.extend(wait.event.iter().map(|event| format!("event {event:?}")));
     more.extend(wait.join.iter().map(|join| format!("join {join:?}")));
+    more.extend(wait.mutex.iter().map(|mutex| format!("mutex {mutex:?}")));
+    let milestone = wait.milestone.iter();
+    more.extend(milestone.map(|milestone| format!("milestone {milestone:?}")));
+    more.extend(wait.run.iter().map(|run| format!("run {run}")));
     more.extend(
         wait.until
             .iter()
@@ -212,7 +216,12 @@ fn wait(branch: &BranchWait, propose: impl Fn(&str) -> String) -> String {
     );
     more.extend(wait.owner.iter().map(|owner| format!("owner {owner}")));
     if !wait.missing.is_empty() {
-        more.push(format!("missing {}", wait.missing.join(", ")));
+        let word = match wait.kind {
+            "mutex" => "held by",
+            "event" => "one of",
+            _ => "missing",
+        };
+        more.push(format!("{word} {}", wait.missing.join(", ")));
     }
     let more = if more.is_empty() {
         String::new()
@@ -233,9 +242,10 @@ fn words(kind: &str) -> String {
         "timer" => "waits for a time".to_owned(),
         "event" => "waits for an event; send it with windlass signal".to_owned(),
         "join" => "waits for its branches".to_owned(),
-        "approval" => "waits for an approval".to_owned(),
+        "meet" => "waits for other tokens".to_owned(),
+        "call" => "waits for the end of a run that it called".to_owned(),
         "mutex" => "waits for a mutex".to_owned(),
-        "gate" => "waits for its turn".to_owned(),
+        "milestone" => "waits for a milestone".to_owned(),
         "handler" => "waits for an engine that has its workflow and handlers".to_owned(),
         "operator" => "waits for an operator".to_owned(),
         other => format!("waits for {other}"),

@@ -22,6 +22,15 @@ pub(super) fn signal(global: &Global, args: &SignalArgs) -> Result<Exit, Failure
     let id = args.id.clone().unwrap_or_else(unique_text);
     let event = Event::new(run, &args.event, &id, payload);
     let event = if args.fault { event.fault() } else { event };
+    let event = if args.transient {
+        event.transient()
+    } else {
+        event
+    };
+    let event = match &args.correlation {
+        Some(correlation) => event.correlation(correlation),
+        None => event,
+    };
     let outcome = engine
         .scheduler()
         .signal_blocking(event)

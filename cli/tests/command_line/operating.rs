@@ -46,6 +46,33 @@ fn a_run_of_another_process_can_be_looked_at_and_cancelled() {
 }
 
 #[test]
+fn a_step_of_a_run_can_be_withdrawn_by_itself() {
+    let lab = Lab::with(
+        "name: w\nsteps:\n  - {name: a, type: shell, parallelGroup: 1, config: {command: 'echo $$ > pid; sleep 100'}}\n  - {name: b, type: shell, parallelGroup: 1, config: {command: 'true'}}\n  - {name: c, type: shell, config: {command: 'true'}}\n",
+    );
+    let engine = lab.start(&[
+        "run",
+        "w.yaml",
+        "--allow",
+        "shell",
+        "--runners",
+        "2",
+        "--json",
+    ]);
+    eventually("a runs", || number(&lab.path("pid")).is_some());
+    let program = number(&lab.path("pid")).unwrap();
+    lab.call(&["cancel", "last", "--step", "nowhere"]).expect(2);
+    let nothing = lab.call(&["cancel", "last", "--step", "c"]).expect(2).out;
+    assert!(nothing.contains("nothing goes on in \"c\""), "{nothing}");
+    let withdrawn = lab.call(&["cancel", "last", "--step", "a"]).expect(0).out;
+    assert!(withdrawn.contains("1 branch(es)"), "{withdrawn}");
+    // Its join goes on without it.
+    let run = ended(engine).expect(0).json()["runs"][0].clone();
+    assert_eq!(run["status"], json!("succeeded"));
+    eventually("the program is gone", || !lives(program));
+}
+
+#[test]
 fn an_event_is_kept_until_somebody_waits_and_repeats_change_nothing() {
     let lab = Lab::with(LONG);
     let mut engine = lab.start(&["run", "w.yaml", "--allow", "shell"]);
@@ -55,6 +82,7 @@ fn an_event_is_kept_until_somebody_waits_and_repeats_change_nothing() {
         let done = lab.call(&words);
         (done.code, done.json()["outcome"].clone())
     };
+    assert_eq!(send(&["--transient"]), (Some(2), json!("lost")));
     assert_eq!(
         send(&["{\"x\": 1}", "--id", "1"]),
         (Some(0), json!("stored"))
