@@ -240,3 +240,25 @@ fn a_failing_expression_is_a_fault_of_its_node_and_a_wrong_one_is_refused_at_the
         assert!(error.to_string().contains("expression"), "{error}");
     });
 }
+
+#[test]
+fn the_example_of_the_documentation_is_a_workflow() {
+    let page = include_str!("../../docs/workflow-data.md");
+    let (_, example) = page.split_once("```json\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let workflow = Workflow::<Json>::from_json(example).unwrap();
+    on_each(|place| {
+        let builder = place.builder().handler(
+            "ship",
+            Handler::blocking(|_, data| Ok(StepOutput::data(data.clone()))),
+        );
+        let mut stepped = Stepped::open(builder.workflow(&workflow));
+        let run = stepped.begin(&workflow, &json!({ "amount": 500 }));
+        stepped.settle();
+        let approved = Payload::encode(&json!({ "by": "kim" })).unwrap();
+        stepped.signal(Event::new(run, "approved", "1", approved));
+        stepped.settle();
+        let expected = json!({ "amount": 500, "by": "kim" });
+        assert_eq!(stepped.data::<Value>(run), expected);
+    });
+}
