@@ -3,29 +3,35 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::step_groups;
+use crate::{step_groups, workflow_json};
 
 /// A kind of workflow file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dialect {
     /// Step lists in YAML whose groups run side by side, as innominatus reads them.
     StepGroupsYaml,
+    /// The engine's own form: JSON with named nodes and expressions.
+    WorkflowJson,
 }
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::StepGroupsYaml];
+    pub const ALL: [Self; 2] = [Self::StepGroupsYaml, Self::WorkflowJson];
 
     /// Its stable name, as it is written in definitions and on command lines.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::StepGroupsYaml => "step-groups-yaml",
+            Self::WorkflowJson => "workflow-json",
         }
     }
 
     /// The dialect that a text is written in, as far as can be seen; also for texts that have
     /// errors. Bounded like an import.
     pub fn recognise(text: &str) -> Option<Self> {
+        if workflow_json::recognises(text) {
+            return Some(Self::WorkflowJson);
+        }
         step_groups::recognises(text).then_some(Self::StepGroupsYaml)
     }
 }

@@ -11,6 +11,7 @@ use crate::limits::FILE_BYTES_MAX;
 use crate::options::ImportOptions;
 use crate::step_groups;
 use crate::tree::Mark;
+use crate::workflow_json;
 
 /// What became of a file.
 #[derive(Clone, Debug)]
@@ -57,14 +58,29 @@ pub fn import(text: &str, options: &ImportOptions) -> Imported {
     if refuses_size(text.len(), &mut report) {
         return Imported::refused(options, report);
     }
-    let dialect = options.dialect.unwrap_or(Dialect::StepGroupsYaml);
-    let found = match dialect {
-        Dialect::StepGroupsYaml => step_groups::import(text, options, &mut report),
+    let dialect = options
+        .dialect
+        .unwrap_or(if workflow_json::recognises(text) {
+            Dialect::WorkflowJson
+        } else {
+            Dialect::StepGroupsYaml
+        });
+    let (workflows, handlers_needed) = match dialect {
+        Dialect::StepGroupsYaml => {
+            let found = step_groups::import(text, options, &mut report);
+            (found.workflows, found.handlers_needed)
+        }
+        Dialect::WorkflowJson => {
+            let found = workflow_json::import(text, options, &mut report);
+            let handlers = found.iter().flat_map(|found| found.definition.handlers());
+            let handlers = handlers.map(str::to_owned).collect();
+            (found.into_iter().collect(), handlers)
+        }
     };
     Imported {
         dialect,
-        workflows: found.workflows,
-        handlers_needed: found.handlers_needed,
+        workflows,
+        handlers_needed,
         diagnostics: report.finish(),
     }
 }

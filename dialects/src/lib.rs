@@ -32,6 +32,7 @@ mod run_data;
 mod step_groups;
 mod suggestion;
 mod tree;
+mod workflow_json;
 mod yaml;
 
 pub use diagnostic::{Diagnostic, Severity};

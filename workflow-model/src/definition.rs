@@ -149,6 +149,13 @@ impl Definition {
         })
     }
 
+    /// The same workflow, with the text that it was read from.
+    #[must_use]
+    pub fn with_source(mut self, source: Source) -> Self {
+        self.source = Some(source);
+        self
+    }
+
     /// The same workflow under another version.
     #[must_use]
     pub fn with_version(mut self, version: impl Into<String>) -> Self {

@@ -138,3 +138,38 @@ fn what_the_shell_cannot_take_is_found_by_check_and_run_alike() {
     let run = lab.call(&["run", "w.yaml", "--allow", "shell"]).expect(2);
     assert!(run.err.starts_with(&text), "{text} begins {}", run.err);
 }
+
+const NET: &str = r#"{"name": "net", "version": "1", "start": "net", "nodes": [
+    {"name": "net", "kind": {"scope": {"body": "fork", "join": "end", "mutex": "m"}}},
+    {"name": "fork", "kind": {"fork": {"arms": [
+        {"name": "a", "when": null, "to": "a"}, {"name": "b", "when": "=data.n > 1", "to": "in-b"}]}}},
+    {"name": "a", "kind": {"step": {"handler": "work"}}, "next": "in-a"},
+    {"name": "in-a", "kind": {"input": {"meet": "meet", "index": 0}}},
+    {"name": "in-b", "kind": {"input": {"meet": "meet", "index": 1}}},
+    {"name": "meet", "kind": {"meet": {"inputs": ["a", "b"], "need": "active-local", "rest": "queue", "merge": null}}},
+    {"name": "end", "kind": {"join": {"split": "net"}}}
+]}"#;
+
+#[test]
+fn a_workflow_in_json_is_recognised_checked_and_drawn() {
+    let lab = Lab::with(NET);
+    let check = lab.call(&["check", "w.yaml", "--json"]).expect(0).json();
+    assert_eq!(check["dialect"], "workflow-json");
+    assert_eq!(check["handlers_needed"], serde_json::json!(["work"]));
+    let drawn = lab
+        .call(&["check", "w.yaml", "--format", "mermaid"])
+        .expect(0)
+        .out;
+    for part in ["net (mutex m)", "meet (active-local, queue)", "|\"b\"|"] {
+        assert!(drawn.contains(part), "{part} is not in {drawn}");
+    }
+    let lab = Lab::with(
+        &NET.replace("data.n > 1", "datum.n >")
+            .replace("\"end\"", "\"and\""),
+    );
+    let wrong = lab.call(&["check", "w.yaml"]).expect(2).out;
+    assert!(
+        wrong.contains("expression-invalid") || wrong.contains("expression"),
+        "{wrong}"
+    );
+}
