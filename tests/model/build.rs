@@ -1,0 +1,267 @@
+//! The same tree, built for the engine.
+
+use std::time::Duration;
+
+use windlass::{Arms, BranchResult, Ended, FailurePolicy, Flow, Need, Rest, StepError, Workflow};
+
+use crate::reference::{FAIL, second, second_input};
+use crate::shape::{Data, Join, Kind, Node, Seq, Shape};
+
+/// The timer of a select whose event is never sent.
+pub(crate) const SOON: Duration = Duration::from_millis(40);
+
+/// The timer of a select whose event is sent: no clock of these tests gets there.
+const NEVER: Duration = Duration::from_hours(1_000);
+
+/// The prefix of the events that the outside sends.
+pub(crate) const SENT: &str = "sent-";
+
+pub(crate) fn workflow(shape: &Shape) -> Workflow<Data> {
+    Workflow::build("model", "1", |flow| sequence(flow, &shape.body)).unwrap()
+}
+
+/// The workflow that the tree calls.
+pub(crate) fn second_workflow() -> Workflow<i64> {
+    let flow = |flow: Flow<i64>| {
+        let flow = flow.sleep("pause", Duration::from_millis(3));
+        flow.step("second", |_, n| {
+            *n = second(*n).ok_or_else(failed)?;
+            Ok(())
+        })
+    };
+    Workflow::build("second", "1", flow).unwrap()
+}
+
+fn failed() -> StepError {
+    StepError::new(FAIL, "as it should").permanent()
+}
+
+fn sequence(flow: Flow<Data>, seq: &Seq) -> Flow<Data> {
+    seq.iter().fold(flow, |flow, node| {
+        let flow = construct(flow, node);
+        let number = node.number;
+        match &node.recover {
+            Some(path) => flow.recover(
+                move |data, _fault| data.pass(number),
+                |flow| sequence(flow, path),
+            ),
+            None => flow,
+        }
+    })
+}
+
+fn construct(flow: Flow<Data>, node: &Node) -> Flow<Data> {
+    let number = node.number;
+    let name = format!("n{number}");
+    let name = name.as_str();
+    match &node.kind {
+        Kind::Step => flow.step(name, move |_, data| {
+            data.pass(number);
+            Ok(())
+        }),
+        Kind::Fail => flow.step(name, |_, _| Err(failed())),
+        Kind::Flaky(failures) => {
+            let failures = *failures;
+            let flow = flow.step(name, move |context, data| {
+                if context.attempt() <= failures {
+                    return Err(StepError::failed("once more"));
+                }
+                data.pass(number);
+                Ok(())
+            });
+            flow.retry(failures + 1, Duration::from_millis(5))
+        }
+        Kind::Change { fails_on } => {
+            let fails_on = *fails_on;
+            flow.change(name, move |data| {
+                if fails_on.is_some_and(|divisor| data.divides(divisor)) {
+                    return Err(failed());
+                }
+                data.pass(number);
+                Ok(())
+            })
+        }
+        Kind::Sleep { ms } => flow.sleep(name, Duration::from_millis(*ms)),
+        Kind::Wait => flow.wait_event(name, &format!("{SENT}{number}"), move |data, ()| {
+            data.pass(number);
+        }),
+        Kind::Choice {
+            divisor,
+            then,
+            otherwise,
+        } => {
+            let divisor = *divisor;
+            let arms = |arms: Arms<Data>| {
+                let when = move |data: &Data| data.divides(divisor);
+                let arms = arms.when("then", when, |flow| sequence(flow, then));
+                match otherwise {
+                    Some(seq) => arms.otherwise(|flow| sequence(flow, seq)),
+                    None => arms,
+                }
+            };
+            flow.choice(name, arms)
+        }
+        Kind::Loop {
+            until,
+            rounds,
+            rounds_max,
+            body,
+        } => {
+            let rounds = *rounds;
+            let wants = move |data: &Data| data.wants_round(number, rounds);
+            let round = |flow: Flow<Data>| {
+                let begun = flow.change(&format!("{name}-round"), move |data| {
+                    data.pass(number);
+                    Ok(())
+                });
+                sequence(begun, body)
+            };
+            if *until {
+                flow.repeat_until(name, *rounds_max, move |data| !wants(data), round)
+            } else {
+                flow.repeat_while(name, *rounds_max, wants, round)
+            }
+        }
+        Kind::Scope(body) => flow.scope(name, |flow| sequence(flow, body)),
+        Kind::Critical { mutex, body } => {
+            flow.critical(name, &format!("m{mutex}"), |flow| sequence(flow, body))
+        }
+        Kind::Detach(body) => flow.detach(name, |flow| sequence(flow, body)),
+        Kind::Call { safe } => {
+            let safe = *safe;
+            let input = move |data: &Data| second_input(data.n, safe);
+            flow.run(name, "second", input, move |data, n: i64| {
+                data.n = n;
+                data.pass(number);
+            })
+        }
+        Kind::Select { sent, event, timer } => {
+            let delay = if *sent { NEVER } else { SOON };
+            let event_name = if *sent {
+                format!("{SENT}{number}")
+            } else {
+                format!("unsent-{number}")
+            };
+            flow.select(name, |arms| {
+                let reply = move |data: &mut Data, (): ()| data.pass(number);
+                arms.on_event("event", &event_name, reply, |flow| {
+                    maybe(flow, event.as_ref())
+                })
+                .after("timer", delay, |flow| maybe(flow, timer.as_ref()))
+            })
+        }
+        Kind::Split { .. } | Kind::Multi { .. } | Kind::Copies { .. } | Kind::Map { .. } => {
+            block(flow, node, name)
+        }
+    }
+}
+
+fn maybe(flow: Flow<Data>, seq: Option<&Seq>) -> Flow<Data> {
+    match seq {
+        Some(seq) => sequence(flow, seq),
+        None => flow,
+    }
+}
+
+fn block(flow: Flow<Data>, node: &Node, name: &str) -> Flow<Data> {
+    let number = node.number;
+    match &node.kind {
+        Kind::Split {
+            branches,
+            join,
+            parallelism,
+        } => flow.split(name, |mut split| {
+            for (index, branch) in branches.iter().enumerate() {
+                split = split.branch(&format!("b{index}"), |flow| sequence(flow, branch));
+            }
+            if let Some(limit) = parallelism {
+                split = split.max_parallelism(*limit);
+            }
+            let (need, rest) = need(*join);
+            split
+                .need(need, rest)
+                .on_failure(policy(*join))
+                .join(merge(number, *join))
+        }),
+        Kind::Multi {
+            arms,
+            otherwise,
+            join,
+        } => flow.multi(name, |mut multi| {
+            for (index, (divisor, arm)) in arms.iter().enumerate() {
+                let divisor = *divisor;
+                let when = move |data: &Data| data.divides(divisor);
+                multi = multi.when(&format!("b{index}"), when, |flow| sequence(flow, arm));
+            }
+            multi
+                .otherwise("otherwise", |flow| sequence(flow, otherwise))
+                .on_failure(policy(*join))
+                .join(merge(number, *join))
+        }),
+        Kind::Copies { count, each } => flow.copies(
+            name,
+            *count,
+            |flow| sequence(flow, each),
+            merge(number, Join::All),
+        ),
+        Kind::Map {
+            count,
+            parallelism,
+            each,
+            join,
+        } => flow.map(name, |map| {
+            let (need, rest) = need(*join);
+            let merge = merge(number, *join);
+            map.count(*count)
+                .max_parallelism(*parallelism)
+                .need(need, rest)
+                .on_failure(policy(*join))
+                .each(|flow| sequence(flow, each))
+                .join(move |data, ends| {
+                    let results = ends.into_iter().filter_map(|end| match end.ended {
+                        Ended::Succeeded(data) => Some(BranchResult {
+                            name: end.name,
+                            data,
+                        }),
+                        Ended::Failed(_) | Ended::Cancelled(_) => None,
+                    });
+                    merge(data, results.collect())
+                })
+        }),
+        _ => unreachable!("no block"),
+    }
+}
+
+fn need(join: Join) -> (Need, Rest) {
+    let rest = |cancel| if cancel { Rest::Cancel } else { Rest::Absorb };
+    match join {
+        Join::All | Join::Tolerate(_) | Join::FailFast => (Need::All, Rest::Absorb),
+        Join::First { cancel } => (Need::First, rest(cancel)),
+        Join::AtLeast { needed, cancel } => (Need::AtLeast(needed), rest(cancel)),
+    }
+}
+
+fn policy(join: Join) -> FailurePolicy {
+    match join {
+        Join::All | Join::First { .. } | Join::AtLeast { .. } => FailurePolicy::SettleAll,
+        Join::Tolerate(failures) => FailurePolicy::Tolerate(failures),
+        Join::FailFast => FailurePolicy::FailFast,
+    }
+}
+
+/// All that all branches made, where all were waited for; else only that the block was passed.
+fn merge(
+    number: u32,
+    join: Join,
+) -> impl Fn(&mut Data, Vec<BranchResult<Data>>) -> Result<(), StepError> + Send + Sync + 'static {
+    move |data, results| {
+        if join.needed().is_none() {
+            let before = data.trail.len();
+            for result in results {
+                data.gather(before, result.data);
+            }
+        }
+        data.pass(number);
+        Ok(())
+    }
+}

@@ -1,0 +1,193 @@
+//! Plays a tree on an engine: a random order of its parts, and now and then it dies.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use fastrand::Rng;
+use windlass::{
+    Durability, Engine, EngineBuilder, Event, Inspector, ManualClock, Payload, RunFilter, RunId,
+    RunOutcome, StepStatus, SteppedEngine, Timestamp,
+};
+
+use crate::build::{self, SENT, SOON};
+use crate::reference::{Expected, Steps};
+use crate::shape::{Data, Shape};
+
+/// Turns after which a run must have ended.
+const TURNS_MAX: usize = 50_000;
+
+/// Turns of a part in which nothing moves before time goes on.
+const QUIET_TURNS: usize = 24;
+
+/// Plays `shape` and says so if it is not what was expected.
+pub(crate) fn play(shape: &Shape, expected: &Expected, rng: &mut Rng) {
+    let workflow = build::workflow(shape);
+    let runners = rng.usize(1..=4);
+    let clock = Arc::new(ManualClock::at(Timestamp(1_700_000_000_000_000)));
+    // A job that is alone whenever the engine dies is not to blame.
+    let builder = Engine::builder()
+        .runners(runners)
+        .in_flight(rng.usize(1..=3))
+        .max_crashes(100_000)
+        .clock(clock.clone())
+        .workflow(&workflow)
+        .workflow(&build::second_workflow());
+    let folder = (rng.u32(0..3) == 0).then(|| tempfile::tempdir().unwrap());
+    let builder = match &folder {
+        Some(folder) => builder
+            .database(folder.path().join("model.db"))
+            .durability(Durability::Normal),
+        None => builder.in_memory(),
+    };
+    let mut stage = Stage {
+        engine: Some(builder.clone().open_stepped().unwrap()),
+        builder,
+        clock,
+        runners,
+        crashes_left: folder.as_ref().map_or(0, |_| rng.u32(0..=6)),
+        events: 0,
+    };
+    let request = workflow.request(&shape.input).unwrap();
+    let scheduler = stage.engine().scheduler();
+    let run = stage.ask(scheduler.schedule(request)).unwrap().id();
+    drop(scheduler);
+    stage.finish(run, rng);
+    stage.assert_end(run, expected);
+}
+
+struct Stage {
+    /// `None` only between two lives.
+    engine: Option<SteppedEngine>,
+    builder: EngineBuilder,
+    clock: Arc<ManualClock>,
+    runners: usize,
+    crashes_left: u32,
+    /// How many events were sent.
+    events: u32,
+}
+
+impl Stage {
+    fn engine(&mut self) -> &mut SteppedEngine {
+        self.engine.as_mut().unwrap()
+    }
+
+    fn inspector(&mut self) -> Inspector {
+        self.engine().inspector().unwrap()
+    }
+
+    /// Lets writer and dispatcher work until `asked` is answered.
+    fn ask<F: Future>(&mut self, asked: F) -> F::Output {
+        let mut asked = pin!(asked);
+        let mut context = Context::from_waker(Waker::noop());
+        for _ in 0..TURNS_MAX {
+            if let Poll::Ready(answer) = asked.as_mut().poll(&mut context) {
+                return answer;
+            }
+            self.engine().step_writer();
+            self.engine().step_dispatcher();
+        }
+        panic!("the engine does not answer");
+    }
+
+    /// Goes on until nothing is unfinished.
+    fn finish(&mut self, run: RunId, rng: &mut Rng) {
+        let mut quiet = 0;
+        for _ in 0..TURNS_MAX {
+            let moved = self.turn(rng);
+            quiet = if moved { 0 } else { quiet + 1 };
+            if self.crashes_left > 0 && rng.u32(0..30) == 0 {
+                self.crash();
+            }
+            if quiet < QUIET_TURNS {
+                continue;
+            }
+            quiet = 0;
+            self.engine().settle();
+            let unfinished = self.inspector().runs(RunFilter::Unfinished, 1).unwrap();
+            if unfinished.is_empty() {
+                return;
+            }
+            if !self.send_events(run, rng) {
+                self.clock.advance(SOON.mul_f64(rng.f64()));
+            }
+        }
+        let why = self.inspector().why(run);
+        panic!("the run does not end: {why:#?}");
+    }
+
+    /// One part does one thing. `false`: there was nothing to do.
+    fn turn(&mut self, rng: &mut Rng) -> bool {
+        let part = rng.usize(0..self.runners + 3);
+        match part {
+            0 | 1 => self.engine().step_writer(),
+            2 => {
+                self.engine().step_dispatcher();
+                false
+            }
+            runner => self.engine().step_runner(runner - 3),
+        }
+    }
+
+    /// The process dies, and another one takes the file.
+    fn crash(&mut self) {
+        self.crashes_left -= 1;
+        self.engine = None;
+        self.engine = Some(self.builder.clone().open_stepped().unwrap());
+    }
+
+    /// Sends what somebody waits for. `false`: nobody does.
+    fn send_events(&mut self, run: RunId, rng: &mut Rng) -> bool {
+        let Some(why) = self.inspector().why(run).unwrap() else {
+            return false;
+        };
+        // A select waits for several.
+        let waited_for = why.branches.into_iter().flat_map(|branch| {
+            let waits = branch.waits_for;
+            waits.event.into_iter().chain(waits.missing)
+        });
+        let mut sent: Vec<_> = waited_for.filter(|name| name.starts_with(SENT)).collect();
+        rng.shuffle(&mut sent);
+        for name in &sent {
+            self.events += 1;
+            let payload = Payload::encode(&()).unwrap();
+            let event = Event::new(run, name, format!("e{}", self.events), payload);
+            let scheduler = self.engine().scheduler();
+            self.ask(scheduler.signal(event)).unwrap();
+        }
+        !sent.is_empty()
+    }
+
+    fn assert_end(&mut self, run: RunId, expected: &Expected) {
+        let mut inspector = self.inspector();
+        match (inspector.outcome(run).unwrap(), &expected.end) {
+            (Some(RunOutcome::Succeeded(data)), Ok(expected)) => {
+                assert_eq!(&data.decode::<Data>().unwrap(), expected);
+            }
+            (Some(RunOutcome::Failed(fault)), Err(expected)) => {
+                let codes = fault.errors.into_iter().map(|error| error.code);
+                let mut codes: Vec<_> = codes.collect();
+                codes.sort_unstable();
+                let expected = expected.as_ref().unwrap_or(&codes);
+                assert_eq!(&codes, expected);
+            }
+            (outcome, expected) => panic!("{outcome:?} is not {expected:?}"),
+        }
+        if let Some(expected) = &expected.steps {
+            let steps = inspector.show(run).unwrap().unwrap().steps;
+            let mut done: Steps = BTreeMap::new();
+            for step in steps {
+                if step.kind == "step" && step.status == StepStatus::Succeeded {
+                    let number = step.step.trim_start_matches('n').parse().unwrap();
+                    *done.entry(number).or_default() += 1;
+                }
+            }
+            assert_eq!(&done, expected);
+        }
+        let left = inspector.leftovers().unwrap();
+        let left: Vec<_> = left.iter().filter(|(_, rows)| *rows > 0).collect();
+        assert!(left.is_empty(), "left over: {left:?}");
+    }
+}

@@ -1,0 +1,221 @@
+//! What a tree means: one construct after the other, and the branches of a block one after the other.
+
+use std::collections::BTreeMap;
+
+use crate::shape::{Data, Join, Kind, Node, Seq, Shape};
+
+/// How often each construct that is a step has succeeded, by number.
+pub(crate) type Steps = BTreeMap<u32, usize>;
+
+/// Why a way ended early: the sorted codes, or `None` where they depend on who is faster.
+pub(crate) type Codes = Option<Vec<String>>;
+
+/// What must come of a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Expected {
+    pub(crate) end: Result<Data, Codes>,
+    /// `None` where they depend on who is faster.
+    pub(crate) steps: Option<Steps>,
+}
+
+/// The code of an ordinary failure.
+pub(crate) const FAIL: &str = "fail";
+
+/// What the second workflow does: fails on multiples of five, and otherwise doubles.
+pub(crate) fn second(n: i64) -> Option<i64> {
+    (n % 5 != 0).then_some(n * 2 % 1_009)
+}
+
+/// What the second workflow is given.
+pub(crate) fn second_input(n: i64, safe: bool) -> i64 {
+    if safe { n * 5 + 1 } else { n }
+}
+
+pub(crate) fn interpret(shape: &Shape) -> Expected {
+    let mut interpreter = Interpreter::default();
+    let mut data = shape.input.clone();
+    let end = interpreter.seq(&shape.body, &mut data);
+    let steps = (!interpreter.is_racy).then_some(interpreter.steps);
+    Expected {
+        end: end.map(|()| data),
+        steps,
+    }
+}
+
+#[derive(Default)]
+struct Interpreter {
+    steps: Steps,
+    is_racy: bool,
+}
+
+fn failure(code: &str) -> Result<(), Codes> {
+    Err(Some(vec![code.to_owned()]))
+}
+
+impl Interpreter {
+    fn seq(&mut self, seq: &Seq, data: &mut Data) -> Result<(), Codes> {
+        seq.iter().try_for_each(|node| self.node(node, data))
+    }
+
+    fn maybe(&mut self, seq: Option<&Seq>, data: &mut Data) -> Result<(), Codes> {
+        seq.map_or(Ok(()), |seq| self.seq(seq, data))
+    }
+
+    fn node(&mut self, node: &Node, data: &mut Data) -> Result<(), Codes> {
+        let end = self.kind(node, data);
+        match &node.recover {
+            Some(path) if end.is_err() => {
+                data.pass(node.number);
+                self.seq(path, data)
+            }
+            _ => end,
+        }
+    }
+
+    /// Leaves the data of before when a block fails.
+    fn kind(&mut self, node: &Node, data: &mut Data) -> Result<(), Codes> {
+        let number = node.number;
+        match &node.kind {
+            Kind::Step | Kind::Flaky(_) => {
+                *self.steps.entry(number).or_default() += 1;
+                data.pass(number);
+                Ok(())
+            }
+            Kind::Fail => failure(FAIL),
+            Kind::Change { fails_on } => {
+                if fails_on.is_some_and(|divisor| data.divides(divisor)) {
+                    return failure(FAIL);
+                }
+                data.pass(number);
+                Ok(())
+            }
+            Kind::Sleep { .. } => Ok(()),
+            Kind::Wait => {
+                data.pass(number);
+                Ok(())
+            }
+            Kind::Choice {
+                divisor,
+                then,
+                otherwise,
+            } => {
+                if data.divides(*divisor) {
+                    self.seq(then, data)
+                } else {
+                    self.maybe(otherwise.as_ref(), data)
+                }
+            }
+            Kind::Split { branches, join, .. } => {
+                let branches: Vec<_> = branches.iter().collect();
+                self.block(number, *join, &branches, data)
+            }
+            Kind::Multi {
+                arms,
+                otherwise,
+                join,
+            } => {
+                let taken = arms.iter().filter(|(divisor, _)| data.divides(*divisor));
+                let mut taken: Vec<_> = taken.map(|(_, seq)| seq).collect();
+                if taken.is_empty() {
+                    taken.push(otherwise);
+                }
+                self.block(number, *join, &taken, data)
+            }
+            Kind::Copies { count, each } => {
+                self.block(number, Join::All, &vec![each; *count as usize], data)
+            }
+            Kind::Loop {
+                until,
+                rounds,
+                rounds_max,
+                body,
+            } => {
+                for round in 0.. {
+                    let asks = !*until || round > 0;
+                    if asks && !data.wants_round(number, *rounds) {
+                        break;
+                    }
+                    if round == *rounds_max {
+                        return failure("loop-limit");
+                    }
+                    data.pass(number);
+                    self.seq(body, data)?;
+                }
+                Ok(())
+            }
+            Kind::Map {
+                count, each, join, ..
+            } => self.block(number, *join, &vec![each; *count as usize], data),
+            Kind::Scope(body) | Kind::Critical { body, .. } => {
+                let mut inner = data.clone();
+                self.seq(body, &mut inner)?;
+                *data = inner;
+                Ok(())
+            }
+            Kind::Detach(body) => {
+                let mut own = data.clone();
+                self.seq(body, &mut own)
+            }
+            Kind::Call { safe } => {
+                let Some(n) = second(second_input(data.n, *safe)) else {
+                    return failure(FAIL);
+                };
+                data.n = n;
+                data.pass(number);
+                Ok(())
+            }
+            Kind::Select { sent, event, timer } => {
+                if *sent {
+                    data.pass(number);
+                }
+                let taken = if *sent { event } else { timer };
+                self.maybe(taken.as_ref(), data)
+            }
+        }
+    }
+
+    fn block(
+        &mut self,
+        number: u32,
+        join: Join,
+        branches: &[&Seq],
+        data: &mut Data,
+    ) -> Result<(), Codes> {
+        let (mut ended, mut failed) = (Vec::new(), Vec::new());
+        for branch in branches {
+            let mut own = data.clone();
+            match self.seq(branch, &mut own) {
+                Ok(()) => ended.push(own),
+                Err(codes) => failed.push(codes),
+            }
+        }
+        // Whoever is not waited for may be withdrawn before its steps.
+        let gives_up = match join {
+            Join::All | Join::First { .. } | Join::AtLeast { .. } => false,
+            Join::Tolerate(failures) => failed.len() > failures as usize,
+            Join::FailFast => !failed.is_empty(),
+        };
+        self.is_racy |= gives_up || join.needed().is_some();
+        let fails = match join.needed() {
+            Some(needed) => ended.len() < needed as usize,
+            None => gives_up || (!failed.is_empty() && matches!(join, Join::All)),
+        };
+        if fails {
+            let codes: Option<Vec<_>> = failed.into_iter().collect();
+            let codes = codes.filter(|_| !gives_up || branches.len() == 1);
+            return Err(codes.map(|codes| {
+                let mut codes: Vec<_> = codes.into_iter().flatten().collect();
+                codes.sort_unstable();
+                codes
+            }));
+        }
+        if join.needed().is_none() {
+            let before = data.trail.len();
+            for own in ended {
+                data.gather(before, own);
+            }
+        }
+        data.pass(number);
+        Ok(())
+    }
+}
