@@ -35,21 +35,35 @@ pub(crate) fn interpret(shape: &Shape) -> Expected {
     let mut interpreter = Interpreter::default();
     let mut data = shape.input.clone();
     let end = interpreter.seq(&shape.body, &mut data);
+    let failed = end.err().into_iter().chain(interpreter.aside);
+    let failed: Vec<_> = failed.collect();
+    let end = if failed.is_empty() {
+        Ok(data)
+    } else {
+        Err(together(failed))
+    };
     let steps = (!interpreter.is_racy).then_some(interpreter.steps);
-    Expected {
-        end: end.map(|()| data),
-        steps,
-    }
+    Expected { end, steps }
 }
 
 #[derive(Default)]
 struct Interpreter {
     steps: Steps,
     is_racy: bool,
+    /// Failures of detached branches, which fail the run at its end.
+    aside: Vec<Codes>,
 }
 
 fn failure(code: &str) -> Result<(), Codes> {
     Err(Some(vec![code.to_owned()]))
+}
+
+/// All failures in one.
+fn together(failures: Vec<Codes>) -> Codes {
+    let failures: Option<Vec<_>> = failures.into_iter().collect();
+    let mut codes: Vec<_> = failures?.into_iter().flatten().collect();
+    codes.sort_unstable();
+    Some(codes)
 }
 
 impl Interpreter {
@@ -64,7 +78,8 @@ impl Interpreter {
     fn node(&mut self, node: &Node, data: &mut Data) -> Result<(), Codes> {
         let end = self.kind(node, data);
         match &node.recover {
-            Some(path) if end.is_err() => {
+            // The path of a loop is only for its limit, not for what fails in a round.
+            Some(path) if end.is_err() && !matches!(node.kind, Kind::Loop { .. }) => {
                 data.pass(node.number);
                 self.seq(path, data)
             }
@@ -136,7 +151,11 @@ impl Interpreter {
                         break;
                     }
                     if round == *rounds_max {
-                        return failure("loop-limit");
+                        let Some(path) = &node.recover else {
+                            return failure("loop-limit");
+                        };
+                        data.pass(number);
+                        return self.seq(path, data);
                     }
                     data.pass(number);
                     self.seq(body, data)?;
@@ -154,7 +173,10 @@ impl Interpreter {
             }
             Kind::Detach(body) => {
                 let mut own = data.clone();
-                self.seq(body, &mut own)
+                if let Err(codes) = self.seq(body, &mut own) {
+                    self.aside.push(codes);
+                }
+                Ok(())
             }
             Kind::Call { safe } => {
                 let Some(n) = second(second_input(data.n, *safe)) else {
@@ -201,13 +223,8 @@ impl Interpreter {
             None => gives_up || (!failed.is_empty() && matches!(join, Join::All)),
         };
         if fails {
-            let codes: Option<Vec<_>> = failed.into_iter().collect();
-            let codes = codes.filter(|_| !gives_up || branches.len() == 1);
-            return Err(codes.map(|codes| {
-                let mut codes: Vec<_> = codes.into_iter().flatten().collect();
-                codes.sort_unstable();
-                codes
-            }));
+            let is_exact = !gives_up || branches.len() == 1;
+            return Err(together(failed).filter(|_| is_exact));
         }
         if join.needed().is_none() {
             let before = data.trail.len();

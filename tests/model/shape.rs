@@ -165,6 +165,7 @@ impl Shape {
             depth: 0,
             may_fail: true,
             mutexes: 0,
+            is_detached: false,
         };
         while grower.left > 0 {
             body.push(grower.node(place));
@@ -185,6 +186,7 @@ struct Place {
     /// How many critical sections are around it: each takes a mutex of its own level, so that no two
     /// are ever taken in opposite orders.
     mutexes: u32,
+    is_detached: bool,
 }
 
 impl Place {
@@ -240,6 +242,7 @@ impl Grower<'_> {
                 | Kind::Scope(_)
                 | Kind::Critical { .. }
                 | Kind::Call { .. }
+                | Kind::Loop { .. }
         );
         let recover = (can_recover && wants_recovery).then(|| self.seq(place));
         Node {
@@ -308,7 +311,7 @@ impl Grower<'_> {
             },
             5 => {
                 let rounds = self.rng.u32(1..=3);
-                let short = place.may_fail && self.rng.u32(0..4) == 0;
+                let short = within.may_fail && self.rng.u32(0..4) == 0;
                 Kind::Loop {
                     until: self.rng.bool(),
                     rounds,
@@ -326,17 +329,25 @@ impl Grower<'_> {
                 }
             }
             7 => Kind::Scope(self.seq(within)),
-            8 => Kind::Critical {
+            // Not on a detached branch: the branch that began it counts as around it, so when that one
+            // holds the mutex it is refused with `deadlock`, though nobody waits in a circle.
+            8 if !place.is_detached => Kind::Critical {
                 mutex: place.mutexes,
                 body: self.seq(Place {
                     mutexes: place.mutexes + 1,
                     ..within
                 }),
             },
-            9 => Kind::Detach(self.seq(Place {
-                may_fail: false,
-                ..place
-            })),
+            // Nobody recovers from a detached branch; and in a block that may be withdrawn it would
+            // depend on who is faster whether it fails the run.
+            9 => {
+                let may_fail = place.depth == 0 && self.rng.u32(0..3) == 0;
+                Kind::Detach(self.seq(Place {
+                    may_fail,
+                    is_detached: true,
+                    ..place
+                }))
+            }
             _ => Kind::Select {
                 sent: self.rng.bool(),
                 event: self.maybe(place),
