@@ -165,7 +165,6 @@ impl Shape {
             depth: 0,
             may_fail: true,
             mutexes: 0,
-            is_detached: false,
         };
         while grower.left > 0 {
             body.push(grower.node(place));
@@ -186,7 +185,6 @@ struct Place {
     /// How many critical sections are around it: each takes a mutex of its own level, so that no two
     /// are ever taken in opposite orders.
     mutexes: u32,
-    is_detached: bool,
 }
 
 impl Place {
@@ -329,9 +327,7 @@ impl Grower<'_> {
                 }
             }
             7 => Kind::Scope(self.seq(within)),
-            // Not on a detached branch: the branch that began it counts as around it, so when that one
-            // holds the mutex it is refused with `deadlock`, though nobody waits in a circle.
-            8 if !place.is_detached => Kind::Critical {
+            8 => Kind::Critical {
                 mutex: place.mutexes,
                 body: self.seq(Place {
                     mutexes: place.mutexes + 1,
@@ -342,11 +338,7 @@ impl Grower<'_> {
             // depend on who is faster whether it fails the run.
             9 => {
                 let may_fail = place.depth == 0 && self.rng.u32(0..3) == 0;
-                Kind::Detach(self.seq(Place {
-                    may_fail,
-                    is_detached: true,
-                    ..place
-                }))
+                Kind::Detach(self.seq(Place { may_fail, ..place }))
             }
             _ => Kind::Select {
                 sent: self.rng.bool(),

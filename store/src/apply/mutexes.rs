@@ -165,15 +165,23 @@ impl<T: Tables> Apply<'_, T> {
         Ok(None)
     }
 
+    /// The branches that cannot go on before `row` ends. Those around a detached one can: only the
+    /// end of the run waits for it.
     fn ancestors(&mut self, row: &BranchRow) -> Result<Vec<BranchId>> {
         let mut above = Vec::new();
-        let mut at = row.parent;
+        let mut at = waited_for_by(row);
         while let Some(id) = at {
             above.push(id);
-            at = self.tables.branch(id)?.and_then(|row| row.parent);
+            at = self.tables.branch(id)?.as_ref().and_then(waited_for_by);
         }
         Ok(above)
     }
+}
+
+/// The branch around `row`, unless `row` is detached from it: then it has no join to come to.
+fn waited_for_by(row: &BranchRow) -> Option<BranchId> {
+    let membership = row.record.membership.as_ref()?;
+    membership.join.and(row.parent)
 }
 
 /// Who enters next: who has waited longest, as far as their numbers tell.
