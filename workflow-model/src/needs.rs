@@ -31,7 +31,11 @@ fn functions_of(kind: &NodeKind) -> Vec<(&str, FunctionRole)> {
             let key = key.map(|name| (name, FunctionRole::Key));
             guard.into_iter().chain(key).collect()
         }
-        NodeKind::Choice { arms, .. } => arms
+        NodeKind::Choice { arms, .. }
+        | NodeKind::Split {
+            branches: Branches::Chosen { arms, .. },
+            ..
+        } => arms
             .iter()
             .map(|arm| (arm.when.as_str(), FunctionRole::Predicate))
             .collect(),
@@ -47,13 +51,6 @@ fn functions_of(kind: &NodeKind) -> Vec<(&str, FunctionRole)> {
         | NodeKind::Meet {
             merge: Some(merge), ..
         } => vec![(merge, FunctionRole::Merge)],
-        NodeKind::Split {
-            branches: Branches::Chosen { arms, .. },
-            ..
-        } => arms
-            .iter()
-            .map(|arm| (arm.when.as_str(), FunctionRole::Predicate))
-            .collect(),
         NodeKind::Fork { arms, .. } => arms
             .iter()
             .filter_map(|arm| Some((arm.when.as_deref()?, FunctionRole::Predicate)))

@@ -59,7 +59,8 @@ impl<T: Tables> Apply<'_, T> {
             return self.tables.set_mark(&held);
         }
         let waiting = self.tables.subscribers(run, &name)?;
-        let Some(next) = pick(&waiting) else {
+        // Who has waited longest, as far as their numbers tell.
+        let Some(&next) = waiting.first() else {
             return self.tables.delete_mark(run, &name);
         };
         self.tables.unsubscribe(run, next)?;
@@ -182,9 +183,4 @@ impl<T: Tables> Apply<'_, T> {
 fn waited_for_by(row: &BranchRow) -> Option<BranchId> {
     let membership = row.record.membership.as_ref()?;
     membership.join.and(row.parent)
-}
-
-/// Who enters next: who has waited longest, as far as their numbers tell.
-fn pick(waiting: &[BranchId]) -> Option<BranchId> {
-    waiting.first().copied()
 }
