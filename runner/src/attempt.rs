@@ -244,6 +244,7 @@ fn conclude_undo(undo: &UndoRow, outcome: Outcome<'_>) -> Checkpoint {
         started_at,
         fault,
         output: None,
+        undoes: true,
     };
     let Err(error) = result else {
         let then = Then::Undone {
@@ -296,6 +297,7 @@ fn conclude_step(outcome: Outcome<'_>) -> Checkpoint {
         started_at,
         fault: fault.map(|fault| placed(served, &job.row, node, fault.clone())),
         output,
+        undoes: false,
     };
     let error = match result {
         Ok(StepOutput { data, output }) => {
@@ -575,6 +577,7 @@ fn failed_gateway(moves: &Moves, now: Timestamp) -> Option<AttemptRecord> {
         started_at: now,
         fault: Some(fault.clone()),
         output: None,
+        undoes: false,
     })
 }
 

@@ -62,6 +62,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
 
     /// The step before must not happen twice. After a crash, or when its time is over, nobody knows
     /// whether it has: then the run is parked, and an operator who finds that it has not retries it.
+    /// A crash in the moment before it begins counts, too.
     #[must_use]
     pub fn at_most_once(self) -> Self {
         self.effect(Effect::AtMostOnce { reconcile: None })

@@ -327,6 +327,8 @@ pub struct AttemptRecord {
     pub fault: Option<Fault>,
     /// What it gave, as JSON.
     pub output: Option<Payload>,
+    /// Whether it undid the step.
+    pub undoes: bool,
 }
 
 /// What became of an event.

@@ -199,6 +199,7 @@ impl Rig {
                         started_at: Timestamp(0),
                         fault: failed,
                         output: None,
+                        undoes: false,
                     };
                     (
                         Some(record),

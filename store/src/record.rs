@@ -571,12 +571,15 @@ pub struct HistoryRow {
     pub detail: HistoryDetail,
 }
 
+/// The reason of an attempt that undid its step.
+pub(crate) const UNDO: &str = "undo";
+
 /// What only some attempts leave behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryDetail {
     /// Why it failed.
     pub fault: Option<Fault>,
-    /// Why it was passed by.
+    /// Why it was passed by or withdrawn, or [`UNDO`].
     pub reason: Option<String>,
     /// Whether another attempt was to follow.
     pub again: bool,

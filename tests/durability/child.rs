@@ -123,6 +123,7 @@ fn act() {
                 std::thread::park();
             }
         }
+        "effects" => drop(super::effects::see_through(&database, builder)),
         "map" => super::map::play(&database),
         "suffer" => super::poison::suffer(builder),
         "work" => super::two_processes::work(builder),

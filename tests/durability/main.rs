@@ -8,6 +8,7 @@
 
 mod budgets;
 mod child;
+mod effects;
 mod formats;
 mod kill_sweep;
 mod map;

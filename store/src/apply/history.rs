@@ -6,7 +6,7 @@ use super::Apply;
 use crate::backend::{Guard, Result, Tables};
 use crate::change::{Checkpoint, Then};
 use crate::limits::HISTORY_ATTEMPTS_PER_BRANCH_MAX;
-use crate::record::{BranchRow, HistoryDetail, HistoryRow, flags};
+use crate::record::{BranchRow, HistoryDetail, HistoryRow, UNDO, flags};
 use crate::store::History;
 
 impl<T: Tables> Apply<'_, T> {
@@ -52,7 +52,7 @@ impl<T: Tables> Apply<'_, T> {
                 started_at: Some(attempt.started_at),
                 detail: HistoryDetail {
                     fault: attempt.fault.clone(),
-                    reason: None,
+                    reason: attempt.undoes.then(|| UNDO.to_owned()),
                     again: matches!(checkpoint.then, Then::Retry { .. }),
                     output: attempt
                         .output

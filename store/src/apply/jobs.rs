@@ -401,7 +401,7 @@ impl<T: Tables> Apply<'_, T> {
 }
 
 /// A job was locked and not begun: a step that must not happen twice may begin under the next lock.
-pub(super) fn may_begin_later(row: &mut BranchRow) {
+fn may_begin_later(row: &mut BranchRow) {
     if row.record.flow().begun.is_some() {
         let next = FencingToken(row.token.0 + 1);
         if let Some((_, token)) = &mut row.record.flow_mut().begun {

@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 
 use windlass_workflow_model::{BranchId, Definition, FencingToken, OwnerId, WorkflowKey};
 
-use super::jobs::may_begin_later;
 use super::{Apply, Verdict};
 use crate::backend::{Guard, Result, Tables};
 use crate::change::Recovered;
@@ -60,7 +59,9 @@ impl<T: Tables> Apply<'_, T> {
     ///
     /// If it crashed (`charge` holds the bound) while exactly one job was running, that job is
     /// charged and parked at the bound; if several were, each becomes a suspect. A job counts as
-    /// running only if its row still holds the token that the owner's file names.
+    /// running only if its row still holds the token that the owner's file names. That it is not named
+    /// says nothing of a step that must not happen twice: it may have returned, with its outcome on
+    /// the way to the writer. So none of those may begin again.
     pub(super) fn recover(
         &mut self,
         owner: OwnerId,
@@ -94,9 +95,6 @@ impl<T: Tables> Apply<'_, T> {
             row.started_at = row.started_at.or(began);
             row.owner = OwnerId(0);
             row.token = FencingToken(row.token.0 + 1);
-            if !was_running.contains(&row.id) {
-                may_begin_later(&mut row);
-            }
             if let (Some(max_crashes), true) = (charge, was_running.contains(&row.id)) {
                 if was_running.len() == 1 {
                     row.crashes += 1;

@@ -8,7 +8,7 @@ use windlass_workflow_model::{
 
 use super::RunningJobs;
 use super::views::{RunSummary, StepView};
-use crate::record::{BranchRow, HistoryRow, State};
+use crate::record::{BranchRow, HistoryRow, State, UNDO};
 
 /// Puts the steps of a run together from its definition, history and live branches.
 pub(super) struct Steps<'a> {
@@ -123,7 +123,12 @@ impl Steps<'_> {
             .fault
             .as_ref()
             .and_then(|fault| fault.errors.first().cloned());
+        let blank = self.blank(row.node, row.branch_name.as_deref());
+        let reason = row.detail.reason.clone();
+        let is_undo = reason.as_deref() == Some(UNDO);
+        let kind = if is_undo { UNDO.to_owned() } else { blank.kind };
         StepView {
+            kind,
             activation: Some(row.activation),
             attempt: row.attempt,
             status: if withdrawn {
@@ -131,12 +136,12 @@ impl Steps<'_> {
             } else {
                 row.status
             },
-            reason: row.detail.reason.clone(),
+            reason: reason.filter(|_| !is_undo),
             started_at: row.started_at,
             ended_at: Some(row.ended_at),
             output: row.detail.output.clone().map(Payload::from_json),
             error,
-            ..self.blank(row.node, row.branch_name.as_deref())
+            ..blank
         }
     }
 

@@ -51,7 +51,7 @@ pub struct RunDetail {
 pub struct StepView {
     /// Its name.
     pub step: String,
-    /// One word for what it is.
+    /// One word for what it is: of the definition, or `undo` for the undoing of a step.
     pub kind: String,
     /// The block around it.
     pub parent: Option<String>,
