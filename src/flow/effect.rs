@@ -28,7 +28,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
 
     /// How to undo the step before, with the data after it. When its scope or the run fails or is
     /// withdrawn, the steps that have succeeded are undone in reverse order, each until it works; one
-    /// whose attempts are used up parks the run.
+    /// whose attempts are used up parks the run. No mutex is held for it: a scope lets go of its own
+    /// before. A run that was undone cannot be retried.
     #[must_use]
     pub fn undo(
         self,

@@ -92,6 +92,19 @@ fn workflow(world: &World) -> Workflow<Marks> {
                 .step("no-car", fail)
         })
         .recover(|_, _| {}, |flow| flow.step("stay", mark("stay")))
+        .race("ride", |race| {
+            race.branch("taxi", |flow| {
+                flow.scope("called", |flow| {
+                    flow.step("taxi", mark("taxi"))
+                        .undo(undo("taxi"))
+                        .milestone("on-its-way", "on-its-way")
+                        .wait_event("arrives", "arrives", |_, (): ()| {})
+                })
+            })
+            .branch("friend", |flow| {
+                flow.step("friend", mark("friend")).only_while("on-its-way")
+            })
+        })
         .scope("dinner", |flow| {
             flow.step("table", mark("table")).undo(undo("table"))
         })
@@ -100,11 +113,14 @@ fn workflow(world: &World) -> Workflow<Marks> {
     .unwrap()
 }
 
-/// What is undone, in this order: the scope's own first, the rest when the run fails.
-const UNDONE: [&str; 5] = ["flight", "hotel", "table", "pay", "write"];
+/// What is undone, in this order: what the failed scope did, what the losing one did, the rest when
+/// the run fails.
+const UNDONE: [&str; 6] = ["flight", "hotel", "taxi", "table", "pay", "write"];
 
 /// The steps that succeed.
-const DONE: [&str; 7] = ["write", "call", "pay", "hotel", "flight", "stay", "table"];
+const DONE: [&str; 9] = [
+    "write", "call", "pay", "hotel", "flight", "stay", "taxi", "friend", "table",
+];
 
 /// Schedules the run of this database, once, and sees it to its end.
 pub(crate) fn see_through(database: &Path, builder: EngineBuilder) -> (RunId, Fault) {
@@ -191,6 +207,6 @@ fn effects_and_undoing_hold_what_they_say_when_killed_at_any_commit() {
     }
     println!("killed {kills} times; {repeated} attempts were made again");
     assert!(kills >= 36, "{kills} kills");
-    // Before the commit of each outcome: the call and five undoings.
-    assert!(repeated >= 6, "{repeated} attempts made again");
+    // Before the commit of each outcome: the call and six undoings.
+    assert!(repeated >= 7, "{repeated} attempts made again");
 }

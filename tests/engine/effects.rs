@@ -2,13 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::time::Duration;
-
 use windlass::{Durability, RunOutcome, RunStatus, StepError, Workflow};
 
-use crate::harness::{Counter, Place, Stepped, Trail, codes, mark, on_each, standing_clock};
-
-const MINUTE: Duration = Duration::from_mins(1);
+use crate::harness::{Counter, Place, Stepped, Trail, codes, on_each};
 
 /// A connection of the user's own to the engine's database.
 fn connection(place: &Place) -> rusqlite::Connection {
@@ -107,132 +103,6 @@ fn a_refused_statement_does_not_take_the_rest_of_its_batch_along() {
     assert_eq!(runs.iter().filter(succeeded).count(), 1);
     assert_eq!(notes(&place), ["note"]);
     stepped.assert_no_leftovers();
-}
-
-/// A sequence of steps that can be undone; each undoing leaves its mark on `undone`.
-fn saga(undone: &std::sync::Arc<std::sync::Mutex<Trail>>) -> Workflow<Trail> {
-    let undo = |name: &'static str| {
-        let undone = std::sync::Arc::clone(undone);
-        move |_: &windlass::Context, _: &Trail| {
-            undone.lock().unwrap().push(name.to_owned());
-            Ok(())
-        }
-    };
-    Workflow::build("saga", "1", |flow| {
-        flow.step("a", mark("a"))
-            .undo(undo("a"))
-            .scope("inner", |flow| {
-                flow.step("b", mark("b"))
-                    .undo(undo("b"))
-                    .step("c", mark("c"))
-                    .undo(undo("c"))
-            })
-            .wait_event("wait", "go", |_, (): ()| {})
-            .step("fails", |_, _| Err(StepError::failed("no")))
-            .undo(undo("fails"))
-    })
-    .unwrap()
-}
-
-#[test]
-fn a_failed_run_undoes_what_was_done_in_reverse_order() {
-    on_each(|place| {
-        let undone = std::sync::Arc::default();
-        let workflow = saga(&undone);
-        let mut stepped = Stepped::open(place.builder().workflow(&workflow));
-        let run = stepped.begin(&workflow, &Trail::new());
-        stepped.settle();
-        assert_eq!(undone.lock().unwrap().len(), 0);
-        let go = windlass::Event::new(run, "go", "1", windlass::Payload::null());
-        stepped.signal(go);
-        stepped.settle();
-        assert_eq!(codes(&stepped.fault(run)), ["step-failed"]);
-        assert_eq!(*undone.lock().unwrap(), ["c", "b", "a"]);
-        stepped.assert_no_leftovers();
-    });
-}
-
-#[test]
-fn a_withdrawn_run_undoes_what_was_done_and_then_is_cancelled() {
-    on_each(|place| {
-        let undone = std::sync::Arc::default();
-        let workflow = saga(&undone);
-        let mut stepped = Stepped::open(place.builder().workflow(&workflow));
-        let run = stepped.begin(&workflow, &Trail::new());
-        stepped.settle();
-        assert!(stepped.cancel(run, "enough"));
-        stepped.settle();
-        let end = stepped.outcome(run);
-        assert_eq!(end, Some(RunOutcome::Cancelled("enough".to_owned())));
-        assert_eq!(*undone.lock().unwrap(), ["c", "b", "a"]);
-        stepped.assert_no_leftovers();
-    });
-}
-
-#[test]
-fn a_failed_scope_undoes_its_own_steps_and_the_run_goes_on_by_its_fault_path() {
-    on_each(|place| {
-        let undone: std::sync::Arc<std::sync::Mutex<Trail>> = std::sync::Arc::default();
-        let noted = std::sync::Arc::clone(&undone);
-        let workflow = Workflow::build("w", "1", |flow| {
-            flow.step("before", mark("before"))
-                .undo(|_, _: &Trail| panic!("it stays as it is"))
-                .scope("scope", |flow| {
-                    flow.step("book", mark("book"))
-                        .undo(move |_, _| {
-                            noted.lock().unwrap().push("book".to_owned());
-                            Ok(())
-                        })
-                        .step("fails", |_, _| Err(StepError::failed("no")))
-                })
-                .recover(
-                    |trail, _| trail.push("sorry".to_owned()),
-                    |flow| flow.step("other", mark("other")),
-                )
-        })
-        .unwrap();
-        let mut stepped = Stepped::open(place.builder().workflow(&workflow));
-        let run = stepped.begin(&workflow, &Trail::new());
-        stepped.settle();
-        assert_eq!(stepped.data::<Trail>(run), ["before", "sorry", "other"]);
-        assert_eq!(*undone.lock().unwrap(), ["book"]);
-        stepped.assert_no_leftovers();
-    });
-}
-
-#[test]
-fn an_undoing_that_fails_parks_the_run_until_somebody_has_seen_to_it() {
-    on_each(|place| {
-        let calls = Counter::default();
-        let counted = calls.clone();
-        let workflow = Workflow::build("w", "1", |flow| {
-            flow.step("book", mark("book"))
-                .undo(move |_, _: &Trail| match counted.up() {
-                    1 | 2 => Err(StepError::failed("the hotel does not answer")),
-                    _ => Ok(()),
-                })
-                .retry(2, MINUTE)
-                .step("fails", |_, _| Err(StepError::failed("no")))
-        })
-        .unwrap();
-        let clock = standing_clock();
-        let builder = place.builder().clock(clock.clone());
-        let mut stepped = Stepped::open(builder.workflow(&workflow));
-        let run = stepped.begin(&workflow, &Trail::new());
-        stepped.settle();
-        assert_eq!(calls.get(), 1);
-        clock.advance(MINUTE);
-        stepped.settle();
-        assert_eq!((calls.get(), stepped.status(run)), (2, RunStatus::Parked));
-        let why = stepped.inspector().why(run).unwrap().unwrap();
-        let reason = &why.branches[0].waits_for.missing[0];
-        assert!(reason.contains("\"book\" could not be undone"), "{reason}");
-        assert_eq!(stepped.retry(run), 1);
-        stepped.settle();
-        assert_eq!(codes(&stepped.fault(run)), ["step-failed"]);
-        assert_eq!(calls.get(), 3);
-        stepped.assert_no_leftovers();
-    });
 }
 
 /// A workflow whose one step must not happen twice; `reconcile` says what is found out.

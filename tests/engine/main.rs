@@ -12,3 +12,4 @@ mod running;
 mod stopping;
 mod traps;
 mod trouble;
+mod undo;

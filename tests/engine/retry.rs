@@ -345,3 +345,26 @@ fn a_retry_does_not_forget_the_detached_branch_that_failed() {
         }
     });
 }
+
+#[test]
+fn a_retried_run_is_in_the_states_that_it_was_in() {
+    on_each(|place| {
+        let calls = Counter::default();
+        let flow = Workflow::<Trail>::build("retry", "1", |flow| {
+            flow.milestone("open", "open")
+                .step("bad", second_time("bad", &calls))
+                .step("gated", mark("gated"))
+                .only_while("open")
+        })
+        .unwrap();
+        let mut engine = Stepped::open(place.builder().workflow(&flow));
+        let run = engine.begin(&flow, &Trail::new());
+        engine.settle();
+        assert_eq!(messages(&engine.fault(run)), ["bad"]);
+        engine.assert_no_leftovers();
+        assert_eq!(engine.retry(run), 1);
+        engine.settle();
+        assert_eq!(engine.data::<Trail>(run), ["bad", "gated"]);
+        engine.assert_no_leftovers();
+    });
+}

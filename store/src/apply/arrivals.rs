@@ -53,7 +53,10 @@ impl<T: Tables> Apply<'_, T> {
         let arrived = count.arrived;
         match count.phase() {
             Phase::Open => self.decide(parent, key, range, &rule, count)?,
-            Phase::Withdrawing => return self.tables.set_join(key, count),
+            Phase::Withdrawing => {
+                self.tables.set_join(key, count)?;
+                return self.rest_withdrawn(parent);
+            }
             Phase::Absorbing => self.absorb(row, key, range.first, count)?,
         }
         self.release_sibling(range.first, membership, arrived)

@@ -50,12 +50,14 @@ impl<T: Tables> Apply<'_, T> {
             self.tables.delete_deadline(row.run)?;
         }
         let fails = row.record.reason.is_none() && row.record.fault.is_some();
-        if row.flags & flags::EVENTS != 0 && !fails {
-            // A failed run may be retried, and then waits for what was acknowledged to be stored.
-            self.tables.delete_events(row.run)?;
-        }
-        if row.flags & (flags::EVENTS | flags::BRANCHED) != 0 && !fails {
-            self.tables.delete_marks(row.run)?;
+        if !(fails && row.record.retry_at.is_some()) {
+            // A run that may be retried needs what was acknowledged to be stored, and its milestones.
+            if row.flags & flags::EVENTS != 0 {
+                self.tables.delete_events(row.run)?;
+            }
+            if row.flags & (flags::EVENTS | flags::BRANCHED) != 0 {
+                self.tables.delete_marks(row.run)?;
+            }
         }
         if row.flags & flags::LIMITED != 0 {
             self.tables.delete_limit(row.run)?;
@@ -216,8 +218,12 @@ impl<T: Tables> Apply<'_, T> {
 
     fn retry_failed(&mut self, mut root: BranchRow) -> Verdict<u32> {
         let Some((node, activation)) = root.record.retry_at.take() else {
-            let why =
-                "failed only in detached branches, which are gone: schedule it anew".to_owned();
+            let why = if self.undoes(root.workflow)? {
+                "failed and was undone, or failed only in detached branches: schedule it anew"
+            } else {
+                "failed only in detached branches, which are gone: schedule it anew"
+            };
+            let why = why.to_owned();
             return Ok(Err(WriteError::WrongState { run: root.run, why }));
         };
         root.ended_at = None;

@@ -201,7 +201,7 @@ impl<T: Tables> Apply<'_, T> {
             return Ok(());
         };
         match count.phase() {
-            Phase::Withdrawing => Ok(()),
+            Phase::Withdrawing => self.rest_withdrawn(parent),
             Phase::Open => {
                 self.reconsider(parent)?;
                 self.wake_to_count(parent)

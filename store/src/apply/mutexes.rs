@@ -75,21 +75,18 @@ impl<T: Tables> Apply<'_, T> {
     /// An attempt of `job` does not count any more, but may be at work: the mutexes that it is in
     /// wait for it.
     pub(super) fn note_returning(&mut self, job: &BranchRow) -> Result<()> {
-        let mut at = job.parent;
-        while let Some(id) = at {
-            let Some(row) = self.tables.branch(id)? else {
-                break;
+        for above in self.ancestors(job)? {
+            let row = self.tables.branch(above)?;
+            let Some(mutex) = row.and_then(|row| row.record.flow().mutex.clone()) else {
+                continue;
             };
-            if let Some(mutex) = &row.record.flow().mutex {
-                self.tables.set_mark(&Mark {
-                    run: job.run,
-                    name: format!("{RETURNING}{mutex}/{}", job.id),
-                    value: job.id.0,
-                    token: job.token,
-                    owner: job.owner,
-                })?;
-            }
-            at = row.parent;
+            self.tables.set_mark(&Mark {
+                run: job.run,
+                name: format!("{RETURNING}{mutex}/{}", job.id),
+                value: job.id.0,
+                token: job.token,
+                owner: job.owner,
+            })?;
         }
         Ok(())
     }

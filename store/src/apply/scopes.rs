@@ -102,7 +102,9 @@ impl<T: Tables> Apply<'_, T> {
                 continue;
             };
             if row.state != State::Arrived {
-                self.gather_undo(&row, false)?;
+                if let Some(nested) = self.gather_undo(&row)? {
+                    self.tables.hand_undo(row.run, nested, key.scope)?;
+                }
                 self.withdraw_row(&mut row, reason)?;
                 self.tables.update(&row, Guard::Read)?;
                 count.arrived += 1;

@@ -1,9 +1,10 @@
 //! Compensation: what was done in a scope, or a run, is undone in reverse order when it fails or is
 //! withdrawn.
 //!
-//! Each step that can be undone leaves a row when it succeeds, under the scope around it. A scope that ends well hands its rows to the scope around it. Undoing is work like
-//! any other: one step at a time, each with a checkpoint, so a crash goes on where it was (Garcia-Molina,
-//! Salem 1987, sagas).
+//! Each step that can be undone leaves a row when it succeeds, under the scope around it. A scope that
+//! ends well hands its rows to the scope around it; one that is withdrawn, with whatever it is in, is
+//! undone before that has ended. Undoing is work like any other: one step at a time, each with a
+//! checkpoint, so a crash goes on where it was (Garcia-Molina, Salem 1987, sagas).
 
 use windlass_workflow_model::{ActivationId, NodeId, NodeKind, Payload};
 
@@ -67,24 +68,26 @@ impl<T: Tables> Apply<'_, T> {
         self.tables.hand_undo(job.run, scope, around)
     }
 
-    /// `row` is about to be withdrawn with all below it: what was done there is undone with `row`
-    /// itself, if that waits for a scope and `itself` is said, else with the scope around it.
-    pub(super) fn gather_undo(&mut self, row: &BranchRow, itself: bool) -> Result<()> {
+    /// `row` is about to be withdrawn with all below it. What was done in the scopes there is gathered
+    /// under one of them, which `row` has to undo before it ends; `None` if there is nothing.
+    pub(super) fn gather_undo(&mut self, row: &BranchRow) -> Result<Option<ActivationId>> {
         if !self.undoes(row.workflow)? {
-            return Ok(());
+            return Ok(None);
         }
-        let own = self.scope_of(row)?.filter(|_| itself);
-        let to = match own {
-            Some(own) => own,
-            None => self.scope_around(row)?,
-        };
+        let mut gathered = None;
         for below in self.live(row.clone())? {
-            let scope = self.scope_of(&below)?;
-            if let Some(from) = scope.filter(|from| *from != to) {
-                self.tables.hand_undo(row.run, from, to)?;
+            let scope = match &below.record.flow().undoing {
+                Some(Undoing::Branch(scope, _)) => Some(*scope),
+                _ => self.scope_of(&below)?,
+            };
+            let Some(scope) = scope else { continue };
+            match gathered {
+                None if self.tables.has_undo(row.run, scope)? => gathered = Some(scope),
+                None => {}
+                Some(to) => self.tables.hand_undo(row.run, scope, to)?,
             }
         }
-        Ok(())
+        Ok(gathered)
     }
 
     /// Whether the end of a run has to wait until its steps are undone; then `root` is made a job.
@@ -121,6 +124,8 @@ impl<T: Tables> Apply<'_, T> {
         match row.record.flow().undoing.clone() {
             Some(Undoing::Run) => {
                 row.record.flow_mut().undoing = None;
+                // A retry would build on what is gone.
+                (row.record.retry_at, row.record.frontier) = (None, None);
                 self.conclude(row)
             }
             Some(Undoing::Branch(_, reason)) => {
@@ -139,21 +144,13 @@ impl<T: Tables> Apply<'_, T> {
         }
     }
 
-    /// A branch was withdrawn that waited for `scope`, if it did; its end, or first the undoing of
-    /// that scope.
-    pub(super) fn end_withdrawn(
+    /// `row` was withdrawn: before that is its end, what was done in `scope` is undone.
+    pub(super) fn undo_withdrawn(
         &mut self,
         mut row: BranchRow,
-        scope: Option<ActivationId>,
+        scope: ActivationId,
         reason: &str,
     ) -> Result<()> {
-        let undoes = match scope {
-            Some(scope) => self.tables.has_undo(row.run, scope)?,
-            None => false,
-        };
-        let Some(scope) = scope.filter(|_| undoes) else {
-            return self.end_branch(row);
-        };
         row.record.reason = None;
         let flow = row.record.flow_mut();
         flow.cancelled = false;

@@ -105,7 +105,8 @@ impl<T: Tables> Apply<'_, T> {
             let stands = beyond.unwrap_or(row.position.node);
             let is_instance = row.record.flow().role == Role::Instance && row.data.is_none();
             let is_instance = is_instance && beyond.is_none();
-            if !(stands == node || stands == join) || is_instance {
+            let is_undoing = row.record.flow().undoing.is_some();
+            if !(stands == node || stands == join) || is_instance || is_undoing {
                 continue;
             }
             // An earlier one may have taken it along.
@@ -125,10 +126,12 @@ impl<T: Tables> Apply<'_, T> {
             let _ = self.cancel(row.run, reason)?;
             return Ok(());
         }
-        self.gather_undo(&row, true)?;
-        let scope = row.record.children.map(|range| range.scope);
+        let to_undo = self.gather_undo(&row)?;
         self.withdraw_row(&mut row, reason)?;
-        self.end_withdrawn(row, scope, reason)
+        match to_undo {
+            Some(scope) => self.undo_withdrawn(row, scope, reason),
+            None => self.end_branch(row),
+        }
     }
 
     /// The rest of a join that is over is withdrawn, in pieces if it is large; then `parent` goes on.
@@ -152,8 +155,15 @@ impl<T: Tables> Apply<'_, T> {
         };
         let key = JoinKey::of_split(above.run, above.position.node, range.scope);
         for mut row in self.tables.under_way(range.first, range.count)? {
-            self.gather_undo(&row, false)?;
+            if row.record.flow().undoing.is_some() {
+                continue;
+            }
+            let to_undo = self.gather_undo(&row)?;
             self.withdraw_row(&mut row, JOIN_OVER)?;
+            if let Some(scope) = to_undo {
+                self.undo_withdrawn(row, scope, JOIN_OVER)?;
+                continue;
+            }
             if row.record.flow().role == Role::Instance {
                 self.end_instance(&mut row)?;
             } else if let Some(mut count) = self.tables.join(key)? {
@@ -166,8 +176,9 @@ impl<T: Tables> Apply<'_, T> {
         Ok(())
     }
 
-    /// All of the rest is withdrawn: whoever waited for that goes on.
-    fn rest_withdrawn(&mut self, parent: BranchId) -> Result<()> {
+    /// Some of the rest is withdrawn, or has undone what it did. With the last of it whoever waited
+    /// for that goes on.
+    pub(super) fn rest_withdrawn(&mut self, parent: BranchId) -> Result<()> {
         let Some(row) = self.tables.branch(parent)? else {
             return Ok(());
         };
@@ -178,7 +189,11 @@ impl<T: Tables> Apply<'_, T> {
         let Some(mut count) = self.tables.join(key)? else {
             return Ok(());
         };
-        if count.phase() != Phase::Withdrawing {
+        let is_swept = |sweep: &Sweep| sweep.wakes == Some(parent);
+        if count.phase() != Phase::Withdrawing
+            || self.tables.sweeps(row.run)?.iter().any(is_swept)
+            || !self.tables.under_way(range.first, range.count)?.is_empty()
+        {
             return Ok(());
         }
         // Instances that never began are withdrawn too.

@@ -6,6 +6,7 @@ use windlass_workflow_model::{
 };
 
 use super::SharedRows;
+use crate::apply::GATE;
 use crate::backend::{JoinKey, Reader, Result, ResultRow, UndoRow};
 use crate::record::{BranchRow, ChildRange, HistoryRow, OwnerRow, State};
 use crate::sync::Arc;
@@ -164,6 +165,8 @@ impl Reader for MemoryReader {
                 .get(&run.root())
                 .is_some_and(|root| root.state == State::Failed)
         };
+        // Like its events, the milestones of a failed run stay for a retry.
+        let kept = |run: &RunId, name: &str| failed(run) && name.starts_with(GATE);
         Ok(vec![
             (
                 "branches",
@@ -171,7 +174,13 @@ impl Reader for MemoryReader {
             ),
             ("joins", rows.joins.len() as u64),
             ("loose", rows.loose.len() as u64),
-            ("marks", rows.marks.len() as u64),
+            (
+                "marks",
+                rows.marks
+                    .keys()
+                    .filter(|(run, name)| !kept(run, name))
+                    .count() as u64,
+            ),
             ("items", rows.items.len() as u64),
             ("deadlines", rows.deadlines.len() as u64),
             ("undo", rows.undo.len() as u64),

@@ -233,7 +233,13 @@ impl Reader for SqliteReader {
             ("branches", self.count(unfinished)?),
             ("joins", self.count("SELECT count(*) FROM joins")?),
             ("loose", self.count("SELECT count(*) FROM loose")?),
-            ("marks", self.count("SELECT count(*) FROM marks")?),
+            (
+                "marks",
+                self.count(
+                    "SELECT count(*) FROM marks WHERE NOT (name GLOB char(1) || 'gate/*' AND EXISTS \
+                     (SELECT 1 FROM branches WHERE id = marks.run AND state = 9))",
+                )?,
+            ),
             ("items", self.count("SELECT count(*) FROM items")?),
             ("deadlines", self.count("SELECT count(*) FROM deadlines")?),
             ("undo", self.count("SELECT count(*) FROM undo")?),
