@@ -18,7 +18,8 @@ use windlass_store::{
 use windlass_workflow_model::{BranchId, FencingToken, RunId};
 
 use crate::limits::{
-    ALONE_PATIENCE, ALONE_PAUSE, LOOK_EVERY, ON_CHANNEL_MAX, RECOVER_EVERY, RETAIN_EVERY,
+    ALONE_DOUBLINGS_MAX, ALONE_MAX, ALONE_PATIENCE, ALONE_PAUSE, LOOK_EVERY, ON_CHANNEL_MAX,
+    RECOVER_EVERY, RETAIN_EVERY,
 };
 use crate::recovery::Recovery;
 use crate::waiters::Waiters;
@@ -57,8 +58,8 @@ pub struct Dispatcher {
     on_channel: VecDeque<Arc<LockedJob>>,
     /// Jobs that may run only while nothing else does.
     alone: VecDeque<Arc<LockedJob>>,
-    /// The one that runs alone now.
-    running_alone: Option<Arc<LockedJob>>,
+    /// The one that runs alone now, and until when it may.
+    running_alone: Option<(Arc<LockedJob>, Duration)>,
     looked_at: Duration,
     recovered_at: Duration,
     /// Whether somebody has written since jobs in flight were checked.
@@ -193,6 +194,8 @@ impl Dispatcher {
 
     fn put(&mut self, job: Arc<LockedJob>) {
         if job.is_alone() {
+            // While it waits it takes nobody's place on the channel.
+            self.store.meter().give_back(1);
             self.alone.push_back(job);
             return;
         }
@@ -319,10 +322,7 @@ impl Dispatcher {
             stays
         };
         self.on_channel.retain(&mut stays);
-        let before = self.alone.len();
         self.alone.retain(&mut stays);
-        let gone = before - self.alone.len();
-        self.store.meter().give_back(gone as u64);
         for change in returned {
             self.submit(change);
         }
@@ -330,27 +330,25 @@ impl Dispatcher {
 
     /// A job that ran during two crashes in a row runs while nothing else does, so that a third one
     /// blames the right one. For a moment nothing is dispatched, until all else is done; where a long
-    /// step keeps that from happening, work goes on and it is tried again later.
+    /// step keeps that from happening, work goes on and it is tried again later. A long step does not
+    /// stay alone for ever either.
     fn run_alone(&mut self, now: Duration) {
-        if self
-            .running_alone
-            .as_ref()
-            .is_some_and(|job| !job.ticket.is_over())
+        if let Some((job, until)) = &self.running_alone
+            && !job.ticket.is_over()
         {
+            if now >= *until {
+                self.running_alone = None;
+                self.let_all_run(now);
+            }
             return;
         }
         self.running_alone = None;
-        let waiting = self.alone.len() as u64;
-        if waiting == 0
+        if self.alone.is_empty()
             || self
                 .closed_at
                 .is_some_and(|at| now.saturating_sub(at) > ALONE_PATIENCE)
         {
-            if self.closed_at.take().is_some() {
-                self.closes_after = now + ALONE_PAUSE;
-                self.store.meter().close(false);
-                self.store.nudge();
-            }
+            self.let_all_run(now);
             return;
         }
         let meter = Arc::clone(self.store.meter());
@@ -361,13 +359,24 @@ impl Dispatcher {
             self.closed_at = Some(now);
             meter.close(true);
         }
-        if meter.outstanding() <= waiting && meter.running() == 0 {
+        if meter.outstanding() == 0 && meter.running() == 0 {
             self.closed_at = Some(now);
             if let Some(job) = self.alone.pop_front() {
-                self.running_alone = Some(Arc::clone(&job));
+                meter.take_credit();
+                let doublings = job.row.suspect.min(ALONE_DOUBLINGS_MAX);
+                self.running_alone = Some((Arc::clone(&job), now + ALONE_MAX * (1 << doublings)));
                 self.send(job);
                 (self.hooks.arrived)();
             }
+        }
+    }
+
+    /// Work goes on beside the suspects, for a while at least.
+    fn let_all_run(&mut self, now: Duration) {
+        if self.closed_at.take().is_some() {
+            self.closes_after = now + ALONE_PAUSE;
+            self.store.meter().close(false);
+            self.store.nudge();
         }
     }
 }

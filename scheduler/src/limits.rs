@@ -16,6 +16,14 @@ pub const ON_CHANNEL_MAX: Duration = Duration::from_millis(500);
 /// How long nothing is dispatched so that a suspected job can run alone.
 pub const ALONE_PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long nothing else is dispatched while it does, doubled with each crash that it was a suspect of:
+/// one that ends its engine later than that is found in the end, and a long innocent one does not
+/// hold up the rest.
+pub const ALONE_MAX: Duration = Duration::from_secs(2);
+
+/// How often that is doubled at most: to more than two hours.
+pub const ALONE_DOUBLINGS_MAX: u32 = 12;
+
 /// How long work goes on before that is tried again.
 pub const ALONE_PAUSE: Duration = Duration::from_secs(10);
 

@@ -113,7 +113,7 @@ impl Meter {
     }
 
     /// Takes a credit that [`refill`](Self::refill) has granted.
-    pub(crate) fn take_credit(&self) {
+    pub fn take_credit(&self) {
         self.outstanding.fetch_add(1, Ordering::SeqCst);
     }
 

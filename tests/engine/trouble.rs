@@ -353,3 +353,52 @@ fn a_caller_whose_waker_panics_harms_nobody_else() {
         }
     });
 }
+
+#[test]
+fn a_long_step_that_was_there_in_two_crashes_does_not_hold_up_the_rest_for_ever() {
+    let place = Place::file();
+    let gate = Gate::closed();
+    let at_gate = gate.clone();
+    let flow = Workflow::<Trail>::build("long", "1", |flow| {
+        flow.step_async("long", move |_, trail| {
+            let gate = at_gate.clone();
+            async move {
+                gate.pass().await;
+                Ok(trail)
+            }
+        })
+    })
+    .unwrap();
+    let clock = standing_clock();
+    let builder = place.builder().in_flight(2).clock(clock.clone());
+    let builder = builder.workflow(&flow);
+    let mut engine = Stepped::open(builder.clone());
+    for _ in 0..2 {
+        engine.begin(&flow, &Trail::new());
+    }
+    for crash in 1..=2 {
+        engine.settle();
+        assert_eq!(gate.waiting(), 2 * crash, "both are at work");
+        // As if it were killed: nobody is asked, and nothing is written.
+        drop(engine);
+        engine = Stepped::open(builder.clone());
+    }
+    let before = gate.waiting();
+    engine.settle();
+    assert_eq!(gate.waiting(), before + 1, "one runs alone");
+    clock.advance(Duration::from_secs(7));
+    engine.settle();
+    assert_eq!(gate.waiting(), before + 1, "for a while");
+    // New work goes on beside it.
+    let run = engine.begin(&flow, &Trail::new());
+    clock.advance(Duration::from_secs(1));
+    engine.settle();
+    assert_eq!(gate.waiting(), before + 2);
+    gate.let_pass(8);
+    engine.settle();
+    // And the other suspect has its turn when nothing else is at work.
+    clock.advance(Duration::from_secs(10));
+    engine.settle();
+    assert_eq!(engine.data::<Trail>(run), Trail::new());
+    engine.assert_no_leftovers();
+}
