@@ -356,13 +356,14 @@ impl<B: Backend> Loop<B> {
             self.reload = false;
         }
         let meta_before = self.ledger.meta.clone();
+        let owner = self.ledger.owner;
         let mut apply = Apply {
             tables: &mut tables,
             ledger: &mut self.ledger,
             effects,
             meter: &self.meter,
             rules: self.rules,
-            at_work: AtWork::of(&self.life),
+            at_work: AtWork::of(&self.life, owner),
             now: self.clock.now(),
         };
         let mut admitted = Vec::new();

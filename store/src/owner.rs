@@ -226,6 +226,21 @@ impl OwnerLife {
         }
     }
 
+    /// The jobs that the Runners of other living owners of the same database are in.
+    pub(crate) fn running_beside(&self) -> Vec<Running> {
+        let Some(folder) = self.0.path.parent() else {
+            return Vec::new();
+        };
+        let files = OwnerFiles {
+            folder: folder.to_owned(),
+        };
+        let names = files.names().into_iter();
+        let alive =
+            |name: &String| *name != self.0.name && matches!(files.probe(name), Proof::Alive);
+        let running = names.filter(alive).flat_map(|name| files.running(&name));
+        running.collect()
+    }
+
     fn note(&self, slot: usize, job: Option<Running>) {
         let mut slots = self.0.slots.lock();
         if slots.len() <= slot {

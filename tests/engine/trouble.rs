@@ -48,6 +48,50 @@ fn two_engines_on_one_file_share_the_work() {
 }
 
 #[test]
+fn a_step_is_withdrawn_from_another_engine_though_its_branch_is_stored_at_the_wait_before_it() {
+    let place = Place::file();
+    let flow = Workflow::<Trail>::build("other", "1", |flow| {
+        flow.split("both", |split| {
+            split
+                .branch("one", |flow| {
+                    flow.wait_event("wait", "go", |_, _: String| {}).step_async(
+                        "task",
+                        |context, trail| async move {
+                            context.cancelled().await;
+                            Ok(trail)
+                        },
+                    )
+                })
+                .branch("two", |flow| flow.step("two", mark("two")))
+                .join(gather)
+        })
+    })
+    .unwrap();
+    let clock = standing_clock();
+    let builder = place.builder().clock(clock.clone());
+    let mut works = Stepped::open(builder.clone().workflow(&flow));
+    let mut asks = Stepped::open(builder);
+    let run = works.begin(&flow, &Trail::new());
+    works.settle();
+    works.signal(event(run, "go", "1", "now"));
+    works.settle();
+    let scheduler = asks.scheduler.clone();
+    let wait = asks
+        .ask(scheduler.cancel_node(run, "wait", "test"))
+        .unwrap();
+    assert_eq!(wait, 0, "it is over");
+    let task = asks
+        .ask(scheduler.cancel_node(run, "task", "test"))
+        .unwrap();
+    assert_eq!(task, 1);
+    // When the other one looks what was written beside it, it tells its step.
+    clock.advance(Duration::from_millis(50));
+    works.settle();
+    assert_eq!(works.data::<Trail>(run), ["two"]);
+    works.assert_no_leftovers();
+}
+
+#[test]
 fn an_engine_goes_on_with_the_jobs_of_one_that_is_gone() {
     // Jobs that the first engine had locked are free as soon as the second one has opened.
     let place = Place::file();

@@ -1,39 +1,54 @@
-//! Where branches are that our Runners have in hand.
+//! Where branches are that Runners have in hand.
 //!
 //! A row says where its branch was locked: at a wait that is over, at a join, at the map whose instance
-//! it is. From there its Runner goes on to the next step by itself. Whoever withdraws a step has to
-//! know that. What other engines on the same file do is not known here: for theirs the rows count.
+//! it is. From there its Runner goes on to the next step by itself, and says so in its owner's file.
+//! Whoever withdraws a step has to know that.
 
 use std::collections::HashMap;
 
-use windlass_workflow_model::{ActivationId, BranchId, FencingToken, NodeId};
+use windlass_workflow_model::{ActivationId, BranchId, FencingToken, NodeId, OwnerId};
 
-use crate::owner::OwnerLife;
+use crate::owner::{OwnerLife, Running};
 use crate::record::{BranchRow, State};
 use crate::sync::Mutex;
+
+type Steps = HashMap<(BranchId, FencingToken), (NodeId, ActivationId)>;
 
 /// See the module. Looked up once in a transaction, and only if it is asked.
 pub(crate) struct AtWork<'a> {
     life: &'a Mutex<Option<OwnerLife>>,
-    known: Option<HashMap<(BranchId, FencingToken), (NodeId, ActivationId)>>,
+    owner: OwnerId,
+    ours: Option<Steps>,
+    others: Option<Steps>,
 }
 
 impl<'a> AtWork<'a> {
-    pub(crate) fn of(life: &'a Mutex<Option<OwnerLife>>) -> Self {
-        Self { life, known: None }
+    pub(crate) fn of(life: &'a Mutex<Option<OwnerLife>>, owner: OwnerId) -> Self {
+        Self {
+            life,
+            owner,
+            ours: None,
+            others: None,
+        }
     }
 
     /// The step that a Runner went on to, if it did.
     pub(super) fn beyond(&mut self, row: &BranchRow) -> Option<(NodeId, ActivationId)> {
-        if row.state != State::Ready {
+        if row.state != State::Ready || row.owner == OwnerId(0) {
             return None;
         }
-        let known = self.known.get_or_insert_with(|| {
+        let look = |running: fn(&OwnerLife) -> Vec<Running>| {
             let life = self.life.lock();
-            let running = life.iter().flat_map(OwnerLife::running);
+            let running = life.iter().flat_map(running);
             let beyond = running.filter_map(|job| Some(((job.branch, job.token), job.step?)));
             beyond.collect()
-        });
+        };
+        let known = if row.owner == self.owner {
+            self.ours.get_or_insert_with(|| look(OwnerLife::running))
+        } else {
+            self.others
+                .get_or_insert_with(|| look(OwnerLife::running_beside))
+        };
         known.get(&(row.id, row.token)).copied()
     }
 }
