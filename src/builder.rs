@@ -136,6 +136,14 @@ impl EngineBuilder {
         self
     }
 
+    /// Bytes of the file that are kept in memory at most. Default 64 MiB. With less, a store whose
+    /// living rows do not fit reads them again and again.
+    #[must_use]
+    pub fn page_cache(mut self, bytes: usize) -> Self {
+        self.options.page_cache_bytes = bytes;
+        self
+    }
+
     /// Runner threads, 0 to 1,024. Default: one for each core. With 0 nothing runs: for tools that
     /// only schedule or signal.
     #[must_use]

@@ -45,6 +45,10 @@ pub const HISTORY_ATTEMPTS_PER_BRANCH_MAX: i64 = 1_000;
 /// Instances that one call adds to an open map; they are one transaction.
 pub const MAP_ADD_MAX: usize = 10_000;
 
+/// Bytes of the file's pages in memory, unless somebody asks for something else: the rows of some
+/// 100,000 runs.
+pub const PAGE_CACHE_BYTES: usize = 64 << 20;
+
 /// Size of the write-ahead log at which it is emptied actively, in bytes.
 pub const WAL_BYTES_MAX: u64 = 64 << 20;
 

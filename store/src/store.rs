@@ -8,7 +8,7 @@ use crate::change::{Change, Committed};
 use crate::clock::Clock;
 use crate::error::{OpenError, StorageError};
 use crate::group_commit::{CommitHook, Writer};
-use crate::limits::{BATCH_CHANGES_MAX, QUEUE_CHANGES_MAX};
+use crate::limits::{BATCH_CHANGES_MAX, PAGE_CACHE_BYTES, QUEUE_CHANGES_MAX};
 use crate::memory::{MemoryBackend, MemoryReader, SharedRows};
 use crate::meter::Meter;
 use crate::owner::{OwnerFiles, OwnerLife};
@@ -103,6 +103,8 @@ pub struct Options {
     pub admission: Admission,
     /// Changes that one transaction takes at most, 1 to [`BATCH_CHANGES_MAX`], the default.
     pub changes_per_commit: usize,
+    /// Bytes of the file's pages that are kept in memory at most.
+    pub page_cache_bytes: usize,
 }
 
 impl Default for Options {
@@ -112,6 +114,7 @@ impl Default for Options {
             history: History::default(),
             admission: Admission::default(),
             changes_per_commit: BATCH_CHANGES_MAX,
+            page_cache_bytes: PAGE_CACHE_BYTES,
         }
     }
 }
@@ -165,7 +168,7 @@ impl Store {
         clock: Arc<dyn Clock>,
         hook: Option<CommitHook>,
     ) -> Result<(Self, Writer, Receiver<Committed>), OpenError> {
-        let opened = sqlite::open(path, options.durability)?;
+        let opened = sqlite::open(path, &options)?;
         let owners = OwnerFiles::beside(&opened.path, &opened.nonce);
         let life = Arc::new(Mutex::new(None));
         let yielding = FileYielding {

@@ -12,13 +12,10 @@ use super::rows::storage;
 use super::schema;
 use crate::error::OpenError;
 use crate::owner;
-use crate::store::Durability;
+use crate::store::{Durability, Options};
 
 /// Earlier versions can corrupt a write-ahead log when it is reset.
 const OLDEST_SQLITE: i32 = 3_051_003;
-
-/// Pages of the cache of the writing connection, in KiB.
-const CACHE_KIB: i64 = 65_536;
 
 /// An open database.
 #[derive(Debug)]
@@ -31,7 +28,7 @@ pub(crate) struct Opened {
 }
 
 /// Opens or makes the database at `path` for writing.
-pub(crate) fn open(path: &Path, durability: Durability) -> Result<Opened, OpenError> {
+pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> {
     assert!(
         rusqlite::version_number() >= OLDEST_SQLITE,
         "SQLite {} is linked in, but a write-ahead log is safe only from 3.51.3 on",
@@ -51,7 +48,7 @@ pub(crate) fn open(path: &Path, durability: Durability) -> Result<Opened, OpenEr
         .map_err(|e| failed(&path, e))?;
     connection.set_prepared_statement_cache_capacity(128);
     refuse_foreign(&connection, &path)?;
-    settle(&connection, &path, durability)?;
+    settle(&connection, &path, options)?;
     migrate(&mut connection, &path)?;
     let nonce = connection
         .query_row("SELECT nonce FROM identity", [], |row| row.get(0))
@@ -220,8 +217,8 @@ fn refuse_foreign(connection: &Connection, path: &Path) -> Result<i64, OpenError
 
 /// Sets what the guarantees rest on, and reads it back: a setting that silently did not take would
 /// be a guarantee that silently does not hold.
-fn settle(connection: &Connection, path: &Path, durability: Durability) -> Result<(), OpenError> {
-    let synchronous = match durability {
+fn settle(connection: &Connection, path: &Path, options: &Options) -> Result<(), OpenError> {
+    let synchronous = match options.durability {
         Durability::Full => "2",
         Durability::Normal => "1",
     };
@@ -259,8 +256,9 @@ fn settle(connection: &Connection, path: &Path, durability: Durability) -> Resul
             });
         }
     }
+    let cache_kib = i64::try_from(options.page_cache_bytes / 1_024).unwrap_or(i64::MAX);
     connection
-        .pragma_update(None, "cache_size", -CACHE_KIB)
+        .pragma_update(None, "cache_size", -cache_kib.max(1))
         .map_err(|e| failed(path, e))?;
     // Without it a statement whose parameters might decide on a partial index is planned anew with
     // each value.

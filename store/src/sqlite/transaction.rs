@@ -195,7 +195,7 @@ mod tests {
     use super::super::backend::{SqliteBackend, Yielding};
     use crate::backend::{Backend, Guard, Tables};
     use crate::record::{BranchRow, JobKey, OwnerRow, Rank, Record, State};
-    use crate::store::Durability;
+    use crate::store::Options;
     use windlass_workflow_model::{BranchId, OwnerId};
 
     struct Alone;
@@ -255,7 +255,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("w.db");
             let open = || {
-                let opened = super::super::open(&path, Durability::Normal).unwrap();
+                let opened = super::super::open(&path, &Options::default()).unwrap();
                 SqliteBackend::new(opened.connection, Box::new(Alone))
             };
             let (mut first, mut second) = (open(), open());
@@ -363,7 +363,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("w.db");
         let open = || {
-            let opened = super::super::open(&path, Durability::Normal).unwrap();
+            let opened = super::super::open(&path, &Options::default()).unwrap();
             SqliteBackend::new(opened.connection, Box::new(Alone))
         };
         let mut backend = open();
