@@ -28,7 +28,7 @@ impl<T: Tables> Apply<'_, T> {
         };
         let rule = self.rule(row.workflow, Some(join))?;
         match row.record.flow().role {
-            Role::Token => return self.end_token(row, join, &rule),
+            Role::Token => return self.end_token(row, &rule),
             Role::Instance => return Ok(()),
             Role::Branch => {}
         }

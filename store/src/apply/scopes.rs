@@ -42,12 +42,7 @@ impl Around {
 
 impl<T: Tables> Apply<'_, T> {
     /// A token has come to its end.
-    pub(super) fn end_token(
-        &mut self,
-        row: &BranchRow,
-        join: NodeId,
-        rule: &JoinRule,
-    ) -> Result<()> {
+    pub(super) fn end_token(&mut self, row: &BranchRow, rule: &JoinRule) -> Result<()> {
         let Some(around) = row
             .record
             .membership
@@ -56,7 +51,6 @@ impl<T: Tables> Apply<'_, T> {
         else {
             return Ok(());
         };
-        debug_assert_eq!(i64::from(join.0), around.key.node, "it is this join");
         let mut count = self.tables.join(around.key)?.unwrap_or_default();
         count.arrived += 1;
         note(&mut count, row);

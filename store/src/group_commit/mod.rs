@@ -1,19 +1,26 @@
 //! The writer: takes whatever changes have queued up, commits them at once, then tells everyone.
 //!
-//! The same loop for every backend. It runs no code of the user but a commit hook for tests; it never decodes a payload, wakes a
-//! foreign task or waits for the channel. Batches grow by themselves under load: while one commit is
-//! being synced the next one fills. Why: ADRs/0003-group-commit-with-pipelining.md.
+//! The same loop for every backend. It runs no code of the user but a commit hook for tests; it never
+//! decodes a payload, wakes a foreign task or waits for the channel. Batches grow by themselves under
+//! load: while one commit is being synced the next one fills.
+//! Why: ADRs/0003-group-commit-with-pipelining.md.
+
+mod answers;
+mod size;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use windlass_workflow_model::{BranchId, Child, Next, Payload};
+use windlass_workflow_model::BranchId;
+
+use answers::{answer, refuse, said};
+use size::{is_internal, size};
 
 use crate::apply::{Answered, Apply, AtWork, Effects, Ledger, Refused, Rules};
 use crate::backend::{Backend, Result, Tables};
-use crate::change::{Admit, Admitted, Answer, Change, Committed, MapChange, Reply, Said, Then};
+use crate::change::{Admit, Admitted, Answer, Change, Committed, Reply};
 use crate::clock::Clock;
-use crate::error::{AdmitError, StorageError, Unknown, WriteError};
+use crate::error::{AdmitError, StorageError};
 use crate::limits::{BATCH_BYTES_MAX, BATCH_CHANGES_MAX, BATCH_TIME_MAX};
 use crate::meter::Meter;
 use crate::owner::OwnerLife;
@@ -606,138 +613,4 @@ fn refuse_effects(changes: &mut [Change], branch: BranchId) -> bool {
         }
     }
     false
-}
-
-/// What an engine does of its own accord; it is tried again until it can be written.
-fn is_internal(change: &Change) -> bool {
-    match change {
-        Change::Checkpoint(_)
-        | Change::Unlock(_)
-        | Change::Returned(..)
-        | Change::Heartbeat(..)
-        | Change::Recover { .. }
-        | Change::Tick
-        | Change::Close => true,
-        Change::Admit { .. }
-        | Change::Register { .. }
-        | Change::Signal { .. }
-        | Change::Cancel { .. }
-        | Change::CancelNode { .. }
-        | Change::ChangeMap { .. }
-        | Change::Retry { .. }
-        | Change::RegisterOwner { .. }
-        | Change::Retain { .. } => false,
-    }
-}
-
-/// Payload bytes that a change writes, about.
-fn size(change: &Change) -> usize {
-    match change {
-        Change::Admit { runs, .. } => runs.iter().map(|run| run.input.len()).sum(),
-        Change::Checkpoint(checkpoint) => written(&checkpoint.then),
-        Change::Signal { payload, .. } => payload.len(),
-        Change::ChangeMap {
-            what: MapChange::Add(items),
-            ..
-        } => items.iter().map(Payload::len).sum(),
-        _ => 0,
-    }
-}
-
-fn written(then: &Then) -> usize {
-    match then {
-        Then::Move(
-            Next::Run { data, .. }
-            | Next::Sleep { data, .. }
-            | Next::Await { data, .. }
-            | Next::Map { data, .. }
-            | Next::Call { data, .. }
-            | Next::Acquire { data, .. }
-            | Next::Meet { data, .. }
-            | Next::Terminate { data, .. }
-            | Next::Counted { counted: data, .. },
-        )
-        | Then::Retry { data, .. }
-        | Then::Begin { data, .. } => data.len(),
-        Then::Move(Next::Split { data, children, .. }) => {
-            let own = |child: &Child| child.data.as_ref().map_or(0, Payload::len);
-            data.len() + children.iter().map(own).sum::<usize>()
-        }
-        Then::Move(Next::End { result, last }) => {
-            result.as_ref().map_or(last.data.len(), Payload::len)
-        }
-        Then::GiveBack | Then::Hold { .. } | Then::Undone { .. } => 0,
-    }
-}
-
-fn said<A, E>(to: Reply<A, E>, what: std::result::Result<A, E>) -> Box<dyn Answer>
-where
-    A: Send + std::fmt::Debug + 'static,
-    E: Send + std::fmt::Debug + 'static,
-{
-    Box::new(Said { to, what })
-}
-
-fn answer(change: Change, answered: Answered) -> Option<Box<dyn Answer>> {
-    Some(match (change, answered) {
-        (Change::Checkpoint(checkpoint), Answered::Unit(what)) => said(checkpoint.reply?, what),
-        (
-            Change::Unlock(_)
-            | Change::Returned(..)
-            | Change::Heartbeat(..)
-            | Change::Tick
-            | Change::Close,
-            Answered::Unit(_),
-        ) => return None,
-        (Change::Register { reply, .. }, Answered::Key(what)) => said(reply, what),
-        (Change::Signal { reply, .. }, Answered::Signal(what)) => said(reply, what),
-        (Change::Cancel { reply, .. }, Answered::Flag(what)) => said(reply, what),
-        (Change::Retry { reply, .. } | Change::CancelNode { reply, .. }, Answered::Count(what)) => {
-            said(reply, what)
-        }
-        (Change::ChangeMap { reply, .. }, Answered::Map(what)) => said(reply, what),
-        (Change::RegisterOwner { reply, .. }, Answered::Owner(what)) => said(reply, what),
-        (Change::Recover { reply, .. }, Answered::Recovered(what)) => said(reply, what),
-        (Change::Retain { reply, .. }, Answered::Retained(what)) => said(reply, what),
-        (change, answered) => unreachable!("{answered:?} answers no {change:?}"),
-    })
-}
-
-/// `unknown`: the change may have been written all the same.
-fn refuse(change: Change, error: &StorageError, unknown: bool) -> Option<Box<dyn Answer>> {
-    let why = || {
-        if unknown {
-            WriteError::Unknown(Unknown(error.clone()))
-        } else {
-            WriteError::Storage(error.clone())
-        }
-    };
-    Some(match change {
-        Change::Admit { reply, .. } if unknown => {
-            said(reply, Err(AdmitError::Unknown(Unknown(error.clone()))))
-        }
-        Change::Admit {
-            runs: value, reply, ..
-        } => said(
-            reply,
-            Err(AdmitError::Storage {
-                value,
-                source: error.clone(),
-            }),
-        ),
-        Change::Checkpoint(checkpoint) => said(checkpoint.reply?, Err(why())),
-        Change::Unlock(_)
-        | Change::Returned(..)
-        | Change::Heartbeat(..)
-        | Change::Tick
-        | Change::Close => return None,
-        Change::ChangeMap { reply, .. } => said(reply, Err(why())),
-        Change::Register { reply, .. } => said(reply, Err(why())),
-        Change::Signal { reply, .. } => said(reply, Err(why())),
-        Change::Cancel { reply, .. } => said(reply, Err(why())),
-        Change::Retry { reply, .. } | Change::CancelNode { reply, .. } => said(reply, Err(why())),
-        Change::RegisterOwner { reply, .. } => said(reply, Err(why())),
-        Change::Recover { reply, .. } => said(reply, Err(why())),
-        Change::Retain { reply, .. } => said(reply, Err(why())),
-    })
 }
