@@ -1,0 +1,158 @@
+//! What becomes of the jobs of an owner that is gone.
+
+use super::*;
+
+#[test]
+fn a_recovered_job_has_a_higher_token_and_the_old_one_is_refused() {
+    on_each(&sequence(&["a"]), Options::default(), |rig| {
+        let run = rig.admit(1).unwrap()[0];
+        let job = rig.take();
+        let late = rig.outcome(&job, Ok(Payload::null()));
+        let owner = job.row.owner;
+        rig.own();
+        rig.store.meter().close(true);
+        let recovered = rig
+            .ask(|reply| Change::Recover {
+                owner,
+                running: Vec::new(),
+                crashed: true,
+                max_crashes: 3,
+                reply,
+            })
+            .unwrap();
+        assert_eq!((recovered.freed, recovered.were_running), (1, 0));
+        let row = rig.reader().run(run).unwrap().unwrap();
+        assert!(row.token > job.row.token);
+        assert!(matches!(rig.write(late), Err(WriteError::Fenced { .. })));
+        rig.store.meter().close(false);
+        rig.store.nudge();
+        rig.turn();
+        rig.do_one();
+        assert_eq!(rig.ended.len(), 1);
+    });
+}
+
+#[test]
+fn only_a_crash_alone_is_charged_and_at_the_bound_the_job_is_parked() {
+    on_each(&sequence(&["a"]), Options::default(), |rig| {
+        rig.admit(2).unwrap();
+        for crash in 1..=2 {
+            let (one, two) = (rig.take(), rig.take());
+            let owner = one.row.owner;
+            let both = [&one, &two].map(|job| Running {
+                branch: job.row.id,
+                token: job.row.token,
+                started_at: Timestamp(1),
+                step: None,
+            });
+            rig.own();
+            let recovered = rig
+                .ask(|reply| Change::Recover {
+                    owner,
+                    running: both.to_vec(),
+                    crashed: true,
+                    max_crashes: 1,
+                    reply,
+                })
+                .unwrap();
+            assert_eq!(
+                (recovered.were_running, recovered.parked.len()),
+                (2, 0),
+                "crash {crash}"
+            );
+        }
+        let one = rig.take();
+        assert!(one.is_alone(), "it ran in two crashes in a row");
+        let owner = one.row.owner;
+        let running = vec![Running {
+            branch: one.row.id,
+            token: one.row.token,
+            started_at: Timestamp(1),
+            step: None,
+        }];
+        rig.own();
+        let recovered = rig
+            .ask(|reply| Change::Recover {
+                owner,
+                running,
+                crashed: true,
+                max_crashes: 1,
+                reply,
+            })
+            .unwrap();
+        assert_eq!(recovered.parked, [one.row.id]);
+        let parked = rig.reader().branch(one.row.id).unwrap().unwrap();
+        assert_eq!(parked.state, State::Parked);
+        let run = one.row.run;
+        assert_eq!(rig.ask(|reply| Change::Retry { run, reply }).unwrap(), 1);
+        let row = rig.reader().branch(one.row.id).unwrap().unwrap();
+        assert_eq!((row.state, row.crashes, row.suspect), (State::Ready, 0, 0));
+    });
+}
+
+#[test]
+fn a_stale_slot_and_a_clean_stop_blame_nobody() {
+    on_each(&sequence(&["a"]), Options::default(), |rig| {
+        rig.admit(1).unwrap();
+        let job = rig.take();
+        let owner = job.row.owner;
+        let stale = Running {
+            branch: job.row.id,
+            token: FencingToken(job.row.token.0 - 1),
+            started_at: Timestamp(1),
+            step: None,
+        };
+        rig.own();
+        let recovered = rig
+            .ask(|reply| Change::Recover {
+                owner,
+                running: vec![stale],
+                crashed: true,
+                max_crashes: 1,
+                reply,
+            })
+            .unwrap();
+        assert_eq!(recovered.were_running, 0);
+        let job = rig.take();
+        let owner = job.row.owner;
+        let exact = Running {
+            branch: job.row.id,
+            token: job.row.token,
+            started_at: Timestamp(1),
+            step: None,
+        };
+        rig.own();
+        let recovered = rig
+            .ask(|reply| Change::Recover {
+                owner,
+                running: vec![exact],
+                crashed: false,
+                max_crashes: 1,
+                reply,
+            })
+            .unwrap();
+        assert!(recovered.parked.is_empty());
+    });
+}
+
+#[test]
+fn an_owner_that_stops_leaves_nothing_locked_even_while_there_is_room() {
+    on_each(&sequence(&["a"]), Options::default(), |rig| {
+        rig.admit(3).unwrap();
+        let owner = rig.jobs[0].row.owner;
+        rig.jobs.clear();
+        rig.store.meter().give_back(3);
+        rig.ask(|reply| Change::Recover {
+            owner,
+            running: Vec::new(),
+            crashed: false,
+            max_crashes: 1,
+            reply,
+        })
+        .unwrap();
+        for row in rig.reader().runs(None, 10).unwrap() {
+            assert_eq!(row.owner, windlass_workflow_model::OwnerId(0));
+        }
+        assert!(rig.jobs.is_empty());
+    });
+}
