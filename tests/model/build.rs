@@ -5,7 +5,8 @@ use std::time::Duration;
 use windlass::{Arms, BranchResult, Ended, FailurePolicy, Flow, Need, Rest, StepError, Workflow};
 
 use crate::reference::{FAIL, second, second_input};
-use crate::shape::{Data, Join, Kind, Node, Seq, Shape};
+use crate::shape::{Data, Join, Kind, Node, Seq, Shape, Undo};
+use crate::undo::Undone;
 
 /// The timer of a select whose event is never sent.
 pub(crate) const SOON: Duration = Duration::from_millis(40);
@@ -16,8 +17,9 @@ const NEVER: Duration = Duration::from_hours(1_000);
 /// The prefix of the events that the outside sends.
 pub(crate) const SENT: &str = "sent-";
 
-pub(crate) fn workflow(shape: &Shape) -> Workflow<Data> {
-    Workflow::build("model", "1", |flow| sequence(flow, &shape.body)).unwrap()
+/// The tree as a workflow; what it undoes it notes in `undone`.
+pub(crate) fn workflow(shape: &Shape, undone: &Undone) -> Workflow<Data> {
+    Workflow::build("model", "1", |flow| sequence(flow, &shape.body, undone)).unwrap()
 }
 
 /// The workflow that the tree calls.
@@ -36,21 +38,42 @@ fn failed() -> StepError {
     StepError::new(FAIL, "as it should").permanent()
 }
 
-fn sequence(flow: Flow<Data>, seq: &Seq) -> Flow<Data> {
+fn sequence(flow: Flow<Data>, seq: &Seq, undone: &Undone) -> Flow<Data> {
     seq.iter().fold(flow, |flow, node| {
-        let flow = construct(flow, node);
+        let flow = construct(flow, node, undone);
+        let flow = undoing(flow, node, undone);
         let number = node.number;
         match &node.recover {
             Some(path) => flow.recover(
                 move |data, _fault| data.pass(number),
-                |flow| sequence(flow, path),
+                |flow| sequence(flow, path, undone),
             ),
             None => flow,
         }
     })
 }
 
-fn construct(flow: Flow<Data>, node: &Node) -> Flow<Data> {
+/// Adds how the step before is undone, if it can be.
+fn undoing(flow: Flow<Data>, node: &Node, undone: &Undone) -> Flow<Data> {
+    let Some(how) = node.undo else {
+        return flow;
+    };
+    let (flow, fails) = match (how, &node.kind) {
+        (Undo::AtOnce, _) => (flow, false),
+        (Undo::AtLast, Kind::Flaky(_)) => (flow, true),
+        (Undo::AtLast, _) => (flow.retry(2, Duration::from_millis(5)), true),
+    };
+    let undone = undone.clone();
+    flow.undo(move |context, data| {
+        if fails && context.attempt() == 1 {
+            return Err(StepError::failed("once more"));
+        }
+        undone.note(context, data);
+        Ok(())
+    })
+}
+
+fn construct(flow: Flow<Data>, node: &Node, undone: &Undone) -> Flow<Data> {
     let number = node.number;
     let name = format!("n{number}");
     let name = name.as_str();
@@ -93,9 +116,9 @@ fn construct(flow: Flow<Data>, node: &Node) -> Flow<Data> {
             let divisor = *divisor;
             let arms = |arms: Arms<Data>| {
                 let when = move |data: &Data| data.divides(divisor);
-                let arms = arms.when("then", when, |flow| sequence(flow, then));
+                let arms = arms.when("then", when, |flow| sequence(flow, then, undone));
                 match otherwise {
-                    Some(seq) => arms.otherwise(|flow| sequence(flow, seq)),
+                    Some(seq) => arms.otherwise(|flow| sequence(flow, seq, undone)),
                     None => arms,
                 }
             };
@@ -114,7 +137,7 @@ fn construct(flow: Flow<Data>, node: &Node) -> Flow<Data> {
                     data.pass(number);
                     Ok(())
                 });
-                sequence(begun, body)
+                sequence(begun, body, undone)
             };
             if *until {
                 flow.repeat_until(name, *rounds_max, move |data| !wants(data), round)
@@ -122,11 +145,11 @@ fn construct(flow: Flow<Data>, node: &Node) -> Flow<Data> {
                 flow.repeat_while(name, *rounds_max, wants, round)
             }
         }
-        Kind::Scope(body) => flow.scope(name, |flow| sequence(flow, body)),
-        Kind::Critical { mutex, body } => {
-            flow.critical(name, &format!("m{mutex}"), |flow| sequence(flow, body))
-        }
-        Kind::Detach(body) => flow.detach(name, |flow| sequence(flow, body)),
+        Kind::Scope(body) => flow.scope(name, |flow| sequence(flow, body, undone)),
+        Kind::Critical { mutex, body } => flow.critical(name, &format!("m{mutex}"), |flow| {
+            sequence(flow, body, undone)
+        }),
+        Kind::Detach(body) => flow.detach(name, |flow| sequence(flow, body, undone)),
         Kind::Call { safe } => {
             let safe = *safe;
             let input = move |data: &Data| second_input(data.n, safe);
@@ -145,25 +168,25 @@ fn construct(flow: Flow<Data>, node: &Node) -> Flow<Data> {
             flow.select(name, |arms| {
                 let reply = move |data: &mut Data, (): ()| data.pass(number);
                 arms.on_event("event", &event_name, reply, |flow| {
-                    maybe(flow, event.as_ref())
+                    maybe(flow, event.as_ref(), undone)
                 })
-                .after("timer", delay, |flow| maybe(flow, timer.as_ref()))
+                .after("timer", delay, |flow| maybe(flow, timer.as_ref(), undone))
             })
         }
         Kind::Split { .. } | Kind::Multi { .. } | Kind::Copies { .. } | Kind::Map { .. } => {
-            block(flow, node, name)
+            block(flow, node, name, undone)
         }
     }
 }
 
-fn maybe(flow: Flow<Data>, seq: Option<&Seq>) -> Flow<Data> {
+fn maybe(flow: Flow<Data>, seq: Option<&Seq>, undone: &Undone) -> Flow<Data> {
     match seq {
-        Some(seq) => sequence(flow, seq),
+        Some(seq) => sequence(flow, seq, undone),
         None => flow,
     }
 }
 
-fn block(flow: Flow<Data>, node: &Node, name: &str) -> Flow<Data> {
+fn block(flow: Flow<Data>, node: &Node, name: &str, undone: &Undone) -> Flow<Data> {
     let number = node.number;
     match &node.kind {
         Kind::Split {
@@ -172,7 +195,7 @@ fn block(flow: Flow<Data>, node: &Node, name: &str) -> Flow<Data> {
             parallelism,
         } => flow.split(name, |mut split| {
             for (index, branch) in branches.iter().enumerate() {
-                split = split.branch(&format!("b{index}"), |flow| sequence(flow, branch));
+                split = split.branch(&format!("b{index}"), |flow| sequence(flow, branch, undone));
             }
             if let Some(limit) = parallelism {
                 split = split.max_parallelism(*limit);
@@ -191,17 +214,19 @@ fn block(flow: Flow<Data>, node: &Node, name: &str) -> Flow<Data> {
             for (index, (divisor, arm)) in arms.iter().enumerate() {
                 let divisor = *divisor;
                 let when = move |data: &Data| data.divides(divisor);
-                multi = multi.when(&format!("b{index}"), when, |flow| sequence(flow, arm));
+                multi = multi.when(&format!("b{index}"), when, |flow| {
+                    sequence(flow, arm, undone)
+                });
             }
             multi
-                .otherwise("otherwise", |flow| sequence(flow, otherwise))
+                .otherwise("otherwise", |flow| sequence(flow, otherwise, undone))
                 .on_failure(policy(*join))
                 .join(merge(number, *join))
         }),
         Kind::Copies { count, each } => flow.copies(
             name,
             *count,
-            |flow| sequence(flow, each),
+            |flow| sequence(flow, each, undone),
             merge(number, Join::All),
         ),
         Kind::Map {
@@ -216,7 +241,7 @@ fn block(flow: Flow<Data>, node: &Node, name: &str) -> Flow<Data> {
                 .max_parallelism(*parallelism)
                 .need(need, rest)
                 .on_failure(policy(*join))
-                .each(|flow| sequence(flow, each))
+                .each(|flow| sequence(flow, each, undone))
                 .join(move |data, ends| {
                     let results = ends.into_iter().filter_map(|end| match end.ended {
                         Ended::Succeeded(data) => Some(BranchResult {

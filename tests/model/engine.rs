@@ -15,6 +15,7 @@ use windlass::{
 use crate::build::{self, SENT, SOON};
 use crate::reference::{Expected, Steps};
 use crate::shape::{Data, Shape};
+use crate::undo::Undone;
 
 /// Turns after which a run must have ended.
 const TURNS_MAX: usize = 50_000;
@@ -24,7 +25,8 @@ const QUIET_TURNS: usize = 24;
 
 /// Plays `shape` and says so if it is not what was expected.
 pub(crate) fn play(shape: &Shape, expected: &Expected, rng: &mut Rng) {
-    let workflow = build::workflow(shape);
+    let undone = Undone::default();
+    let workflow = build::workflow(shape, &undone);
     let runners = rng.usize(1..=4);
     let clock = Arc::new(ManualClock::at(Timestamp(1_700_000_000_000_000)));
     // A job that is alone whenever the engine dies is not to blame.
@@ -56,6 +58,7 @@ pub(crate) fn play(shape: &Shape, expected: &Expected, rng: &mut Rng) {
     drop(scheduler);
     stage.finish(run, rng);
     stage.assert_end(run, expected);
+    undone.assert_are(&expected.undone);
 }
 
 struct Stage {

@@ -1,10 +1,12 @@
 //! What a tree means: one construct after the other, and the branches of a block one after the other.
 
 use std::collections::BTreeMap;
+use std::mem::{replace, take};
 
 use crate::shape::{Data, Join, Kind, Node, Seq, Shape};
+use crate::undo::{self, Done, Group};
 
-/// How often each construct that is a step has succeeded, by number.
+/// How often each construct that is a step has succeeded or was undone, by number.
 pub(crate) type Steps = BTreeMap<u32, usize>;
 
 /// Why a way ended early: the sorted codes, or `None` where they depend on who is faster.
@@ -16,6 +18,8 @@ pub(crate) struct Expected {
     pub(crate) end: Result<Data, Codes>,
     /// `None` where they depend on who is faster.
     pub(crate) steps: Option<Steps>,
+    /// What is undone, each of them as one.
+    pub(crate) undone: Vec<Group>,
 }
 
 /// The code of an ordinary failure.
@@ -40,10 +44,21 @@ pub(crate) fn interpret(shape: &Shape) -> Expected {
     let end = if failed.is_empty() {
         Ok(data)
     } else {
+        let mut done = vec![interpreter.done];
+        done.append(&mut interpreter.done_aside);
+        interpreter.undone.push(vec![Done::Together(done)]);
         Err(together(failed))
     };
-    let steps = (!interpreter.is_racy).then_some(interpreter.steps);
-    Expected { end, steps }
+    let mut steps = interpreter.steps;
+    for step in interpreter.undone.iter().flat_map(undo::steps) {
+        let number = step.trail.last().copied();
+        *steps.entry(number.unwrap_or_default()).or_default() += 1;
+    }
+    Expected {
+        end,
+        steps: (!interpreter.is_racy).then_some(steps),
+        undone: interpreter.undone,
+    }
 }
 
 #[derive(Default)]
@@ -52,6 +67,11 @@ struct Interpreter {
     is_racy: bool,
     /// Failures of detached branches, which fail the run at its end.
     aside: Vec<Codes>,
+    /// What the innermost scope and branch has done so far.
+    done: Vec<Done>,
+    /// What detached branches have done.
+    done_aside: Vec<Vec<Done>>,
+    undone: Vec<Group>,
 }
 
 fn failure(code: &str) -> Result<(), Codes> {
@@ -94,6 +114,9 @@ impl Interpreter {
             Kind::Step | Kind::Flaky(_) => {
                 *self.steps.entry(number).or_default() += 1;
                 data.pass(number);
+                if node.undo.is_some() {
+                    self.done.push(Done::Step(data.clone()));
+                }
                 Ok(())
             }
             Kind::Fail => failure(FAIL),
@@ -166,16 +189,23 @@ impl Interpreter {
                 count, each, join, ..
             } => self.block(number, *join, &vec![each; *count as usize], data),
             Kind::Scope(body) | Kind::Critical { body, .. } => {
-                let mut inner = data.clone();
-                self.seq(body, &mut inner)?;
-                *data = inner;
-                Ok(())
+                let (end, mut done) = self.apart(body, data);
+                match end {
+                    Ok(inner) => {
+                        *data = inner;
+                        self.done.append(&mut done);
+                        Ok(())
+                    }
+                    Err(codes) => {
+                        self.undone.push(done);
+                        Err(codes)
+                    }
+                }
             }
             Kind::Detach(body) => {
-                let mut own = data.clone();
-                if let Err(codes) = self.seq(body, &mut own) {
-                    self.aside.push(codes);
-                }
+                let (end, done) = self.apart(body, data);
+                self.aside.extend(end.err());
+                self.done_aside.push(done);
                 Ok(())
             }
             Kind::Call { safe } => {
@@ -196,6 +226,14 @@ impl Interpreter {
         }
     }
 
+    /// A way with a copy of the data: how it ends, and what it has done by then.
+    fn apart(&mut self, seq: &Seq, data: &Data) -> (Result<Data, Codes>, Vec<Done>) {
+        let around = take(&mut self.done);
+        let mut own = data.clone();
+        let end = self.seq(seq, &mut own).map(|()| own);
+        (end, replace(&mut self.done, around))
+    }
+
     fn block(
         &mut self,
         number: u32,
@@ -203,14 +241,16 @@ impl Interpreter {
         branches: &[&Seq],
         data: &mut Data,
     ) -> Result<(), Codes> {
-        let (mut ended, mut failed) = (Vec::new(), Vec::new());
+        let (mut ended, mut failed, mut all_done) = (Vec::new(), Vec::new(), Vec::new());
         for branch in branches {
-            let mut own = data.clone();
-            match self.seq(branch, &mut own) {
-                Ok(()) => ended.push(own),
+            let (end, done) = self.apart(branch, data);
+            match end {
+                Ok(own) => ended.push(own),
                 Err(codes) => failed.push(codes),
             }
+            all_done.push(done);
         }
+        self.done.push(Done::Together(all_done));
         // Whoever is not waited for may be withdrawn before its steps.
         let gives_up = match join {
             Join::All | Join::First { .. } | Join::AtLeast { .. } => false,

@@ -13,7 +13,7 @@ const NODES_MAX: u32 = 25;
 const DEPTH_MAX: u32 = 3;
 
 /// What every step works on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Data {
     pub(crate) n: i64,
     /// The numbers of the constructs that were passed, in order.
@@ -54,8 +54,18 @@ pub(crate) type Seq = Vec<Node>;
 pub(crate) struct Node {
     pub(crate) number: u32,
     pub(crate) kind: Kind,
+    /// Whether what it did can be undone; only for steps.
+    pub(crate) undo: Option<Undo>,
     /// The way taken, and rejoined, when it fails.
     pub(crate) recover: Option<Seq>,
+}
+
+/// How a step is undone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Undo {
+    AtOnce,
+    /// The first attempt fails.
+    AtLast,
 }
 
 #[derive(Clone, Debug)]
@@ -164,6 +174,7 @@ impl Shape {
         let place = Place {
             depth: 0,
             may_fail: true,
+            may_undo: grower.rng.bool(),
             mutexes: 0,
         };
         while grower.left > 0 {
@@ -182,6 +193,8 @@ impl Shape {
 struct Place {
     depth: u32,
     may_fail: bool,
+    /// Whether it is sure which steps are done there: none is withdrawn.
+    may_undo: bool,
     /// How many critical sections are around it: each takes a mutex of its own level, so that no two
     /// are ever taken in opposite orders.
     mutexes: u32,
@@ -191,6 +204,12 @@ impl Place {
     fn inner(self) -> Self {
         let depth = self.depth + 1;
         Self { depth, ..self }
+    }
+
+    /// In a branch that is joined so.
+    fn joined(self, join: Join) -> Self {
+        let may_undo = self.may_undo && matches!(join, Join::All);
+        Self { may_undo, ..self }
     }
 }
 
@@ -204,11 +223,6 @@ impl Grower<'_> {
     fn seq(&mut self, place: Place) -> Seq {
         let length = self.rng.usize(1..=3);
         (0..length).map(|_| self.node(place.inner())).collect()
-    }
-
-    fn seqs(&mut self, place: Place) -> Vec<Seq> {
-        let count = self.rng.usize(2..=3);
-        (0..count).map(|_| self.seq(place)).collect()
     }
 
     fn maybe(&mut self, place: Place) -> Option<Seq> {
@@ -242,10 +256,19 @@ impl Grower<'_> {
                 | Kind::Call { .. }
                 | Kind::Loop { .. }
         );
+        let is_step = matches!(kind, Kind::Step | Kind::Flaky(_) | Kind::Fail);
+        let undo = (is_step && place.may_undo && self.rng.bool()).then(|| {
+            if self.rng.u32(0..4) == 0 {
+                Undo::AtLast
+            } else {
+                Undo::AtOnce
+            }
+        });
         let recover = (can_recover && wants_recovery).then(|| self.seq(place));
         Node {
             number,
             kind,
+            undo,
             recover,
         }
     }
@@ -278,8 +301,10 @@ impl Grower<'_> {
                 otherwise: self.maybe(place),
             },
             1 | 2 => {
-                let branches = self.seqs(within);
-                let join = self.join(within, branches.len());
+                let count = self.rng.usize(2..=3);
+                let join = self.join(within, count);
+                let branch = within.joined(join);
+                let branches = (0..count).map(|_| self.seq(branch)).collect();
                 let parallelism = self.rng.bool().then(|| self.rng.u32(1..=2));
                 Kind::Split {
                     branches,
@@ -288,18 +313,19 @@ impl Grower<'_> {
                 }
             }
             3 => {
-                let mut arms = Vec::new();
-                for _ in 0..self.rng.u32(1..=3) {
-                    arms.push((self.rng.u32(1..=3), self.seq(within)));
-                }
                 let join = if within.may_fail && self.rng.bool() {
                     Join::Tolerate(self.rng.u32(1..=2))
                 } else {
                     Join::All
                 };
+                let branch = within.joined(join);
+                let mut arms = Vec::new();
+                for _ in 0..self.rng.u32(1..=3) {
+                    arms.push((self.rng.u32(1..=3), self.seq(branch)));
+                }
                 Kind::Multi {
                     arms,
-                    otherwise: self.seq(within),
+                    otherwise: self.seq(branch),
                     join,
                 }
             }
@@ -319,11 +345,12 @@ impl Grower<'_> {
             }
             6 => {
                 let count = self.rng.u32(0..=4);
+                let join = self.join(within, count as usize);
                 Kind::Map {
                     count,
                     parallelism: self.rng.u32(1..=3),
-                    each: self.seq(within),
-                    join: self.join(within, count as usize),
+                    each: self.seq(within.joined(join)),
+                    join,
                 }
             }
             7 => Kind::Scope(self.seq(within)),
