@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use windlass::{Arms, BranchResult, Ended, FailurePolicy, Flow, Need, Rest, StepError, Workflow};
+use windlass::{Arms, BranchResult, FailurePolicy, Flow, Map, Need, Rest, StepError, Workflow};
 
 use crate::reference::{FAIL, second, second_input};
-use crate::shape::{Data, Join, Kind, Node, Seq, Shape, Undo};
+use crate::shape::{self, Count, Data, Join, Kind, Node, Seq, Shape, Undo};
 use crate::undo::Undone;
 
 /// The timer of a select whose event is never sent.
@@ -173,7 +173,8 @@ fn construct(flow: Flow<Data>, node: &Node, undone: &Undone) -> Flow<Data> {
                 .after("timer", delay, |flow| maybe(flow, timer.as_ref(), undone))
             })
         }
-        Kind::Split { .. } | Kind::Multi { .. } | Kind::Copies { .. } | Kind::Map { .. } => {
+        Kind::Map(map) => flow.map(name, |draft| instances(draft, number, map, undone)),
+        Kind::Split { .. } | Kind::Multi { .. } | Kind::Copies { .. } | Kind::Each { .. } => {
             block(flow, node, name, undone)
         }
     }
@@ -229,36 +230,84 @@ fn block(flow: Flow<Data>, node: &Node, name: &str, undone: &Undone) -> Flow<Dat
             |flow| sequence(flow, each, undone),
             merge(number, Join::All),
         ),
-        Kind::Map {
+        Kind::Each {
             count,
             parallelism,
             each,
-            join,
-        } => flow.map(name, |map| {
-            let (need, rest) = need(*join);
-            let merge = merge(number, *join);
-            map.count(*count)
-                .max_parallelism(*parallelism)
-                .need(need, rest)
-                .on_failure(policy(*join))
-                .each(|flow| sequence(flow, each, undone))
-                .join(move |data, ends| {
-                    let results = ends.into_iter().filter_map(|end| match end.ended {
-                        Ended::Succeeded(data) => Some(BranchResult {
-                            name: end.name,
-                            data,
-                        }),
-                        Ended::Failed(_) | Ended::Cancelled(_) => None,
-                    });
-                    merge(data, results.collect())
-                })
-        }),
+        } => {
+            let count = *count;
+            let items = move |data: &Data| {
+                let item = |index: u32| (index.to_string(), data.clone().item(index));
+                (0..count.of(data)).map(item).collect()
+            };
+            flow.split_each(
+                name,
+                *parallelism,
+                items,
+                |flow| sequence(flow, each, undone),
+                merge(number, Join::All),
+            )
+        }
         _ => unreachable!("no block"),
     }
 }
 
+fn instances(draft: Map<Data>, number: u32, map: &shape::Map, undone: &Undone) -> Map<Data> {
+    let (need, left) = need(map.join);
+    let mut draft = match map.count {
+        Count::Fixed(count) => draft.count(count),
+        count @ Count::Rest(_) => draft.count_of(move |data| count.of(data)),
+    };
+    draft = draft
+        .max_parallelism(map.parallelism)
+        .need(need, left)
+        .on_failure(policy(map.join))
+        .each(|flow| sequence(flow, &map.each, undone));
+    if map.by_index {
+        draft = draft.item(Data::item);
+    }
+    if map.open.is_some() {
+        draft = draft.open();
+    }
+    if let Some((needed, cancel)) = map.until {
+        draft = draft.until(rest(cancel), move |counted: &mut u32, _| {
+            *counted += 1;
+            *counted >= needed
+        });
+    }
+    let (gathers, count) = (map.gathers(), map.count);
+    // What came with an added instance is all its own.
+    let before = move |data: &Data, name: &str| {
+        let is_added = name.parse::<u32>().unwrap() >= count.of(data);
+        if is_added { 0 } else { data.trail.len() }
+    };
+    if map.reduces {
+        return draft.reduce(move |data, end| {
+            let own = end.ended.succeeded().filter(|_| gathers);
+            if let Some(own) = own {
+                data.reduce(number, &own);
+            }
+            Ok(())
+        });
+    }
+    draft.join(move |data, ends| {
+        let split = data.clone();
+        for end in ends.into_iter().filter(|_| gathers) {
+            let before = before(&split, &end.name);
+            if let Some(own) = end.ended.succeeded() {
+                data.gather(before, own);
+            }
+        }
+        data.pass(number);
+        Ok(())
+    })
+}
+
+fn rest(cancel: bool) -> Rest {
+    if cancel { Rest::Cancel } else { Rest::Absorb }
+}
+
 fn need(join: Join) -> (Need, Rest) {
-    let rest = |cancel| if cancel { Rest::Cancel } else { Rest::Absorb };
     match join {
         Join::All | Join::Tolerate(_) | Join::FailFast => (Need::All, Rest::Absorb),
         Join::First { cancel } => (Need::First, rest(cancel)),

@@ -1,6 +1,6 @@
 //! Plays a tree on an engine: a random order of its parts, and now and then it dies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use std::task::{Context, Poll, Waker};
 
 use fastrand::Rng;
 use windlass::{
-    Durability, Engine, EngineBuilder, Event, Inspector, ManualClock, Payload, RunFilter, RunId,
-    RunOutcome, StepStatus, SteppedEngine, Timestamp,
+    Durability, Engine, EngineBuilder, Event, Inspector, ManualClock, MapChange, MapOutcome,
+    Payload, RunFilter, RunId, RunOutcome, StepStatus, SteppedEngine, Timestamp,
 };
 
 use crate::build::{self, SENT, SOON};
 use crate::reference::{Expected, Steps};
-use crate::shape::{Data, Shape};
+use crate::shape::{Data, Open, Shape};
 use crate::undo::Undone;
 
 /// Turns after which a run must have ended.
@@ -51,6 +51,7 @@ pub(crate) fn play(shape: &Shape, expected: &Expected, rng: &mut Rng) {
         runners,
         crashes_left: folder.as_ref().map_or(0, |_| rng.u32(0..=6)),
         events: 0,
+        maps: shape.open.iter().map(OpenMap::of).collect(),
     };
     let request = workflow.request(&shape.input).unwrap();
     let scheduler = stage.engine().scheduler();
@@ -70,6 +71,31 @@ struct Stage {
     crashes_left: u32,
     /// How many events were sent.
     events: u32,
+    maps: Vec<OpenMap>,
+}
+
+/// A map that the outside changes.
+struct OpenMap {
+    name: String,
+    open: Open,
+    /// What is still to be done to it, or again and again if it is begun more than once.
+    left: VecDeque<MapChange>,
+}
+
+impl OpenMap {
+    fn of((number, open): &(u32, Open)) -> Self {
+        let add = |data: Data| MapChange::Add(vec![Payload::encode(&data).unwrap()]);
+        let end = if open.completes {
+            MapChange::Complete
+        } else {
+            MapChange::Close
+        };
+        Self {
+            name: format!("n{number}"),
+            open: open.clone(),
+            left: open.data().map(add).chain([end]).collect(),
+        }
+    }
 }
 
 impl Stage {
@@ -101,6 +127,12 @@ impl Stage {
         for _ in 0..TURNS_MAX {
             let moved = self.turn(rng);
             quiet = if moved { 0 } else { quiet + 1 };
+            if !self.maps.is_empty() && rng.u32(0..20) == 0 {
+                let map = rng.usize(0..self.maps.len());
+                if self.maps[map].open.is_once {
+                    self.change_map(run, map);
+                }
+            }
             if self.crashes_left > 0 && rng.u32(0..30) == 0 {
                 self.crash();
             }
@@ -113,7 +145,8 @@ impl Stage {
             if unfinished.is_empty() {
                 return;
             }
-            if !self.send_events(run, rng) {
+            let sent = self.send_events(run, rng);
+            if !self.change_maps(run) && !sent {
                 self.clock.advance(SOON.mul_f64(rng.f64()));
             }
         }
@@ -139,6 +172,38 @@ impl Stage {
         self.crashes_left -= 1;
         self.engine = None;
         self.engine = Some(self.builder.clone().open_stepped().unwrap());
+    }
+
+    /// Does to all maps what is to be done to them next. `false`: they are not there.
+    fn change_maps(&mut self, run: RunId) -> bool {
+        let mut changed = false;
+        for map in 0..self.maps.len() {
+            if self.maps[map].open.is_once {
+                changed |= self.change_map(run, map);
+                continue;
+            }
+            // All at once: the next time it may be another one of the same name.
+            let left = self.maps[map].left.clone();
+            while !self.maps[map].left.is_empty() && self.change_map(run, map) {
+                changed = true;
+            }
+            self.maps[map].left = left;
+        }
+        changed
+    }
+
+    /// Does one thing to a map. `false`: it is not there, or over.
+    fn change_map(&mut self, run: RunId, map: usize) -> bool {
+        let OpenMap { name, left, .. } = &self.maps[map];
+        let (name, Some(what)) = (name.clone(), left.front().cloned()) else {
+            return false;
+        };
+        let scheduler = self.engine().scheduler();
+        let changed = self.ask(scheduler.change_map(run, &name, what)).unwrap();
+        if changed == MapOutcome::Done {
+            self.maps[map].left.pop_front();
+        }
+        changed == MapOutcome::Done
     }
 
     /// Sends what somebody waits for. `false`: nobody does.

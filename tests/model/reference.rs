@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::mem::{replace, take};
 
-use crate::shape::{Data, Join, Kind, Node, Seq, Shape};
+use crate::shape::{Data, Join, Kind, Map, Node, Open, Seq, Shape};
 use crate::undo::{self, Done, Group};
 
 /// How often each construct that is a step has succeeded or was undone, by number.
@@ -162,6 +162,12 @@ impl Interpreter {
             Kind::Copies { count, each } => {
                 self.block(number, Join::All, &vec![each; *count as usize], data)
             }
+            Kind::Each { count, each, .. } => {
+                let items = 0..count.of(data);
+                let items = items.map(|index| Way::new(each, data.clone().item(index), data));
+                let block = Block::new(number, Join::All, items.collect());
+                self.join(&block, data)
+            }
             Kind::Loop {
                 until,
                 rounds,
@@ -185,9 +191,7 @@ impl Interpreter {
                 }
                 Ok(())
             }
-            Kind::Map {
-                count, each, join, ..
-            } => self.block(number, *join, &vec![each; *count as usize], data),
+            Kind::Map(map) => self.map(number, map, data),
             Kind::Scope(body) | Kind::Critical { body, .. } => {
                 let (end, mut done) = self.apart(body, data);
                 match end {
@@ -241,11 +245,43 @@ impl Interpreter {
         branches: &[&Seq],
         data: &mut Data,
     ) -> Result<(), Codes> {
+        let ways = branches.iter();
+        let ways = ways.map(|branch| Way::new(branch, data.clone(), data));
+        let block = Block::new(number, join, ways.collect());
+        self.join(&block, data)
+    }
+
+    fn map(&mut self, number: u32, map: &Map, data: &mut Data) -> Result<(), Codes> {
+        let item = |index| {
+            if map.by_index {
+                data.clone().item(index)
+            } else {
+                data.clone()
+            }
+        };
+        let begun = (0..map.count.of(data)).map(|index| Way::new(&map.each, item(index), data));
+        let added = map.open.iter().flat_map(Open::data).map(|data| Way {
+            seq: &map.each,
+            data,
+            before: 0,
+        });
+        let block = Block {
+            number,
+            join: map.join,
+            gathers: map.gathers(),
+            reduces: map.reduces,
+            ways: begun.chain(added).collect(),
+        };
+        self.join(&block, data)
+    }
+
+    fn join(&mut self, block: &Block<'_>, data: &mut Data) -> Result<(), Codes> {
+        let join = block.join;
         let (mut ended, mut failed, mut all_done) = (Vec::new(), Vec::new(), Vec::new());
-        for branch in branches {
-            let (end, done) = self.apart(branch, data);
+        for way in &block.ways {
+            let (end, done) = self.apart(way.seq, &way.data);
             match end {
-                Ok(own) => ended.push(own),
+                Ok(own) => ended.push((way.before, own)),
                 Err(codes) => failed.push(codes),
             }
             all_done.push(done);
@@ -257,22 +293,64 @@ impl Interpreter {
             Join::Tolerate(failures) => failed.len() > failures as usize,
             Join::FailFast => !failed.is_empty(),
         };
-        self.is_racy |= gives_up || join.needed().is_some();
+        self.is_racy |= gives_up || !block.gathers;
         let fails = match join.needed() {
             Some(needed) => ended.len() < needed as usize,
             None => gives_up || (!failed.is_empty() && matches!(join, Join::All)),
         };
         if fails {
-            let is_exact = !gives_up || branches.len() == 1;
+            let is_exact = !gives_up || block.ways.len() == 1;
             return Err(together(failed).filter(|_| is_exact));
         }
-        if join.needed().is_none() {
-            let before = data.trail.len();
-            for own in ended {
+        for (before, own) in ended.into_iter().filter(|_| block.gathers) {
+            if block.reduces {
+                data.reduce(block.number, &own);
+            } else {
                 data.gather(before, own);
             }
         }
-        data.pass(number);
+        if !block.reduces {
+            data.pass(block.number);
+        }
         Ok(())
+    }
+}
+
+/// A branch or instance.
+struct Way<'a> {
+    seq: &'a Seq,
+    /// What it begins with.
+    data: Data,
+    /// How much of the trail is not its own.
+    before: usize,
+}
+
+impl<'a> Way<'a> {
+    fn new(seq: &'a Seq, data: Data, split: &Data) -> Self {
+        let before = split.trail.len();
+        Self { seq, data, before }
+    }
+}
+
+/// What splits and joins again.
+struct Block<'a> {
+    number: u32,
+    join: Join,
+    /// Whether what comes to the join counts.
+    gathers: bool,
+    /// See [`Map::reduces`].
+    reduces: bool,
+    ways: Vec<Way<'a>>,
+}
+
+impl<'a> Block<'a> {
+    fn new(number: u32, join: Join, ways: Vec<Way<'a>>) -> Self {
+        Self {
+            number,
+            join,
+            gathers: join.needed().is_none(),
+            reduces: false,
+            ways,
+        }
     }
 }

@@ -12,6 +12,9 @@ const NODES_MAX: u32 = 25;
 /// How deep bodies are nested at most.
 const DEPTH_MAX: u32 = 3;
 
+/// What the numbers of instances begin with; no tree has so many constructs.
+const ITEM: u32 = 1_000;
+
 /// What every step works on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Data {
@@ -37,6 +40,18 @@ impl Data {
     pub(crate) fn wants_round(&self, number: u32, rounds: u32) -> bool {
         let passed = self.trail.iter().filter(|passed| **passed == number);
         passed.count() % (rounds as usize + 1) != rounds as usize
+    }
+
+    /// What instance `index` begins with where that depends on it.
+    pub(crate) fn item(mut self, index: u32) -> Self {
+        self.pass(ITEM + index);
+        self
+    }
+
+    /// Adds what one of the instances of map `number` has made; the order matters.
+    pub(crate) fn reduce(&mut self, number: u32, instance: &Self) {
+        self.n = (self.n + instance.n) % 1_009;
+        self.pass(number);
     }
 
     /// Adds what a branch that began with `self` of length `before` has made.
@@ -108,12 +123,13 @@ pub(crate) enum Kind {
         rounds_max: u32,
         body: Seq,
     },
-    Map {
-        count: u32,
-        parallelism: u32,
+    /// A split into as many branches as the data says.
+    Each {
+        count: Count,
+        parallelism: Option<u32>,
         each: Seq,
-        join: Join,
     },
+    Map(Map),
     Scope(Seq),
     Critical {
         mutex: u32,
@@ -131,6 +147,68 @@ pub(crate) enum Kind {
         event: Option<Seq>,
         timer: Option<Seq>,
     },
+}
+
+/// How many branches or instances there are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Count {
+    Fixed(u32),
+    /// What is left of `n` by this.
+    Rest(u32),
+}
+
+impl Count {
+    pub(crate) fn of(self, data: &Data) -> u32 {
+        match self {
+            Self::Fixed(count) => count,
+            Self::Rest(divisor) => u32::try_from(data.n % i64::from(divisor)).unwrap_or(0),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Map {
+    pub(crate) count: Count,
+    /// Whether an instance begins with [`Data::item`], else with a copy.
+    pub(crate) by_index: bool,
+    pub(crate) parallelism: u32,
+    pub(crate) each: Seq,
+    pub(crate) join: Join,
+    /// Whether the instances are taken one after the other, and the map is not passed itself.
+    pub(crate) reduces: bool,
+    /// How many must have succeeded, counted by a function; the others are withdrawn or not.
+    pub(crate) until: Option<(u32, bool)>,
+    pub(crate) open: Option<Open>,
+}
+
+impl Map {
+    /// Whether what the instances make counts, and not only that the map is over.
+    pub(crate) fn gathers(&self) -> bool {
+        let completes = self.open.as_ref().is_some_and(|open| open.completes);
+        self.join.needed().is_none() && self.until.is_none() && !completes
+    }
+}
+
+/// What the outside does to a map.
+#[derive(Clone, Debug)]
+pub(crate) struct Open {
+    /// The numbers that the added instances begin with.
+    pub(crate) items: Vec<i64>,
+    /// Whether the map is begun once at most: else all is added whenever it is.
+    pub(crate) is_once: bool,
+    /// Whether it is ended with what is done, else closed.
+    pub(crate) completes: bool,
+}
+
+impl Open {
+    /// The data of the added instances.
+    pub(crate) fn data(&self) -> impl Iterator<Item = Data> {
+        let data = |n: &i64| Data {
+            n: *n,
+            trail: Vec::new(),
+        };
+        self.items.iter().map(data)
+    }
 }
 
 /// How a block joins its branches.
@@ -159,6 +237,8 @@ impl Join {
 pub(crate) struct Shape {
     pub(crate) input: Data,
     pub(crate) body: Seq,
+    /// The maps that the outside changes, by number.
+    pub(crate) open: Vec<(u32, Open)>,
 }
 
 impl Shape {
@@ -169,12 +249,14 @@ impl Shape {
             rng,
             left: nodes,
             next: 0,
+            open: Vec::new(),
         };
         let mut body = Seq::new();
         let place = Place {
             depth: 0,
             may_fail: true,
             may_undo: grower.rng.bool(),
+            is_once: true,
             mutexes: 0,
         };
         while grower.left > 0 {
@@ -184,6 +266,7 @@ impl Shape {
         Self {
             input: Data { n, trail },
             body,
+            open: grower.open,
         }
     }
 }
@@ -195,6 +278,8 @@ struct Place {
     may_fail: bool,
     /// Whether it is sure which steps are done there: none is withdrawn.
     may_undo: bool,
+    /// Whether it is come to once at most.
+    is_once: bool,
     /// How many critical sections are around it: each takes a mutex of its own level, so that no two
     /// are ever taken in opposite orders.
     mutexes: u32,
@@ -204,6 +289,14 @@ impl Place {
     fn inner(self) -> Self {
         let depth = self.depth + 1;
         Self { depth, ..self }
+    }
+
+    /// Where many may be, at once or one after the other.
+    fn repeated(self) -> Self {
+        Self {
+            is_once: false,
+            ..self
+        }
     }
 
     /// In a branch that is joined so.
@@ -217,6 +310,7 @@ struct Grower<'a> {
     rng: &'a mut Rng,
     left: u32,
     next: u32,
+    open: Vec<(u32, Open)>,
 }
 
 impl Grower<'_> {
@@ -241,7 +335,7 @@ impl Grower<'_> {
         let kind = if is_leaf || self.rng.u32(0..3) == 0 {
             self.leaf(within)
         } else {
-            self.block(place, within)
+            self.block(number, place, within)
         };
         let can_recover = matches!(
             kind,
@@ -250,7 +344,8 @@ impl Grower<'_> {
                 | Kind::Split { .. }
                 | Kind::Multi { .. }
                 | Kind::Copies { .. }
-                | Kind::Map { .. }
+                | Kind::Each { .. }
+                | Kind::Map(_)
                 | Kind::Scope(_)
                 | Kind::Critical { .. }
                 | Kind::Call { .. }
@@ -293,8 +388,8 @@ impl Grower<'_> {
     }
 
     /// `within` is where the bodies grow from whose failures the construct's own fault path sees.
-    fn block(&mut self, place: Place, within: Place) -> Kind {
-        match self.rng.u32(0..11) {
+    fn block(&mut self, number: u32, place: Place, within: Place) -> Kind {
+        match self.rng.u32(0..13) {
             0 => Kind::Choice {
                 divisor: self.rng.u32(2..=3),
                 then: self.seq(place),
@@ -331,7 +426,7 @@ impl Grower<'_> {
             }
             4 => Kind::Copies {
                 count: self.rng.u32(1..=3),
-                each: self.seq(within),
+                each: self.seq(within.repeated()),
             },
             5 => {
                 let rounds = self.rng.u32(1..=3);
@@ -340,19 +435,15 @@ impl Grower<'_> {
                     until: self.rng.bool(),
                     rounds,
                     rounds_max: if short { 1 } else { rounds + 1 },
-                    body: self.seq(place),
+                    body: self.seq(place.repeated()),
                 }
             }
-            6 => {
-                let count = self.rng.u32(0..=4);
-                let join = self.join(within, count as usize);
-                Kind::Map {
-                    count,
-                    parallelism: self.rng.u32(1..=3),
-                    each: self.seq(within.joined(join)),
-                    join,
-                }
-            }
+            6 | 11 => Kind::Map(self.map(number, within)),
+            12 => Kind::Each {
+                count: self.count(),
+                parallelism: self.rng.bool().then(|| self.rng.u32(1..=2)),
+                each: self.seq(within.repeated()),
+            },
             7 => Kind::Scope(self.seq(within)),
             8 => Kind::Critical {
                 mutex: place.mutexes,
@@ -372,6 +463,57 @@ impl Grower<'_> {
                 event: self.maybe(place),
                 timer: self.maybe(place),
             },
+        }
+    }
+
+    fn count(&mut self) -> Count {
+        if self.rng.bool() {
+            Count::Fixed(self.rng.u32(0..=4))
+        } else {
+            Count::Rest(self.rng.u32(2..=4))
+        }
+    }
+
+    fn map(&mut self, number: u32, place: Place) -> Map {
+        let count = self.count();
+        let open = (self.rng.u32(0..3) == 0).then(|| Open {
+            items: (0..self.rng.u32(0..=3))
+                .map(|_| self.rng.i64(0..100))
+                .collect(),
+            is_once: place.is_once,
+            completes: self.rng.u32(0..4) == 0,
+        });
+        let completes = open.as_ref().is_some_and(|open| open.completes);
+        let until =
+            (!completes && self.rng.u32(0..6) == 0).then(|| (self.rng.u32(1..=3), self.rng.bool()));
+        let sure = match count {
+            Count::Fixed(count) => count as usize,
+            Count::Rest(_) => 0,
+        };
+        let added = open.as_ref().map_or(0, |open| open.items.len());
+        // What is ended early does not fail with what would have come.
+        let ends_early = completes || until.is_some();
+        let join = if ends_early {
+            Join::All
+        } else {
+            self.join(place, sure + added)
+        };
+        let each = place.joined(join).repeated();
+        let each = Place {
+            may_fail: each.may_fail && !ends_early,
+            may_undo: each.may_undo && !ends_early,
+            ..each
+        };
+        self.open.extend(open.clone().map(|open| (number, open)));
+        Map {
+            count,
+            by_index: self.rng.bool(),
+            parallelism: self.rng.u32(1..=3),
+            each: self.seq(each),
+            join,
+            reduces: self.rng.bool(),
+            until,
+            open,
         }
     }
 
