@@ -4,10 +4,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use windlass::{
-    AdmitError, Context, RunOutcome, ScheduleError, StepError, WaitError, Workflow, WriteError,
+    AdmitError, Context, Event, Flow, Payload, RunOutcome, ScheduleError, SignalOutcome, Split,
+    StepError, WaitError, Workflow, WriteError,
 };
 
 use crate::harness::*;
+
+const HOUR: Duration = Duration::from_hours(1);
 
 #[test]
 fn a_cancelled_run_that_was_queued_never_starts() {
@@ -337,4 +340,47 @@ fn a_shutdown_lets_steps_finish_within_its_deadline() {
     assert_eq!(engine.data::<Trail>(run), ["short", "next"]);
     assert_eq!(begun.count(), 1, "it was finished, not repeated");
     engine.assert_no_leftovers();
+}
+
+#[test]
+fn a_mutex_that_passes_from_one_withdrawn_branch_to_the_next_is_free_in_the_end() {
+    // One holds it and one waits for it, both in branches of the race or one level below; who comes
+    // after the race gets it.
+    fn inside(name: &'static str) -> impl FnOnce(Flow<Trail>) -> Flow<Trail> {
+        move |flow| {
+            flow.critical(name, "m", |flow| {
+                flow.sleep(&format!("{name}-sleeps"), HOUR)
+            })
+        }
+    }
+    let both = |split: Split<Trail>| {
+        let split = split.branch("one", inside("one"));
+        split.branch("two", inside("two"))
+    };
+    for is_nested in [false, true] {
+        let flow = Workflow::<Trail>::build("race", "1", |flow| {
+            let flow = flow.race("race", |variants| {
+                let variants = variants.branch("first", |flow| {
+                    flow.wait_event("wait", "go", |_, (): ()| {})
+                });
+                if is_nested {
+                    variants.branch("both", |flow| flow.split("split", both))
+                } else {
+                    both(variants)
+                }
+            });
+            flow.critical("after", "m", |flow| flow.step("after-all", mark("after")))
+        })
+        .unwrap();
+        on_each(|place| {
+            let mut engine = Stepped::open(place.builder().workflow(&flow));
+            let run = engine.begin(&flow, &Trail::new());
+            engine.settle();
+            let go = Event::new(run, "go", "1", Payload::null());
+            assert_eq!(engine.signal(go), SignalOutcome::Delivered);
+            engine.settle();
+            assert_eq!(engine.data::<Trail>(run), ["after"]);
+            engine.assert_no_leftovers();
+        });
+    }
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use windlass::{
-    Event, FailurePolicy, Flow, MapChange, MapOutcome, Payload, RunId, RunOutcome, RunStatus,
-    StepError, Workflow,
+    Event, FailurePolicy, Flow, MapChange, MapOutcome, Need, Payload, Rest, RunId, RunOutcome,
+    RunStatus, SignalOutcome, StepError, Workflow,
 };
 
 use crate::harness::{Counter, Stepped, Trail, codes, fail, gather, mark, on_each, standing_clock};
@@ -348,6 +348,45 @@ fn a_withdrawn_scope_whose_undoing_failed_goes_on_when_it_is_tried_again() {
         stepped.settle();
         assert_eq!(stepped.data::<Trail>(run), ["won"]);
         assert_eq!(calls.get(), 2);
+        stepped.assert_no_leftovers();
+    });
+}
+
+#[test]
+fn a_scope_does_not_undo_what_a_branch_does_that_began_before_it() {
+    // While the run is in the scope that will fail, a detached branch and one that is late for its
+    // join each do a step.
+    on_each(|place| {
+        let workflow = Workflow::build("w", "1", |flow| {
+            let late = |name: &'static str| {
+                move |flow: Flow<Trail>| {
+                    flow.wait_event(&format!("{name}-waits"), "late", |_, (): ()| {})
+                        .step(name, mark(name))
+                        .undo(|_, _| panic!("it stays as it is"))
+                }
+            };
+            let flow = flow.detach("detached", late("aside"));
+            let flow = flow.split("split", |split| {
+                let split = split.branch("slow", late("slow"));
+                let split = split.branch("fast", |flow| flow.step("fast", mark("fast")));
+                split.need(Need::First, Rest::Absorb)
+            });
+            let flow = flow.scope("scope", |flow| {
+                flow.wait_event("waits", "go", |_, (): ()| {})
+                    .step("fails", |_, _| Err(StepError::failed("no")))
+            });
+            flow.recover(|_, _| {}, |flow| flow.step("other", mark("other")))
+        })
+        .unwrap();
+        let mut stepped = Stepped::open(place.builder().workflow(&workflow));
+        let run = stepped.begin(&workflow, &Trail::new());
+        stepped.settle();
+        for (id, event) in ["late", "late", "go"].into_iter().enumerate() {
+            let event = Event::new(run, event, id.to_string(), Payload::null());
+            assert_eq!(stepped.signal(event), SignalOutcome::Delivered);
+            stepped.settle();
+        }
+        assert_eq!(stepped.data::<Trail>(run), ["other"]);
         stepped.assert_no_leftovers();
     });
 }

@@ -33,17 +33,21 @@ impl<T: Tables> Apply<'_, T> {
         })
     }
 
-    /// The innermost scope around a branch, or the run.
+    /// The innermost scope around a branch, or the run. A scope that the branch above entered when it
+    /// had left this one behind, detached or late for its join, is not around it.
     fn scope_around(&mut self, row: &BranchRow) -> Result<ActivationId> {
-        let mut at = row.parent;
+        let entered = |row: &BranchRow| row.record.membership.as_ref().map(|of| of.scope);
+        let (mut at, mut below) = (row.parent, entered(row));
         while let Some(id) = at {
             let Some(above) = self.tables.branch(id)? else {
                 break;
             };
-            if let Some(scope) = self.scope_of(&above)? {
+            if let Some(scope) = self.scope_of(&above)?
+                && Some(scope) == below
+            {
                 return Ok(scope);
             }
-            at = above.parent;
+            (at, below) = (above.parent, entered(&above));
         }
         Ok(ActivationId::ORIGIN)
     }

@@ -154,7 +154,10 @@ impl<T: Tables> Apply<'_, T> {
             return Ok(());
         };
         let key = JoinKey::of_split(above.run, above.position.node, range.scope);
-        for mut row in self.tables.under_way(range.first, range.count)? {
+        for row in self.tables.under_way(range.first, range.count)? {
+            let Some(mut row) = self.as_it_is_now(&row)? else {
+                continue;
+            };
             if row.record.flow().undoing.is_some() {
                 continue;
             }
@@ -174,6 +177,12 @@ impl<T: Tables> Apply<'_, T> {
             self.tables.update(&row, Guard::Read)?;
         }
         Ok(())
+    }
+
+    /// A branch that was read together with others, if it is under way still: withdrawing one of them
+    /// may have given it the mutex or the place that this one had.
+    fn as_it_is_now(&mut self, row: &BranchRow) -> Result<Option<BranchRow>> {
+        Ok(self.tables.branch(row.id)?.filter(is_live))
     }
 
     /// Some of the rest is withdrawn, or has undone what it did. With the last of it whoever waited
@@ -336,7 +345,10 @@ impl<T: Tables> Apply<'_, T> {
     /// Deletes neighbours and what is below them.
     fn delete_piece(&mut self, piece: ChildRange) -> Result<()> {
         // What a branch has goes before the row that names it.
-        for mut row in self.tables.under_way(piece.first, piece.count)? {
+        for row in self.tables.under_way(piece.first, piece.count)? {
+            let Some(mut row) = self.as_it_is_now(&row)? else {
+                continue;
+            };
             self.clean(&mut row)?;
             self.write_withdrawal(&row, "withdrawn with what it belonged to")?;
         }
