@@ -5,7 +5,7 @@ use std::time::Duration;
 use windlass::{Arms, BranchResult, FailurePolicy, Flow, Map, Need, Rest, StepError, Workflow};
 
 use crate::reference::{FAIL, second, second_input};
-use crate::shape::{self, Count, Data, Join, Kind, Node, Seq, Shape, Undo};
+use crate::shape::{self, Comes, Count, Data, Join, Kind, Node, Seq, Shape, Undo, Wait};
 use crate::undo::Undone;
 
 /// The timer of a select whose event is never sent.
@@ -105,9 +105,7 @@ fn construct(flow: Flow<Data>, node: &Node, undone: &Undone) -> Flow<Data> {
             })
         }
         Kind::Sleep { ms } => flow.sleep(name, Duration::from_millis(*ms)),
-        Kind::Wait => flow.wait_event(name, &format!("{SENT}{number}"), move |data, ()| {
-            data.pass(number);
-        }),
+        Kind::Wait(wait) => waiting(flow, name, number, *wait),
         Kind::Choice {
             divisor,
             then,
@@ -166,7 +164,7 @@ fn construct(flow: Flow<Data>, node: &Node, undone: &Undone) -> Flow<Data> {
                 format!("unsent-{number}")
             };
             flow.select(name, |arms| {
-                let reply = move |data: &mut Data, (): ()| data.pass(number);
+                let reply = move |data: &mut Data, n| data.take(number, n);
                 arms.on_event("event", &event_name, reply, |flow| {
                     maybe(flow, event.as_ref(), undone)
                 })
@@ -178,6 +176,25 @@ fn construct(flow: Flow<Data>, node: &Node, undone: &Undone) -> Flow<Data> {
             block(flow, node, name, undone)
         }
     }
+}
+
+fn waiting(flow: Flow<Data>, name: &str, number: u32, wait: Wait) -> Flow<Data> {
+    let (event, timeout) = if wait.comes == Comes::Nothing {
+        (format!("unsent-{number}"), SOON)
+    } else {
+        (format!("{SENT}{number}"), NEVER)
+    };
+    let mut flow = flow.wait_event(name, &event, move |data, n| data.take(number, n));
+    if wait.has_timeout {
+        flow = flow.wait_timeout(timeout);
+    }
+    if wait.correlated {
+        flow = flow.correlated(move |data| wait.correlation(data).to_string());
+    }
+    if wait.transient {
+        flow = flow.transient();
+    }
+    flow
 }
 
 fn maybe(flow: Flow<Data>, seq: Option<&Seq>, undone: &Undone) -> Flow<Data> {

@@ -9,12 +9,12 @@ use std::task::{Context, Poll, Waker};
 use fastrand::Rng;
 use windlass::{
     Durability, Engine, EngineBuilder, Event, Inspector, ManualClock, MapChange, MapOutcome,
-    Payload, RunFilter, RunId, RunOutcome, StepStatus, SteppedEngine, Timestamp,
+    Payload, RunFilter, RunId, RunOutcome, SignalOutcome, StepStatus, SteppedEngine, Timestamp,
 };
 
 use crate::build::{self, SENT, SOON};
 use crate::reference::{Expected, Steps};
-use crate::shape::{Data, Open, Shape};
+use crate::shape::{Comes, Data, Open, Shape, Wait, reply};
 use crate::undo::Undone;
 
 /// Turns after which a run must have ended.
@@ -51,12 +51,15 @@ pub(crate) fn play(shape: &Shape, expected: &Expected, rng: &mut Rng) {
         runners,
         crashes_left: folder.as_ref().map_or(0, |_| rng.u32(0..=6)),
         events: 0,
+        early_left: rng.u32(0..=6),
+        waits: shape.waits.clone(),
         maps: shape.open.iter().map(OpenMap::of).collect(),
     };
     let request = workflow.request(&shape.input).unwrap();
     let scheduler = stage.engine().scheduler();
     let run = stage.ask(scheduler.schedule(request)).unwrap().id();
     drop(scheduler);
+    stage.send_too_early(run);
     stage.finish(run, rng);
     stage.assert_end(run, expected);
     undone.assert_are(&expected.undone);
@@ -71,6 +74,9 @@ struct Stage {
     crashes_left: u32,
     /// How many events were sent.
     events: u32,
+    /// How many more are sent before anybody waits for them.
+    early_left: u32,
+    waits: BTreeMap<u32, Wait>,
     maps: Vec<OpenMap>,
 }
 
@@ -132,6 +138,10 @@ impl Stage {
                 if self.maps[map].open.is_once {
                     self.change_map(run, map);
                 }
+            }
+            if self.early_left > 0 && rng.u32(0..10) == 0 {
+                self.early_left -= 1;
+                self.send_early(run, rng);
             }
             if self.crashes_left > 0 && rng.u32(0..30) == 0 {
                 self.crash();
@@ -206,6 +216,65 @@ impl Stage {
         changed == MapOutcome::Done
     }
 
+    /// Sends what nobody may take: it comes before anybody waits.
+    fn send_too_early(&mut self, run: RunId) {
+        let waits = self.waits.clone();
+        for (number, wait) in waits {
+            let (name, payload) = (format!("{SENT}{number}"), Payload::encode(&-1).unwrap());
+            let event = Event::new(run, &name, "lost", payload.clone());
+            let lost = [
+                event.clone().transient(),
+                event.correlation("0").transient(),
+            ];
+            for event in lost {
+                let scheduler = self.engine().scheduler();
+                let sent = self.ask(scheduler.signal(event)).unwrap();
+                assert_eq!(sent, SignalOutcome::Lost);
+            }
+            if wait.transient {
+                let event = Event::new(run, &name, "too-early", payload);
+                let scheduler = self.engine().scheduler();
+                self.ask(scheduler.signal(event)).unwrap();
+            }
+        }
+    }
+
+    /// Sends one event of those that are kept, whether or not somebody waits for it.
+    fn send_early(&mut self, run: RunId, rng: &mut Rng) {
+        let kept = self.waits.iter().filter(|(_, wait)| !wait.transient);
+        let kept: Vec<_> = kept.map(|(number, wait)| (*number, *wait)).collect();
+        if let Some((number, wait)) = rng.choice(kept) {
+            self.send(
+                run,
+                number,
+                rng.i64(wait.correlations()),
+                rng.u32(0..4) == 0,
+            );
+        }
+    }
+
+    /// Sends an event for construct `number`, perhaps twice.
+    fn send(&mut self, run: RunId, number: u32, correlation: i64, twice: bool) {
+        let wait = self.waits[&number];
+        self.events += 1;
+        let (name, id) = (format!("{SENT}{number}"), format!("e{}", self.events));
+        let payload = Payload::encode(&reply(number, correlation)).unwrap();
+        let mut event = Event::new(run, name, id, payload);
+        if wait.correlated {
+            event = event.correlation(correlation.to_string());
+        }
+        if wait.comes == Comes::Fault {
+            event = event.fault();
+        }
+        let scheduler = self.engine().scheduler();
+        self.ask(scheduler.signal(event.clone())).unwrap();
+        if twice {
+            let again = self.ask(scheduler.signal(event)).unwrap();
+            let is_nothing = matches!(again, SignalOutcome::Duplicate | SignalOutcome::RunEnded);
+            assert!(is_nothing, "{again:?}");
+        }
+    }
+
     /// Sends what somebody waits for. `false`: nobody does.
     fn send_events(&mut self, run: RunId, rng: &mut Rng) -> bool {
         let Some(why) = self.inspector().why(run).unwrap() else {
@@ -219,11 +288,11 @@ impl Stage {
         let mut sent: Vec<_> = waited_for.filter(|name| name.starts_with(SENT)).collect();
         rng.shuffle(&mut sent);
         for name in &sent {
-            self.events += 1;
-            let payload = Payload::encode(&()).unwrap();
-            let event = Event::new(run, name, format!("e{}", self.events), payload);
-            let scheduler = self.engine().scheduler();
-            self.ask(scheduler.signal(event)).unwrap();
+            let number = name.trim_start_matches(SENT).parse().unwrap();
+            // Nobody tells which one is waited for.
+            for correlation in self.waits[&number].correlations() {
+                self.send(run, number, correlation, rng.u32(0..4) == 0);
+            }
         }
         !sent.is_empty()
     }

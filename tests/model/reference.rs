@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::mem::{replace, take};
 
-use crate::shape::{Data, Join, Kind, Map, Node, Open, Seq, Shape};
+use crate::shape::{Comes, Data, Join, Kind, Map, Node, Open, Seq, Shape, reply};
 use crate::undo::{self, Done, Group};
 
 /// How often each construct that is a step has succeeded or was undone, by number.
@@ -128,10 +128,14 @@ impl Interpreter {
                 Ok(())
             }
             Kind::Sleep { .. } => Ok(()),
-            Kind::Wait => {
-                data.pass(number);
-                Ok(())
-            }
+            Kind::Wait(wait) => match wait.comes {
+                Comes::Event => {
+                    data.take(number, reply(number, wait.correlation(data)));
+                    Ok(())
+                }
+                Comes::Fault => failure("fault-reply"),
+                Comes::Nothing => failure("wait-timeout"),
+            },
             Kind::Choice {
                 divisor,
                 then,
@@ -222,7 +226,7 @@ impl Interpreter {
             }
             Kind::Select { sent, event, timer } => {
                 if *sent {
-                    data.pass(number);
+                    data.take(number, reply(number, 0));
                 }
                 let taken = if *sent { event } else { timer };
                 self.maybe(taken.as_ref(), data)

@@ -3,6 +3,9 @@
 //! Owns which workflows are played. What may depend on who is faster is left out here: a join that
 //! does not wait for all makes its data without looking at who came.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -48,10 +51,16 @@ impl Data {
         self
     }
 
+    /// What construct `number` does to the data when it is passed with something from outside, or
+    /// from below.
+    pub(crate) fn take(&mut self, number: u32, n: i64) {
+        self.n = (self.n + n) % 1_009;
+        self.pass(number);
+    }
+
     /// Adds what one of the instances of map `number` has made; the order matters.
     pub(crate) fn reduce(&mut self, number: u32, instance: &Self) {
-        self.n = (self.n + instance.n) % 1_009;
-        self.pass(number);
+        self.take(number, instance.n);
     }
 
     /// Adds what a branch that began with `self` of length `before` has made.
@@ -140,13 +149,61 @@ pub(crate) enum Kind {
     Call {
         safe: bool,
     },
-    Wait,
+    Wait(Wait),
     /// The outside sends the event, or never does.
     Select {
         sent: bool,
         event: Option<Seq>,
         timer: Option<Seq>,
     },
+}
+
+/// A wait for one event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wait {
+    pub(crate) comes: Comes,
+    /// Whether it takes only the event that is for its data.
+    pub(crate) correlated: bool,
+    /// Whether it takes only an event that comes while it waits.
+    pub(crate) transient: bool,
+    /// Whether it would not wait for ever.
+    pub(crate) has_timeout: bool,
+}
+
+/// What comes of a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Comes {
+    Event,
+    Fault,
+    /// Its time is over.
+    Nothing,
+}
+
+impl Wait {
+    /// A wait for an event that is sent, and no more than that.
+    pub(crate) fn plain() -> Self {
+        Self {
+            comes: Comes::Event,
+            correlated: false,
+            transient: false,
+            has_timeout: false,
+        }
+    }
+
+    /// Which of its [`correlations`](Self::correlations) it takes.
+    pub(crate) fn correlation(self, data: &Data) -> i64 {
+        if self.correlated { data.n % 3 } else { 0 }
+    }
+
+    /// Which events are sent for it.
+    pub(crate) fn correlations(self) -> Range<i64> {
+        if self.correlated { 0..3 } else { 0..1 }
+    }
+}
+
+/// What comes with the event of construct `number` that is sent with `correlation`.
+pub(crate) fn reply(number: u32, correlation: i64) -> i64 {
+    i64::from(number) * 7 + correlation + 1
 }
 
 /// How many branches or instances there are.
@@ -239,6 +296,8 @@ pub(crate) struct Shape {
     pub(crate) body: Seq,
     /// The maps that the outside changes, by number.
     pub(crate) open: Vec<(u32, Open)>,
+    /// What the outside sends events for, by number.
+    pub(crate) waits: BTreeMap<u32, Wait>,
 }
 
 impl Shape {
@@ -250,6 +309,7 @@ impl Shape {
             left: nodes,
             next: 0,
             open: Vec::new(),
+            waits: BTreeMap::new(),
         };
         let mut body = Seq::new();
         let place = Place {
@@ -267,6 +327,7 @@ impl Shape {
             input: Data { n, trail },
             body,
             open: grower.open,
+            waits: grower.waits,
         }
     }
 }
@@ -311,6 +372,7 @@ struct Grower<'a> {
     left: u32,
     next: u32,
     open: Vec<(u32, Open)>,
+    waits: BTreeMap<u32, Wait>,
 }
 
 impl Grower<'_> {
@@ -333,13 +395,14 @@ impl Grower<'_> {
         let may_fail = place.may_fail || wants_recovery;
         let within = Place { may_fail, ..place };
         let kind = if is_leaf || self.rng.u32(0..3) == 0 {
-            self.leaf(within)
+            self.leaf(number, within)
         } else {
             self.block(number, place, within)
         };
         let can_recover = matches!(
             kind,
             Kind::Fail
+                | Kind::Wait(_)
                 | Kind::Change { .. }
                 | Kind::Split { .. }
                 | Kind::Multi { .. }
@@ -368,7 +431,7 @@ impl Grower<'_> {
         }
     }
 
-    fn leaf(&mut self, place: Place) -> Kind {
+    fn leaf(&mut self, number: u32, place: Place) -> Kind {
         match self.rng.u32(0..12) {
             // A failure ends most of what follows, so it is rare where nothing recovers from it.
             0 if place.may_fail && self.rng.bool() => Kind::Fail,
@@ -379,7 +442,7 @@ impl Grower<'_> {
             4 => Kind::Sleep {
                 ms: self.rng.u64(0..50),
             },
-            5 => Kind::Wait,
+            5 => Kind::Wait(self.wait(number, place)),
             6 => Kind::Call {
                 safe: !place.may_fail || self.rng.bool(),
             },
@@ -459,11 +522,37 @@ impl Grower<'_> {
                 Kind::Detach(self.seq(Place { may_fail, ..place }))
             }
             _ => Kind::Select {
-                sent: self.rng.bool(),
+                sent: self.event_of_select(number),
                 event: self.maybe(place),
                 timer: self.maybe(place),
             },
         }
+    }
+
+    fn wait(&mut self, number: u32, place: Place) -> Wait {
+        let comes = match self.rng.u32(0..6) {
+            0 if place.may_fail => Comes::Nothing,
+            1 if place.may_fail => Comes::Fault,
+            _ => Comes::Event,
+        };
+        let wait = Wait {
+            comes,
+            correlated: self.rng.bool(),
+            transient: self.rng.u32(0..4) == 0,
+            has_timeout: comes == Comes::Nothing || self.rng.bool(),
+        };
+        if comes != Comes::Nothing {
+            self.waits.insert(number, wait);
+        }
+        wait
+    }
+
+    fn event_of_select(&mut self, number: u32) -> bool {
+        let sent = self.rng.bool();
+        if sent {
+            self.waits.insert(number, Wait::plain());
+        }
+        sent
     }
 
     fn count(&mut self) -> Count {
