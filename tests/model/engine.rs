@@ -9,7 +9,8 @@ use std::task::{Context, Poll, Waker};
 use fastrand::Rng;
 use windlass::{
     Durability, Engine, EngineBuilder, Event, Inspector, ManualClock, MapChange, MapOutcome,
-    Payload, RunFilter, RunId, RunOutcome, SignalOutcome, StepStatus, SteppedEngine, Timestamp,
+    NodeKind, Payload, RunFilter, RunId, RunOutcome, SignalOutcome, StepStatus, SteppedEngine,
+    Timestamp,
 };
 
 use crate::build::{self, SENT, SOON};
@@ -22,6 +23,14 @@ const TURNS_MAX: usize = 50_000;
 
 /// Turns of a part in which nothing moves before time goes on.
 const QUIET_TURNS: usize = 24;
+
+/// Why a run is withdrawn.
+const CANCELLED: &str = "the outside wants it so";
+
+/// The number of the construct with this name.
+fn number_of(name: &str) -> u32 {
+    name.trim_start_matches('n').parse().unwrap()
+}
 
 /// Plays `shape` and says so if it is not what was expected.
 pub(crate) fn play(shape: &Shape, expected: &Expected, rng: &mut Rng) {
@@ -51,6 +60,8 @@ pub(crate) fn play(shape: &Shape, expected: &Expected, rng: &mut Rng) {
         runners,
         crashes_left: folder.as_ref().map_or(0, |_| rng.u32(0..=6)),
         events: 0,
+        cancelled_after: (rng.u32(0..6) == 0).then(|| rng.usize(0..300)),
+        is_cancelled: false,
         early_left: rng.u32(0..=6),
         waits: shape.waits.clone(),
         maps: shape.open.iter().map(OpenMap::of).collect(),
@@ -61,8 +72,13 @@ pub(crate) fn play(shape: &Shape, expected: &Expected, rng: &mut Rng) {
     drop(scheduler);
     stage.send_too_early(run);
     stage.finish(run, rng);
-    stage.assert_end(run, expected);
-    undone.assert_are(&expected.undone);
+    if stage.is_cancelled {
+        stage.assert_cancelled(run, &undone);
+    } else {
+        stage.assert_end(run, expected);
+        undone.assert_are(&expected.undone);
+    }
+    stage.assert_nothing_is_left();
 }
 
 struct Stage {
@@ -74,6 +90,9 @@ struct Stage {
     crashes_left: u32,
     /// How many events were sent.
     events: u32,
+    /// The turn after which the run is withdrawn, if it has not ended by then.
+    cancelled_after: Option<usize>,
+    is_cancelled: bool,
     /// How many more are sent before anybody waits for them.
     early_left: u32,
     waits: BTreeMap<u32, Wait>,
@@ -130,7 +149,11 @@ impl Stage {
     /// Goes on until nothing is unfinished.
     fn finish(&mut self, run: RunId, rng: &mut Rng) {
         let mut quiet = 0;
-        for _ in 0..TURNS_MAX {
+        for turn in 0..TURNS_MAX {
+            if self.cancelled_after == Some(turn) {
+                let scheduler = self.engine().scheduler();
+                self.is_cancelled = self.ask(scheduler.cancel(run, CANCELLED)).unwrap();
+            }
             let moved = self.turn(rng);
             quiet = if moved { 0 } else { quiet + 1 };
             if !self.maps.is_empty() && rng.u32(0..20) == 0 {
@@ -317,12 +340,41 @@ impl Stage {
             let mut done: Steps = BTreeMap::new();
             for step in steps {
                 if step.kind == "step" && step.status == StepStatus::Succeeded {
-                    let number = step.step.trim_start_matches('n').parse().unwrap();
-                    *done.entry(number).or_default() += 1;
+                    *done.entry(number_of(&step.step)).or_default() += 1;
                 }
             }
             assert_eq!(&done, expected);
         }
+    }
+
+    /// The run was withdrawn: all that was done by then, and can be undone, was undone.
+    fn assert_cancelled(&mut self, run: RunId, undone: &Undone) {
+        let mut inspector = self.inspector();
+        let outcome = inspector.outcome(run).unwrap();
+        let expected = RunOutcome::Cancelled(CANCELLED.to_owned());
+        assert_eq!(outcome, Some(expected));
+        let detail = inspector.show(run).unwrap().unwrap();
+        let nodes = detail.definition.nodes().iter();
+        let can_be_undone = nodes.filter(|node| match &node.kind {
+            NodeKind::Step(step) => step.undo.is_some(),
+            _ => false,
+        });
+        for node in can_be_undone {
+            let succeeded = detail
+                .steps
+                .iter()
+                .filter(|view| view.step == node.name && view.status == StepStatus::Succeeded);
+            let undone = undone.all().into_iter().filter(|data| {
+                let last = data.trail.last().copied();
+                last == Some(number_of(&node.name))
+            });
+            // The step itself, and its undoing.
+            assert_eq!(succeeded.count(), 2 * undone.count(), "{}", node.name);
+        }
+    }
+
+    fn assert_nothing_is_left(&mut self) {
+        let mut inspector = self.inspector();
         let left = inspector.leftovers().unwrap();
         let left: Vec<_> = left.iter().filter(|(_, rows)| *rows > 0).collect();
         assert!(left.is_empty(), "left over: {left:?}");
