@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use windlass::{
-    AdmitError, Context, Event, Flow, Payload, RunOutcome, ScheduleError, SignalOutcome, Split,
-    StepError, WaitError, Workflow, WriteError,
+    AdmitError, Context, Event, Flow, Need, Payload, Rest, RunOutcome, ScheduleError,
+    SignalOutcome, Split, StepError, StepStatus, WaitError, Workflow, WriteError,
 };
 
 use crate::harness::*;
@@ -383,4 +383,40 @@ fn a_mutex_that_passes_from_one_withdrawn_branch_to_the_next_is_free_in_the_end(
             engine.assert_no_leftovers();
         });
     }
+}
+
+#[test]
+fn a_branch_that_is_withdrawn_at_its_end_keeps_its_last_step() {
+    // It waits for a branch that was late for its join, and for nothing else. It stands in the step, as
+    // it was begun once more.
+    let flow = Workflow::<Trail>::build("late", "1", |flow| {
+        flow.split("outer", |split| {
+            let split = split.branch("main", |flow| {
+                let flow = flow.split("inner", |split| {
+                    let split = split.branch("slow", |flow| flow.sleep("slow-sleeps", HOUR));
+                    let split = split.branch("fast", |flow| flow.step("fast", mark("fast")));
+                    split.need(Need::First, Rest::Absorb)
+                });
+                let last = |context: &Context, _: &mut Trail| match context.attempt() {
+                    1 => Err(StepError::failed("once more")),
+                    _ => Ok(()),
+                };
+                flow.step("last", last).retry(2, Duration::ZERO)
+            });
+            split.branch("other", |flow| flow.sleep("other-sleeps", HOUR))
+        })
+    })
+    .unwrap();
+    on_each(|place| {
+        let mut engine = Stepped::open(place.builder().workflow(&flow));
+        let run = engine.begin(&flow, &Trail::new());
+        engine.settle();
+        assert!(engine.cancel(run, "enough"));
+        engine.settle();
+        let steps = engine.show(run).steps.into_iter();
+        let last: Vec<_> = steps.filter(|view| view.step == "last").collect();
+        assert_eq!(last.len(), 1);
+        assert_eq!(last[0].status, StepStatus::Succeeded);
+        engine.assert_no_leftovers();
+    });
 }

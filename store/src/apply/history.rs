@@ -6,7 +6,7 @@ use super::Apply;
 use crate::backend::{Guard, Result, Tables};
 use crate::change::{Checkpoint, Then};
 use crate::limits::HISTORY_ATTEMPTS_PER_BRANCH_MAX;
-use crate::record::{BranchRow, HistoryDetail, HistoryRow, UNDO, flags};
+use crate::record::{BranchRow, HistoryDetail, HistoryRow, State, UNDO, flags};
 use crate::store::History;
 
 impl<T: Tables> Apply<'_, T> {
@@ -102,7 +102,8 @@ impl<T: Tables> Apply<'_, T> {
     /// Its row of history stands under the token after its last, which it gets by being withdrawn: what
     /// its last attempt left stands under that one.
     pub(super) fn write_withdrawal(&mut self, row: &BranchRow, reason: &str) -> Result<()> {
-        if self.rules.history != History::All {
+        // One at its end waits for others only: its last step stands in history as what it was.
+        if self.rules.history != History::All || row.state == State::Ending {
             return Ok(());
         }
         let membership = row.record.membership.as_ref();
