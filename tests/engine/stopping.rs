@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use windlass::{
-    AdmitError, Context, Event, Flow, Need, Payload, Rest, RunOutcome, ScheduleError,
-    SignalOutcome, Split, StepError, StepStatus, WaitError, Workflow, WriteError,
+    AdmitError, Context, Event, FailurePolicy, Flow, Need, Payload, Rest, RunOutcome,
+    ScheduleError, SignalOutcome, Split, StepError, StepStatus, WaitError, Workflow, WriteError,
 };
 
 use crate::harness::*;
@@ -417,6 +417,47 @@ fn a_branch_that_is_withdrawn_at_its_end_keeps_its_last_step() {
         let last: Vec<_> = steps.filter(|view| view.step == "last").collect();
         assert_eq!(last.len(), 1);
         assert_eq!(last[0].status, StepStatus::Succeeded);
+        engine.assert_no_leftovers();
+    });
+}
+
+#[test]
+fn a_mutex_does_not_wait_for_an_attempt_that_returned_while_its_branch_was_withdrawn() {
+    // Both outcomes come in one batch: the first one withdraws what the second one is of, two levels
+    // below, which the clean-up has not come to yet.
+    let flow = Workflow::<Trail>::build("batch", "1", |flow| {
+        let flow = flow.critical("before", "m", |flow| {
+            flow.split("split", |split| {
+                let split = split.branch("first", |flow| {
+                    let flow = flow.wait_event("wait-first", "go", |_, (): ()| {});
+                    flow.step("fails", fail("no"))
+                });
+                let split = split.branch("second", |flow| {
+                    flow.scope("scope", |flow| {
+                        let flow = flow.wait_event("wait-second", "go", |_, (): ()| {});
+                        flow.step("second", mark("second"))
+                    })
+                });
+                split.on_failure(FailurePolicy::FailFast)
+            })
+        });
+        flow.recover(
+            |_, _| {},
+            |flow| flow.critical("after", "m", |flow| flow.step("after-all", mark("after"))),
+        )
+    })
+    .unwrap();
+    on_each(|place| {
+        let mut engine = Stepped::open(place.builder().workflow(&flow));
+        let run = engine.begin(&flow, &Trail::new());
+        engine.settle();
+        for id in ["1", "2"] {
+            let go = Event::new(run, "go", id, Payload::null());
+            assert_eq!(engine.signal(go), SignalOutcome::Delivered);
+        }
+        while engine.engine.step_runner(0) {}
+        engine.settle();
+        assert_eq!(engine.data::<Trail>(run), ["after"]);
         engine.assert_no_leftovers();
     });
 }

@@ -28,7 +28,13 @@ impl<T: Tables> Apply<'_, T> {
             if job.is_unstarted() {
                 self.effects.recorded_starts += 1;
             }
-            self.returned(job.run, job.key())?;
+            let aside = checkpoint.aside.as_ref();
+            if !aside.is_some_and(|aside| aside.still_running) {
+                self.returned(job.run, job.key())?;
+                if let Some(stored) = stored.filter(|_| holds) {
+                    self.withdraw_idle(stored)?;
+                }
+            }
             return Ok(Err(WriteError::Fenced {
                 branch: job.id,
                 ours: job.token,

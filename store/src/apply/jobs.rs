@@ -296,9 +296,8 @@ impl<T: Tables> Apply<'_, T> {
         self.meter.take_credit();
         self.effects.credits += 1;
         if self.is_withdrawn(&row)? {
-            // Its run is being cancelled: the clean-up will get to it.
             self.effects.unused_credits += 1;
-            return Ok(());
+            return self.withdraw_idle(row);
         }
         if row.flags & flags::GATED != 0 {
             self.check_gate(&mut row)?;

@@ -16,6 +16,9 @@ use crate::record::{BranchRow, ChildRange, Role, State, flags};
 /// Why the branches of a join that is over are withdrawn.
 const JOIN_OVER: &str = "its join is over";
 
+/// Why what is below a withdrawn branch is withdrawn.
+const WITHDRAWN_WITH: &str = "withdrawn with what it belonged to";
+
 impl<T: Tables> Apply<'_, T> {
     /// Withdraws a run. `false`: it had ended.
     pub(super) fn cancel(&mut self, run: RunId, reason: &str) -> Verdict<bool> {
@@ -150,32 +153,36 @@ impl<T: Tables> Apply<'_, T> {
 
     /// Withdraws those of `range` that are under way.
     fn withdraw_piece(&mut self, parent: BranchId, range: ChildRange) -> Result<()> {
-        let Some(above) = self.tables.branch(parent)? else {
-            return Ok(());
-        };
-        let key = JoinKey::of_split(above.run, above.position.node, range.scope);
         for row in self.tables.under_way(range.first, range.count)? {
-            let Some(mut row) = self.as_it_is_now(&row)? else {
-                continue;
-            };
-            if row.record.flow().undoing.is_some() {
-                continue;
+            if let Some(row) = self.as_it_is_now(&row)?
+                && row.record.flow().undoing.is_none()
+            {
+                self.withdraw_from_join(parent, row)?;
             }
-            let to_undo = self.gather_undo(&row)?;
-            self.withdraw_row(&mut row, JOIN_OVER)?;
-            if let Some(scope) = to_undo {
-                self.undo_withdrawn(row, scope, JOIN_OVER)?;
-                continue;
-            }
-            if row.record.flow().role == Role::Instance {
-                self.end_instance(&mut row)?;
-            } else if let Some(mut count) = self.tables.join(key)? {
+        }
+        Ok(())
+    }
+
+    /// Withdraws a branch that `parent` does not wait for any more.
+    fn withdraw_from_join(&mut self, parent: BranchId, mut row: BranchRow) -> Result<()> {
+        let to_undo = self.gather_undo(&row)?;
+        self.withdraw_row(&mut row, JOIN_OVER)?;
+        if let Some(scope) = to_undo {
+            return self.undo_withdrawn(row, scope, JOIN_OVER);
+        }
+        if row.record.flow().role == Role::Instance {
+            self.end_instance(&mut row)?;
+        } else if let Some(above) = self.tables.branch(parent)?
+            && let Some(range) = above.record.children
+        {
+            let key = JoinKey::of_split(above.run, above.position.node, range.scope);
+            if let Some(mut count) = self.tables.join(key)? {
                 count.arrived += 1;
                 count.more().cancelled += 1;
                 self.tables.set_join(key, count)?;
             }
-            self.tables.update(&row, Guard::Read)?;
         }
+        self.tables.update(&row, Guard::Read)?;
         Ok(())
     }
 
@@ -198,11 +205,9 @@ impl<T: Tables> Apply<'_, T> {
         let Some(mut count) = self.tables.join(key)? else {
             return Ok(());
         };
-        let is_swept = |sweep: &Sweep| sweep.wakes == Some(parent);
-        if count.phase() != Phase::Withdrawing
-            || self.tables.sweeps(row.run)?.iter().any(is_swept)
-            || !self.tables.under_way(range.first, range.count)?.is_empty()
-        {
+        let map = count.more.as_ref().and_then(|more| more.map.as_ref());
+        let all = map.map_or(count.arrived >= count.expected, |map| map.live == 0);
+        if count.phase() != Phase::Withdrawing || !all {
             return Ok(());
         }
         // Instances that never began are withdrawn too.
@@ -224,6 +229,25 @@ impl<T: Tables> Apply<'_, T> {
         row.record.children = None;
         row.record.reason = Some(reason.to_owned());
         row.record.flow_mut().cancelled = true;
+        Ok(())
+    }
+
+    /// A branch that waits for a clean-up, and in which nobody is at work, ends before that comes to it:
+    /// the clean-up would take it for one whose attempt a mutex has to wait for.
+    pub(super) fn withdraw_idle(&mut self, mut row: BranchRow) -> Result<()> {
+        row.owner = OwnerId(0);
+        // What is below something withdrawn is undone with that.
+        let mut of_join = None;
+        for sweep in self.tables.sweeps(row.run)? {
+            if sweep.covers(row.id) {
+                of_join = of_join.or(sweep.wakes);
+            }
+        }
+        if let Some(parent) = of_join {
+            return self.withdraw_from_join(parent, row);
+        }
+        self.withdraw_row(&mut row, WITHDRAWN_WITH)?;
+        self.tables.update(&row, Guard::Read)?;
         Ok(())
     }
 
@@ -350,7 +374,7 @@ impl<T: Tables> Apply<'_, T> {
                 continue;
             };
             self.clean(&mut row)?;
-            self.write_withdrawal(&row, "withdrawn with what it belonged to")?;
+            self.write_withdrawal(&row, WITHDRAWN_WITH)?;
         }
         self.tables.delete(piece.first, piece.count)
     }
@@ -368,12 +392,11 @@ impl<T: Tables> Apply<'_, T> {
         if sweeps.is_empty() {
             return Ok(false);
         }
+        let undoes = row.record.flow().undoing.is_some();
         let mut at = Some(row.id);
         while let Some(id) = at {
-            let taken = |sweep: &Sweep| {
-                let ChildRange { first, count, .. } = sweep.range;
-                id >= first && id.0 < first.0 + i64::from(count)
-            };
+            let has_ended = |sweep: &Sweep| undoes && id == row.id && sweep.wakes.is_some();
+            let taken = |sweep: &Sweep| sweep.covers(id) && !has_ended(sweep);
             if sweeps.iter().any(taken) {
                 return Ok(true);
             }
@@ -404,6 +427,14 @@ impl<T: Tables> Apply<'_, T> {
             }
         }
         Ok(rows)
+    }
+}
+
+impl Sweep {
+    /// Whether a branch is one of those that are withdrawn or deleted.
+    fn covers(&self, branch: BranchId) -> bool {
+        let ChildRange { first, count, .. } = self.range;
+        branch >= first && branch.0 < first.0 + i64::from(count)
     }
 }
 
