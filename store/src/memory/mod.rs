@@ -3,6 +3,8 @@
 mod reader;
 mod rows;
 
+use std::ops::Range;
+
 use windlass_workflow_model::{
     ActivationId, BranchId, Definition, Fault, FencingToken, OwnerId, Payload, RunId, Timestamp,
     WorkflowKey,
@@ -214,23 +216,15 @@ impl Tables for MemoryTransaction<'_> {
     }
 
     fn delete_scope_joins(&mut self, run: RunId, scope: ActivationId) -> Result<()> {
-        let rows = &mut *self.rows;
-        rows.joins
-            .retain(|key, _| key.run != run || key.scope != scope);
+        let of_scope = |key: &JoinKey, _: &mut JoinCount| key.scope == scope;
+        let joins = self.rows.joins.extract_if(joins_of(run), of_scope);
+        joins.for_each(drop);
         Ok(())
     }
 
     fn delete_joins(&mut self, run: RunId) -> Result<()> {
-        let rows = &mut *self.rows;
-        let key = |run| JoinKey {
-            run,
-            node: i64::MIN,
-            scope: ActivationId(0),
-            round: i64::MIN,
-        };
-        let mut later = rows.joins.split_off(&key(run));
-        let mut rest = later.split_off(&key(RunId(run.0 + 1)));
-        rows.joins.append(&mut rest);
+        let joins = self.rows.joins.extract_if(joins_of(run), |_, _| true);
+        joins.for_each(drop);
         Ok(())
     }
 
@@ -274,7 +268,8 @@ impl Tables for MemoryTransaction<'_> {
     }
 
     fn delete_marks(&mut self, run: RunId) -> Result<()> {
-        self.rows.marks.retain(|(of, _), _| *of != run);
+        let marks = self.rows.marks.extract_if(named_of(run), |_, _| true);
+        marks.for_each(drop);
         Ok(())
     }
 
@@ -372,7 +367,10 @@ impl Tables for MemoryTransaction<'_> {
     }
 
     fn delete_all_undo(&mut self, run: RunId) -> Result<()> {
-        self.rows.undo.retain(|(of, _, _), _| *of != run);
+        let first = |run| (run, ActivationId(0), i64::MIN);
+        let range = first(run)..first(RunId(run.0 + 1));
+        let undo = self.rows.undo.extract_if(range, |_, _| true);
+        undo.for_each(drop);
         Ok(())
     }
 
@@ -490,16 +488,16 @@ impl Tables for MemoryTransaction<'_> {
     }
 
     fn unsubscribe(&mut self, run: RunId, branch: BranchId) -> Result<()> {
-        let rows = &mut *self.rows;
-        rows.subscriptions
-            .retain(|(of, _, waiter), _| *of != run || *waiter != branch);
+        let of_branch = |key: &(RunId, String, BranchId), _: &mut u32| key.2 == branch;
+        let waits = &mut self.rows.subscriptions;
+        waits.extract_if(waits_of(run), of_branch).for_each(drop);
         Ok(())
     }
 
     fn delete_events(&mut self, run: RunId) -> Result<()> {
-        let rows = &mut *self.rows;
-        rows.events.remove(&run);
-        rows.subscriptions.retain(|(of, _, _), _| *of != run);
+        self.rows.events.remove(&run);
+        let waits = &mut self.rows.subscriptions;
+        waits.extract_if(waits_of(run), |_, _| true).for_each(drop);
         Ok(())
     }
 
@@ -585,7 +583,9 @@ impl Tables for MemoryTransaction<'_> {
     }
 
     fn delete_run_faults(&mut self, run: RunId) -> Result<()> {
-        self.rows.run_faults.retain(|(of, _), _| *of != run);
+        let range = (run, i64::MIN)..(RunId(run.0 + 1), i64::MIN);
+        let faults = self.rows.run_faults.extract_if(range, |_, _| true);
+        faults.for_each(drop);
         Ok(())
     }
 
@@ -667,4 +667,26 @@ impl Tables for MemoryTransaction<'_> {
     fn add_serves(&mut self, _workflow: WorkflowKey, _owner: OwnerId) -> Result<()> {
         Ok(()) // There is one engine, which can be asked itself.
     }
+}
+
+/// The keys of all joins of a run.
+fn joins_of(run: RunId) -> Range<JoinKey> {
+    let first = |run| JoinKey {
+        run,
+        node: i64::MIN,
+        scope: ActivationId(0),
+        round: i64::MIN,
+    };
+    first(run)..first(RunId(run.0 + 1))
+}
+
+/// The keys of all that a run has under names.
+fn named_of(run: RunId) -> Range<(RunId, String)> {
+    (run, String::new())..(RunId(run.0 + 1), String::new())
+}
+
+/// The keys of all waits of a run.
+fn waits_of(run: RunId) -> Range<(RunId, String, BranchId)> {
+    let first = |run| (run, String::new(), BranchId(i64::MIN));
+    first(run)..first(RunId(run.0 + 1))
 }
