@@ -60,7 +60,7 @@ pub(crate) fn play(shape: &Shape, expected: &Expected, rng: &mut Rng) {
         runners,
         crashes_left: folder.as_ref().map_or(0, |_| rng.u32(0..=6)),
         events: 0,
-        cancelled_after: (rng.u32(0..6) == 0).then(|| rng.usize(0..300)),
+        cancelled_after: (rng.u32(0..4) == 0).then(|| rng.usize(0..200)),
         is_cancelled: false,
         early_left: rng.u32(0..=6),
         waits: shape.waits.clone(),

@@ -315,7 +315,7 @@ impl Shape {
         let place = Place {
             depth: 0,
             may_fail: true,
-            may_undo: grower.rng.bool(),
+            may_undo: grower.rng.u32(0..4) > 0,
             is_once: true,
             mutexes: 0,
         };
@@ -415,7 +415,7 @@ impl Grower<'_> {
                 | Kind::Loop { .. }
         );
         let is_step = matches!(kind, Kind::Step | Kind::Flaky(_) | Kind::Fail);
-        let undo = (is_step && place.may_undo && self.rng.bool()).then(|| {
+        let undo = (is_step && place.may_undo && self.rng.u32(0..4) > 0).then(|| {
             if self.rng.u32(0..4) == 0 {
                 Undo::AtLast
             } else {
@@ -452,7 +452,7 @@ impl Grower<'_> {
 
     /// `within` is where the bodies grow from whose failures the construct's own fault path sees.
     fn block(&mut self, number: u32, place: Place, within: Place) -> Kind {
-        match self.rng.u32(0..13) {
+        match self.rng.u32(0..15) {
             0 => Kind::Choice {
                 divisor: self.rng.u32(2..=3),
                 then: self.seq(place),
@@ -507,7 +507,7 @@ impl Grower<'_> {
                 parallelism: self.rng.bool().then(|| self.rng.u32(1..=2)),
                 each: self.seq(within.repeated()),
             },
-            7 => Kind::Scope(self.seq(within)),
+            7 | 13 | 14 => Kind::Scope(self.seq(within)),
             8 => Kind::Critical {
                 mutex: place.mutexes,
                 body: self.seq(Place {
