@@ -141,11 +141,13 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
     }
 
     fn function(&self, node: &str, role: &str, function: Function) -> String {
-        let name = format!("{node}/{role}");
-        self.parts
-            .borrow_mut()
-            .functions
-            .insert(name.clone(), function);
+        let functions = &mut self.parts.borrow_mut().functions;
+        let mut name = format!("{node}/{role}");
+        // Some are named after the number of their node, and that may be another one's name.
+        while functions.contains(&name) {
+            name.push('\'');
+        }
+        functions.insert(name.clone(), function);
         name
     }
 

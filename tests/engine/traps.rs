@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use windlass::{
-    Admission, AdmitError, Durability, Flow, RunFilter, RunOutcome, ScheduleError, ShedPolicy,
-    StepError, StepStatus, Workflow,
+    Admission, AdmitError, Durability, Flow, Need, Rest, RunFilter, RunOutcome, ScheduleError,
+    ShedPolicy, StepError, StepStatus, Workflow,
 };
 use windlass_store::{Change, Options, Store};
 
@@ -714,4 +714,37 @@ fn shared_data_of_branches_is_impossible() {
             assert_no_leftovers(&engine);
         }
     });
+}
+
+#[test]
+fn a_node_may_have_the_name_that_stands_for_the_number_of_another_one() {
+    // The functions of a meet are named after its number; here each number is once the name of a split.
+    for number in 0..8 {
+        let name = format!("n{number}");
+        let flow = Workflow::<Trail>::build("names", "1", |flow| {
+            flow.net("net", |net| {
+                let (inputs, meet) = net.meet("meet", &["in"], Need::All, Rest::Queue);
+                let part = net.part(|flow| {
+                    flow.split(&name, |split| {
+                        let split = split.branch("only", |flow| flow.step("step", mark("step")));
+                        split.join(|trail, _| {
+                            trail.push("joined".to_owned());
+                            Ok(())
+                        })
+                    })
+                });
+                net.start(&part);
+                net.connect(&part, &inputs[0]);
+                net.meet_join(&meet, |trail, _| {
+                    trail.push("met".to_owned());
+                    Ok(())
+                });
+            })
+        })
+        .unwrap();
+        let mut engine = Stepped::open(Place::memory().builder().workflow(&flow));
+        let run = engine.begin(&flow, &Trail::new());
+        engine.settle();
+        assert_eq!(engine.data::<Trail>(run), ["joined", "met"], "{number}");
+    }
 }

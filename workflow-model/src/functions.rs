@@ -182,6 +182,11 @@ impl Functions {
         self.0.extend(other.0);
     }
 
+    /// Whether there is a function with that name, whatever it is for.
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// Whether there is a function of this name and role.
     pub fn has(&self, name: &str, role: FunctionRole) -> bool {
         self.0
