@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use windlass::{Arms, BranchResult, FailurePolicy, Flow, Map, Need, Rest, StepError, Workflow};
 
-use crate::reference::{FAIL, second, second_input};
-use crate::shape::{self, Comes, Count, Data, Join, Kind, Node, Seq, Shape, Undo, Wait};
+use crate::reference::FAIL;
+use crate::shape::{self, Called, Comes, Count, Data, Join, Kind, Node, Seq, Shape, Undo, Wait};
 use crate::undo::Undone;
 
 /// The timer of a select whose event is never sent.
@@ -23,11 +23,38 @@ pub(crate) fn workflow(shape: &Shape, undone: &Undone) -> Workflow<Data> {
 }
 
 /// The workflow that the tree calls.
-pub(crate) fn second_workflow() -> Workflow<i64> {
-    let flow = |flow: Flow<i64>| {
+pub(crate) fn second_workflow(undone: &Undone) -> Workflow<Called> {
+    let undone = undone.clone();
+    let flow = |flow: Flow<Called>| {
         let flow = flow.sleep("pause", Duration::from_millis(3));
-        flow.step("second", |_, n| {
-            *n = second(*n).ok_or_else(failed)?;
+        let flow = flow.step("first", |_, _| Ok(()));
+        let flow = flow.undo(move |context, called: &Called| {
+            if called.noted {
+                undone.note(context, &called.trace());
+            }
+            Ok(())
+        });
+        let flow = flow.step("check", |_, called| {
+            if called.fails() {
+                return Err(failed());
+            }
+            Ok(())
+        });
+        let flow = flow.choice("deep", |arms| {
+            let below = |flow: Flow<Called>| {
+                flow.run(
+                    "below",
+                    "second",
+                    |called| called.below(),
+                    |called, came: Called| {
+                        called.n = came.n;
+                    },
+                )
+            };
+            arms.when("deeper", |called| called.calls(), below)
+        });
+        flow.step("second", |_, called| {
+            called.n = called.doubled();
             Ok(())
         })
     };
@@ -148,14 +175,58 @@ fn construct(flow: Flow<Data>, node: &Node, undone: &Undone) -> Flow<Data> {
             sequence(flow, body, undone)
         }),
         Kind::Detach(body) => flow.detach(name, |flow| sequence(flow, body, undone)),
-        Kind::Call { safe } => {
-            let safe = *safe;
-            let input = move |data: &Data| second_input(data.n, safe);
-            flow.run(name, "second", input, move |data, n: i64| {
-                data.n = n;
+        Kind::Call { safe, noted } => {
+            let (safe, noted) = (*safe, *noted);
+            let input = move |data: &Data| Called {
+                n: data.n,
+                safe,
+                noted,
+            };
+            flow.run(name, "second", input, move |data, came: Called| {
+                data.n = came.n;
                 data.pass(number);
             })
         }
+        Kind::Meet { arms, after } => flow.net(name, |net| {
+            let names: Vec<_> = (0..arms.len()).map(|arm| format!("arm{arm}")).collect();
+            let inputs: Vec<_> = names.iter().map(String::as_str).collect();
+            let (inputs, meet) = net.meet(&format!("{name}-meet"), &inputs, Need::All, Rest::Queue);
+            let fork = net.fork(&format!("{name}-fork"));
+            net.start(&fork);
+            for ((arm, input), name) in arms.iter().zip(&inputs).zip(&names) {
+                let part = net.part(|flow| sequence(flow, arm, undone));
+                net.arm(&fork, name, &part);
+                net.connect(&part, input);
+            }
+            net.meet_join(&meet, move |data, ends| {
+                let tokens = ends.into_iter().filter_map(|end| end.ended.succeeded());
+                *data = Data::met(number, tokens.collect());
+                Ok(())
+            });
+            let after = net.part(|flow| sequence(flow, after, undone));
+            net.connect(&meet, &after);
+        }),
+        Kind::Cycle {
+            rounds,
+            body,
+            after,
+        } => flow.net(name, |net| {
+            let rounds = *rounds;
+            let round = net.part(|flow| {
+                let begun = flow.change(&format!("{name}-round"), move |data| {
+                    data.pass(number);
+                    Ok(())
+                });
+                sequence(begun, body, undone)
+            });
+            let choice = net.choice(&format!("{name}-again"));
+            let after = net.part(|flow| sequence(flow, after, undone));
+            net.start(&round);
+            net.connect(&round, &choice);
+            let again = move |data: &Data| data.wants_round(number, rounds);
+            net.way(&choice, "again", again, &round);
+            net.otherwise(&choice, &after);
+        }),
         Kind::Select { sent, event, timer } => {
             let delay = if *sent { NEVER } else { SOON };
             let event_name = if *sent {

@@ -45,7 +45,7 @@ pub(crate) fn play(shape: &Shape, expected: &Expected, rng: &mut Rng) {
         .max_crashes(100_000)
         .clock(clock.clone())
         .workflow(&workflow)
-        .workflow(&build::second_workflow());
+        .workflow(&build::second_workflow(&undone));
     let folder = (rng.u32(0..3) == 0).then(|| tempfile::tempdir().unwrap());
     let builder = match &folder {
         Some(folder) => builder

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::mem::{replace, take};
 
-use crate::shape::{Comes, Data, Join, Kind, Map, Node, Open, Seq, Shape, reply};
+use crate::shape::{Called, Comes, Data, Join, Kind, Map, Node, Open, Seq, Shape, reply};
 use crate::undo::{self, Done, Group};
 
 /// How often each construct that is a step has succeeded or was undone, by number.
@@ -25,16 +25,6 @@ pub(crate) struct Expected {
 /// The code of an ordinary failure.
 pub(crate) const FAIL: &str = "fail";
 
-/// What the second workflow does: fails on multiples of five, and otherwise doubles.
-pub(crate) fn second(n: i64) -> Option<i64> {
-    (n % 5 != 0).then_some(n * 2 % 1_009)
-}
-
-/// What the second workflow is given.
-pub(crate) fn second_input(n: i64, safe: bool) -> i64 {
-    if safe { n * 5 + 1 } else { n }
-}
-
 pub(crate) fn interpret(shape: &Shape) -> Expected {
     let mut interpreter = Interpreter::default();
     let mut data = shape.input.clone();
@@ -54,6 +44,7 @@ pub(crate) fn interpret(shape: &Shape) -> Expected {
         let number = step.trail.last().copied();
         *steps.entry(number.unwrap_or_default()).or_default() += 1;
     }
+    interpreter.undone.append(&mut interpreter.undone_below);
     Expected {
         end,
         steps: (!interpreter.is_racy).then_some(steps),
@@ -72,6 +63,8 @@ struct Interpreter {
     /// What detached branches have done.
     done_aside: Vec<Vec<Done>>,
     undone: Vec<Group>,
+    /// What called runs have undone.
+    undone_below: Vec<Group>,
 }
 
 fn failure(code: &str) -> Result<(), Codes> {
@@ -216,14 +209,37 @@ impl Interpreter {
                 self.done_aside.push(done);
                 Ok(())
             }
-            Kind::Call { safe } => {
-                let Some(n) = second(second_input(data.n, *safe)) else {
+            Kind::Call { safe, noted } => {
+                let (n, safe, noted) = (data.n, *safe, *noted);
+                let Some(n) = self.call(Called { n, safe, noted }) else {
                     return failure(FAIL);
                 };
                 data.n = n;
                 data.pass(number);
                 Ok(())
             }
+            Kind::Meet { arms, after } => {
+                let (mut came, mut all_done) = (Vec::new(), Vec::new());
+                for arm in arms {
+                    let (end, done) = self.apart(arm, data);
+                    came.push(end?);
+                    all_done.push(done);
+                }
+                self.done.push(Done::Together(all_done));
+                *data = Data::met(number, came);
+                self.seq(after, data)
+            }
+            Kind::Cycle {
+                rounds,
+                body,
+                after,
+            } => loop {
+                data.pass(number);
+                self.seq(body, data)?;
+                if !data.wants_round(number, *rounds) {
+                    return self.seq(after, data);
+                }
+            },
             Kind::Select { sent, event, timer } => {
                 if *sent {
                     data.take(number, reply(number, 0));
@@ -232,6 +248,21 @@ impl Interpreter {
                 self.maybe(taken.as_ref(), data)
             }
         }
+    }
+
+    /// A run of the second workflow: what it gives, or nothing if it fails.
+    fn call(&mut self, called: Called) -> Option<i64> {
+        let given = if called.fails() {
+            None
+        } else if called.calls() {
+            self.call(called.below())
+        } else {
+            Some(called.n)
+        };
+        if given.is_none() && called.noted {
+            self.undone_below.push(vec![Done::Step(called.trace())]);
+        }
+        given.map(|n| Called { n, ..called }.doubled())
     }
 
     /// A way with a copy of the data: how it ends, and what it has done by then.

@@ -63,6 +63,14 @@ impl Data {
         self.take(number, instance.n);
     }
 
+    /// What comes of tokens that meet in construct `number`, in the order of its inputs.
+    pub(crate) fn met(number: u32, tokens: Vec<Self>) -> Self {
+        let mut tokens = tokens.into_iter();
+        let mut data = tokens.next().unwrap_or_default();
+        tokens.for_each(|token| data.reduce(number, &token));
+        data
+    }
+
     /// Adds what a branch that began with `self` of length `before` has made.
     pub(crate) fn gather(&mut self, before: usize, branch: Self) {
         self.n = (self.n + branch.n) % 1_009;
@@ -145,9 +153,22 @@ pub(crate) enum Kind {
         body: Seq,
     },
     Detach(Seq),
-    /// A call of the second workflow, which fails when the number is divisible by 5.
+    /// A call of the second workflow; see [`Called`].
     Call {
         safe: bool,
+        /// Whether it is noted what the called run undoes.
+        noted: bool,
+    },
+    /// Tokens that fork and meet, and go on as one.
+    Meet {
+        arms: Vec<Seq>,
+        after: Seq,
+    },
+    /// A way back in a graph. Each round passes the number first, see [`Data::wants_round`].
+    Cycle {
+        rounds: u32,
+        body: Seq,
+        after: Seq,
     },
     Wait(Wait),
     /// The outside sends the event, or never does.
@@ -204,6 +225,41 @@ impl Wait {
 /// What comes with the event of construct `number` that is sent with `correlation`.
 pub(crate) fn reply(number: u32, correlation: i64) -> i64 {
     i64::from(number) * 7 + correlation + 1
+}
+
+/// What the second workflow works on: it fails if it may and the number is divisible by 5, calls
+/// itself with a third of it if it can, and doubles what came of that.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Called {
+    pub(crate) n: i64,
+    pub(crate) safe: bool,
+    pub(crate) noted: bool,
+}
+
+impl Called {
+    pub(crate) fn fails(self) -> bool {
+        !self.safe && self.n % 5 == 0
+    }
+
+    pub(crate) fn calls(self) -> bool {
+        self.n != 0 && self.n % 3 == 0
+    }
+
+    /// What it gives the one that it calls.
+    pub(crate) fn below(self) -> Self {
+        let n = self.n / 3;
+        Self { n, ..self }
+    }
+
+    pub(crate) fn doubled(self) -> i64 {
+        self.n * 2 % 1_009
+    }
+
+    /// What the first step leaves, as data of the tree that calls.
+    pub(crate) fn trace(self) -> Data {
+        let trail = vec![0];
+        Data { n: self.n, trail }
+    }
 }
 
 /// How many branches or instances there are.
@@ -316,6 +372,7 @@ impl Shape {
             depth: 0,
             may_fail: true,
             may_undo: grower.rng.u32(0..4) > 0,
+            may_be_late: true,
             is_once: true,
             mutexes: 0,
         };
@@ -333,12 +390,18 @@ impl Shape {
 }
 
 /// Where something grows.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question of its own"
+)]
 #[derive(Clone, Copy)]
 struct Place {
     depth: u32,
     may_fail: bool,
     /// Whether it is sure which steps are done there: none is withdrawn.
     may_undo: bool,
+    /// Whether branches may be late for their join, and go on.
+    may_be_late: bool,
     /// Whether it is come to once at most.
     is_once: bool,
     /// How many critical sections are around it: each takes a mutex of its own level, so that no two
@@ -445,6 +508,7 @@ impl Grower<'_> {
             5 => Kind::Wait(self.wait(number, place)),
             6 => Kind::Call {
                 safe: !place.may_fail || self.rng.bool(),
+                noted: place.may_undo,
             },
             _ => Kind::Step,
         }
@@ -452,7 +516,7 @@ impl Grower<'_> {
 
     /// `within` is where the bodies grow from whose failures the construct's own fault path sees.
     fn block(&mut self, number: u32, place: Place, within: Place) -> Kind {
-        match self.rng.u32(0..15) {
+        match self.rng.u32(0..17) {
             0 => Kind::Choice {
                 divisor: self.rng.u32(2..=3),
                 then: self.seq(place),
@@ -507,6 +571,32 @@ impl Grower<'_> {
                 parallelism: self.rng.bool().then(|| self.rng.u32(1..=2)),
                 each: self.seq(within.repeated()),
             },
+            15 => {
+                let token = Place {
+                    may_fail: false,
+                    ..place
+                };
+                let arm = Place {
+                    may_be_late: false,
+                    ..token
+                };
+                let count = self.rng.usize(2..=3);
+                Kind::Meet {
+                    arms: (0..count).map(|_| self.seq(arm)).collect(),
+                    after: self.seq(token),
+                }
+            }
+            16 => {
+                let token = Place {
+                    may_fail: false,
+                    ..place
+                };
+                Kind::Cycle {
+                    rounds: self.rng.u32(1..=3),
+                    body: self.seq(token.repeated()),
+                    after: self.seq(token),
+                }
+            }
             7 | 13 | 14 => Kind::Scope(self.seq(within)),
             8 => Kind::Critical {
                 mutex: place.mutexes,
@@ -573,8 +663,8 @@ impl Grower<'_> {
             completes: self.rng.u32(0..4) == 0,
         });
         let completes = open.as_ref().is_some_and(|open| open.completes);
-        let until =
-            (!completes && self.rng.u32(0..6) == 0).then(|| (self.rng.u32(1..=3), self.rng.bool()));
+        let until = (!completes && self.rng.u32(0..6) == 0)
+            .then(|| (self.rng.u32(1..=3), self.cancels(place)));
         let sure = match count {
             Count::Fixed(count) => count as usize,
             Count::Rest(_) => 0,
@@ -606,8 +696,13 @@ impl Grower<'_> {
         }
     }
 
+    /// Whether a join that is over withdraws the rest.
+    fn cancels(&mut self, place: Place) -> bool {
+        self.rng.bool() || !place.may_be_late
+    }
+
     fn join(&mut self, place: Place, branches: usize) -> Join {
-        let cancel = self.rng.bool();
+        let cancel = self.cancels(place);
         match self.rng.u32(0..8) {
             0 if branches > 0 => Join::First { cancel },
             1 if branches > 0 => Join::AtLeast {
