@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::mem::{replace, take};
 
 use crate::shape::{Called, Comes, Data, Join, Kind, Map, Node, Open, Seq, Shape, reply};
-use crate::undo::{self, Done, Group};
+use crate::undo::{Done, Group};
 
-/// How often each construct that is a step has succeeded or was undone, by number.
+/// How often each construct that is a step has succeeded, by number.
 pub(crate) type Steps = BTreeMap<u32, usize>;
 
 /// Why a way ended early: the sorted codes, or `None` where they depend on who is faster.
@@ -39,11 +39,7 @@ pub(crate) fn interpret(shape: &Shape) -> Expected {
         interpreter.undone.push(vec![Done::Together(done)]);
         Err(together(failed))
     };
-    let mut steps = interpreter.steps;
-    for step in interpreter.undone.iter().flat_map(undo::steps) {
-        let number = step.trail.last().copied();
-        *steps.entry(number.unwrap_or_default()).or_default() += 1;
-    }
+    let steps = interpreter.steps;
     interpreter.undone.append(&mut interpreter.undone_below);
     Expected {
         end,
