@@ -3,10 +3,10 @@
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 use windlass::{
-    Definition, ErrorEntry, Graph, Payload, RunDetail, RunSummary, StepStatus, StepView, Timestamp,
-    Why,
+    Definition, ErrorEntry, Graph, Payload, RunDetail, RunSummary, Source, StepStatus, StepView,
+    Timestamp, Why,
 };
-use windlass_dialects::{Diagnostic, Imported, run_outputs};
+use windlass_dialects::{Diagnostic, Dialect, Imported, run_outputs};
 
 use crate::failure::Failure;
 use crate::time_text::rfc3339;
@@ -139,11 +139,14 @@ impl From<&StepView> for StepJson {
     }
 }
 
-/// What a run gave: the outputs of its steps by name if it was imported, else its data.
+/// What a run gave: the outputs of its steps by name if it was imported from step groups, else its
+/// data.
 ///
 /// The steps of a failed run that did succeed count too.
 pub(crate) fn outputs(detail: &RunDetail) -> Json {
-    if detail.definition.source().is_none() {
+    let source = detail.definition.source();
+    let has_steps_only = |source: &Source| source.dialect == Dialect::StepGroupsYaml.as_str();
+    if !source.is_some_and(has_steps_only) {
         return detail
             .data
             .as_ref()
@@ -378,6 +381,23 @@ mod tests {
         let finished = serde_json::to_value(FinishedJson::from(&detail())).unwrap();
         assert_eq!(keys(&finished)[..8], run);
         assert_eq!(keys(&finished)[8..], ["outputs", "errors"]);
+    }
+
+    #[test]
+    fn a_run_of_a_file_gives_what_its_dialect_keeps() {
+        for (dialect, gives) in [
+            (Dialect::WorkflowJson, json!({"k": true})),
+            (Dialect::StepGroupsYaml, json!({"a": {"x": 1}})),
+        ] {
+            let mut detail = detail();
+            let definition = Definition::clone(&detail.definition);
+            detail.definition = Arc::new(definition.with_source(Source {
+                dialect: dialect.as_str().to_owned(),
+                file: String::new(),
+                text: String::new(),
+            }));
+            assert_eq!(outputs(&detail), gives);
+        }
     }
 
     #[test]
