@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::allowed::{Allowed, Kind};
 use crate::config::{HELP, Layer};
@@ -62,6 +62,9 @@ pub(crate) enum Command {
     Cancel(CancelArgs),
     /// Send an event to a run
     Signal(SignalArgs),
+    /// Add to an open map of a run, close it, or end a map with what is done
+    #[command(subcommand)]
+    Map(MapCommand),
     /// Let a parked or failed run go on from the step it stopped at
     Retry(RetryArgs),
     /// Print the effective settings and where each comes from; --help explains them all
@@ -237,6 +240,38 @@ pub(crate) struct SignalArgs {
     /// Report a fault instead of a reply
     #[arg(long)]
     pub(crate) fault: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MapCommand {
+    /// Start an instance of an open map for each item; called twice, it adds them twice
+    Add(MapAddArgs),
+    /// Add no more to an open map, so that it is over when its instances are
+    Close(OneMap),
+    /// Withdraw what a map has not done, and go on with what it has
+    Complete(OneMap),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OneMap {
+    /// A unique prefix of the run's id, or last
+    pub(crate) run: String,
+    /// The map's name
+    pub(crate) map: String,
+}
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("given").args(["item", "items"]).required(true).multiple(true))]
+pub(crate) struct MapAddArgs {
+    #[command(flatten)]
+    pub(crate) at: OneMap,
+    /// The data of one instance, as JSON; may be given several times
+    #[arg(long, value_name = "JSON")]
+    pub(crate) item: Vec<String>,
+    /// A file with the data of one instance on each line, as JSON; added after those of --item, at
+    /// most 10,000 of them in one transaction
+    #[arg(long, value_name = "FILE")]
+    pub(crate) items: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

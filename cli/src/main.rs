@@ -19,6 +19,7 @@ mod follow;
 mod handlers_file;
 mod input;
 mod interrupt;
+mod items;
 mod json;
 mod logging;
 mod note;

@@ -3,6 +3,7 @@
 mod cancel;
 mod check;
 mod config;
+mod map;
 mod resume;
 mod retry;
 mod run;
@@ -32,6 +33,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Check(args) => check::check(global, &args),
         Command::Cancel(args) => cancel::cancel(global, &args),
         Command::Signal(args) => signal::signal(global, &args),
+        Command::Map(change) => map::map(global, &change),
         Command::Retry(args) => retry::retry(global, &args),
         Command::Config(args) => config::config(global, &args),
         Command::Bench(args) => bench::bench(global, &args),

@@ -7,6 +7,7 @@ mod crashes;
 mod files;
 mod guard;
 mod lab;
+mod maps;
 mod operating;
 mod refusals;
 mod running;

@@ -4,8 +4,8 @@
 //! A slot is a row; it is one instance after the other. Results have a table of their own.
 
 use windlass_workflow_model::{
-    ActivationId, BranchId, Child, Fault, Next, NodeId, NodeKind, OwnerId, Payload, Position, Rest,
-    RunId,
+    ActivationId, BranchId, Child, Definition, Fault, Next, Node, NodeId, NodeKind, OwnerId,
+    Payload, Position, Rest, RunId, limits::MAP_INSTANCES_MAX,
 };
 
 use super::arrivals::{note, over};
@@ -18,6 +18,9 @@ use crate::limits::{MAP_ADD_MAX, PAYLOAD_BYTES_MAX, SWEEP_ROWS_MAX};
 use crate::record::{
     BranchRow, ChildRange, Extras, Flow, Membership, Record, Role, State, Woken, flags,
 };
+
+/// Maps that an error names.
+const NAMES_MAX: usize = 20;
 
 impl<T: Tables> Apply<'_, T> {
     /// The map at whose join `row` waits begins; the row is written.
@@ -322,7 +325,7 @@ impl<T: Tables> Apply<'_, T> {
         let definition = self.definition(root.workflow)?;
         let node = definition.find(name).map(|id| &definition.node(id).kind);
         let Some(NodeKind::Map { join, .. }) = node else {
-            let why = format!("has no map {name:?}: name one of its maps");
+            let why = no_map(&definition, name);
             return Ok(Err(WriteError::WrongState { run, why }));
         };
         if root.state.is_end() || root.flags & flags::WITHDRAWN != 0 {
@@ -337,7 +340,7 @@ impl<T: Tables> Apply<'_, T> {
         let Some(row) = rows.into_iter().find(at) else {
             return Ok(Ok(MapOutcome::NotThere));
         };
-        self.change_map_at(&row, *join, what).map(Ok)
+        self.change_map_at(&row, *join, what)
     }
 
     fn change_map_at(
@@ -345,24 +348,27 @@ impl<T: Tables> Apply<'_, T> {
         row: &BranchRow,
         join: NodeId,
         what: &MapChange,
-    ) -> Result<MapOutcome> {
+    ) -> Verdict<MapOutcome> {
         let Some(range) = row.record.children else {
-            return Ok(MapOutcome::NotThere);
+            return Ok(Ok(MapOutcome::NotThere));
         };
         let key = JoinKey::of_split(row.run, join, range.scope);
         let Some(mut count) = self.tables.join(key)? else {
-            return Ok(MapOutcome::NotThere);
+            return Ok(Ok(MapOutcome::NotThere));
         };
         if count.phase() != Phase::Open {
-            return Ok(MapOutcome::Closed);
+            return Ok(Ok(MapOutcome::Closed));
         }
         let before = count.expected;
         let Some(map) = &mut count.more().map else {
-            return Ok(MapOutcome::NotThere);
+            return Ok(Ok(MapOutcome::NotThere));
         };
         match what {
-            MapChange::Add(_) | MapChange::Close if !map.open => return Ok(MapOutcome::Closed),
+            MapChange::Add(_) | MapChange::Close if !map.open => return Ok(Ok(MapOutcome::Closed)),
             MapChange::Add(items) => {
+                if let Some(refused) = too_many(before, items.len()) {
+                    return Ok(Err(refused));
+                }
                 for (index, item) in (before..).zip(items) {
                     self.tables
                         .set_item(row.run, range.scope, i64::from(index), item)?;
@@ -385,7 +391,7 @@ impl<T: Tables> Apply<'_, T> {
                 self.withdraw_rest(row.id, row.run, range)?;
             }
         }
-        Ok(MapOutcome::Done)
+        Ok(Ok(MapOutcome::Done))
     }
 }
 
@@ -437,6 +443,34 @@ fn idle(row: &mut BranchRow) {
     (row.owner, row.due) = (OwnerId(0), None);
 }
 
+/// The bound of a map's instances, which additions do not get around.
+fn too_many(before: u32, more: usize) -> Option<WriteError> {
+    let count = u64::from(before) + more as u64;
+    let max = u64::from(MAP_INSTANCES_MAX);
+    (count > max).then_some(WriteError::Limit {
+        what: "instances of a map",
+        count,
+        max,
+    })
+}
+
+/// Why a name stands for no map, and which would.
+pub(crate) fn no_map(definition: &Definition, name: &str) -> String {
+    let is_map = |node: &&Node| matches!(node.kind, NodeKind::Map { .. });
+    let maps = definition.nodes().iter().filter(is_map);
+    let maps: Vec<_> = maps
+        .map(|node| node.name.as_str())
+        .take(NAMES_MAX)
+        .collect();
+    if maps.is_empty() {
+        return format!("has no map {name:?}: its workflow has no map at all");
+    }
+    format!(
+        "has no map {name:?}: name one of its maps ({})",
+        maps.join(", ")
+    )
+}
+
 fn too_much(items: &[Payload]) -> Option<WriteError> {
     if items.len() > MAP_ADD_MAX {
         return Some(WriteError::Limit {
@@ -451,4 +485,16 @@ fn too_much(items: &[Payload]) -> Option<WriteError> {
         count: large as u64,
         max: PAYLOAD_BYTES_MAX as u64,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn additions_do_not_get_around_the_bound() {
+        assert!(too_many(MAP_INSTANCES_MAX - 2, 2).is_none());
+        assert!(too_many(MAP_INSTANCES_MAX - 2, 3).is_some());
+        assert!(too_many(u32::MAX, usize::MAX >> 1).is_some());
+    }
 }
