@@ -9,7 +9,9 @@ use windlass_workflow_model::{
     Arrival, BranchOutcome, Definition, Event, Inputs, NodeKind, Payload, Tally,
 };
 
-use crate::limits::{ARRIVALS_AT_ONCE, RESULTS_AT_ONCE};
+use windlass_store::limits::RESULTS_AT_ONCE;
+
+use crate::limits::ARRIVALS_AT_ONCE;
 
 /// A reader of a Runner's own, opened when a branch first brings something in.
 #[derive(Debug)]

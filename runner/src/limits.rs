@@ -21,9 +21,6 @@ pub const ARRIVALS_AT_ONCE: u32 = 4_096;
 /// Runs that one attempt may schedule.
 pub const SCHEDULES_PER_ATTEMPT_MAX: usize = 10_000;
 
-/// Results of a map that a Runner reads at once when it merges them.
-pub const RESULTS_AT_ONCE: u32 = 64;
-
 /// Statements that one attempt of a transactional step adds to its checkpoint.
 pub const EFFECTS_PER_ATTEMPT_MAX: usize = 1_000;
 

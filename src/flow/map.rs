@@ -188,7 +188,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Map<T> {
     }
 
     /// Makes the data after the map from one instance after the other, in index order. They are read
-    /// a page at a time.
+    /// a page of 64 at a time, so that no more are in memory; those that come when the map is over are
+    /// not among them. The same can be read from outside: `Inspector::results`.
     #[must_use]
     pub fn reduce(
         mut self,

@@ -227,6 +227,53 @@ pub struct ResultRow {
     pub outcome: Option<std::result::Result<Payload, Fault>>,
 }
 
+/// A map that a run has begun. It stays as long as its results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MapRow {
+    /// The map.
+    pub map: NodeId,
+    /// Its activation, under which its results are kept.
+    pub scope: ActivationId,
+    /// When it began.
+    pub begun_at: Timestamp,
+}
+
+/// How far a map is whose instances have not all ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MapStanding {
+    /// Instances there are to be, so far.
+    pub expected: u32,
+    /// Of those, how many have begun.
+    pub begun: u32,
+    /// Of those, how many have ended.
+    pub ended: u32,
+    /// Of those, how many failed.
+    pub failed: u32,
+    /// Of those, how many were withdrawn.
+    pub cancelled: u32,
+    /// Whether more may be added.
+    pub is_open: bool,
+    /// Whether what has begun is being withdrawn, and nothing more begins.
+    pub is_withdrawing: bool,
+}
+
+impl MapStanding {
+    /// What the counter of a map's join says.
+    pub(crate) fn of(count: &JoinCount) -> Option<Self> {
+        let map = count.more.as_ref()?.map.as_ref()?;
+        let tally = count.tally();
+        Some(Self {
+            expected: count.expected,
+            begun: map.next,
+            ended: count.arrived,
+            failed: tally.failed,
+            cancelled: tally.cancelled,
+            is_open: map.open && count.phase() == Phase::Open,
+            is_withdrawing: count.phase() == Phase::Withdrawing,
+        })
+    }
+}
+
 /// The jobs of one run that may be ready at once, and that are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RunLimit {
@@ -375,6 +422,7 @@ pub(crate) trait Tables {
         effects: &[SqlEffect],
     ) -> Result<std::result::Result<(), String>>;
 
+    fn insert_map(&mut self, run: RunId, row: &MapRow) -> Result<()>;
     fn insert_result(&mut self, run: RunId, scope: ActivationId, row: &ResultRow) -> Result<()>;
     /// The result of instance `index` belongs to another scope from now on.
     fn move_result(
@@ -384,7 +432,7 @@ pub(crate) trait Tables {
         to: ActivationId,
         index: u32,
     ) -> Result<()>;
-    /// Deletes up to `limit` results of a run; returns how many there were.
+    /// Deletes up to `limit` results of a run, and its maps; returns how many rows there were.
     fn delete_results(&mut self, run: RunId, limit: u32) -> Result<u32>;
 
     fn event(&mut self, run: RunId, name: &str, id: &str) -> Result<Option<EventRow>>;
@@ -499,6 +547,26 @@ pub trait Reader: Send + std::fmt::Debug {
         from: u32,
         limit: u32,
     ) -> Result<Vec<ResultRow>>;
+    /// How many instances of a map have succeeded, failed and were withdrawn, by their results.
+    ///
+    /// # Errors
+    /// See [`run`](Self::run).
+    fn count_results(&mut self, run: RunId, scope: ActivationId) -> Result<[u64; 3]>;
+    /// The maps that a run has begun, at most `limit`, oldest first.
+    ///
+    /// # Errors
+    /// See [`run`](Self::run).
+    fn maps(&mut self, run: RunId, limit: u32) -> Result<Vec<MapRow>>;
+    /// How far a map is; `None` when all its instances have ended.
+    ///
+    /// # Errors
+    /// See [`run`](Self::run).
+    fn map_standing(
+        &mut self,
+        run: RunId,
+        join: NodeId,
+        scope: ActivationId,
+    ) -> Result<Option<MapStanding>>;
     /// The step of a scope that is undone next: the last one that succeeded.
     ///
     /// # Errors

@@ -34,7 +34,7 @@ mod store;
 pub mod sync;
 
 pub use apply::outcome_of;
-pub use backend::{Reader, ResultRow, RunFilter, SqlEffect, UndoRow};
+pub use backend::{MapRow, MapStanding, Reader, ResultRow, RunFilter, SqlEffect, UndoRow};
 pub use change::{
     Admit, Admitted, Aside, AttemptRecord, CalledRun, Change, Checkpoint, Committed, Dispatch,
     Ended, MapChange, MapOutcome, Recovered, Reply, RunOutcome, SignalOutcome, Then, Withdrawn,

@@ -49,6 +49,12 @@ pub const MAP_ADD_MAX: usize = 10_000;
 /// 100,000 runs.
 pub const PAGE_CACHE_BYTES: usize = 64 << 20;
 
+/// Results of a map that a reader holds at once.
+pub const RESULTS_AT_ONCE: u32 = 64;
+
+/// Maps of one run that inspection looks at: a map inside a map begins anew for each instance.
+pub const MAPS_SHOWN_MAX: u32 = 10_000;
+
 /// Size of the write-ahead log at which it is emptied actively, in bytes.
 pub const WAL_BYTES_MAX: u64 = 64 << 20;
 

@@ -7,6 +7,7 @@ mod harness;
 mod limits;
 mod mediator;
 mod policy;
+mod results;
 mod retry;
 mod running;
 mod stopping;

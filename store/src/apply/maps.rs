@@ -11,7 +11,9 @@ use windlass_workflow_model::{
 use super::arrivals::{note, over};
 use super::checkpoint::child_row;
 use super::{Apply, Verdict};
-use crate::backend::{Guard, JoinCount, JoinKey, MapCount, Phase, Result, ResultRow, Tables};
+use crate::backend::{
+    Guard, JoinCount, JoinKey, MapCount, MapRow, Phase, Result, ResultRow, Tables,
+};
 use crate::change::{MapChange, MapOutcome, Then};
 use crate::error::{StorageError, WriteError};
 use crate::limits::{MAP_ADD_MAX, PAYLOAD_BYTES_MAX, SWEEP_ROWS_MAX};
@@ -26,6 +28,7 @@ impl<T: Tables> Apply<'_, T> {
     /// The map at whose join `row` waits begins; the row is written.
     pub(super) fn begin_map(&mut self, row: &BranchRow, then: &Then) -> Result<()> {
         let Then::Move(Next::Map {
+            map,
             join,
             scope,
             data,
@@ -41,6 +44,12 @@ impl<T: Tables> Apply<'_, T> {
             return Ok(());
         };
         self.tables.set_item(row.run, *scope, -1, data)?;
+        let begun = MapRow {
+            map: *map,
+            scope: *scope,
+            begun_at: self.now,
+        };
+        self.tables.insert_map(row.run, &begun)?;
         let key = JoinKey::of_split(row.run, *join, *scope);
         let mut counted = JoinCount::new(0, *count);
         counted.more().map = Some(MapCount {
@@ -111,7 +120,7 @@ impl<T: Tables> Apply<'_, T> {
 
     /// The join and the map of a map's counter.
     fn map_at(&mut self, like: &BranchRow, key: JoinKey) -> Result<(NodeId, NodeId)> {
-        let join = NodeId(u32::try_from(key.node).unwrap_or(u32::MAX));
+        let join = join_of(key);
         let definition = self.definition(like.workflow)?;
         match definition
             .nodes()
@@ -145,7 +154,7 @@ impl<T: Tables> Apply<'_, T> {
         let result = ResultRow { index, outcome };
         let scope = match count.phase() {
             Phase::Open | Phase::Withdrawing => key.scope,
-            Phase::Absorbing => late(key),
+            Phase::Absorbing => late(key.scope, join_of(key)),
         };
         self.tables.insert_result(row.run, scope, &result)?;
         count.arrived += 1;
@@ -278,8 +287,12 @@ impl<T: Tables> Apply<'_, T> {
             map.counted = Some(counted.as_bytes().to_vec());
             if enough {
                 for index in map.pending.drain(..) {
-                    self.tables
-                        .move_result(row.run, key.scope, late(key), index)?;
+                    self.tables.move_result(
+                        row.run,
+                        key.scope,
+                        late(key.scope, row.position.node),
+                        index,
+                    )?;
                 }
                 map.open = false;
             }
@@ -406,10 +419,13 @@ fn counter_of(row: &BranchRow) -> Option<JoinKey> {
 }
 
 /// Where the results of a map are kept that came when it was over: without effect on what follows.
-fn late(key: JoinKey) -> ActivationId {
-    let join = NodeId(u32::try_from(key.node).unwrap_or(u32::MAX));
+pub(crate) fn late(map: ActivationId, join: NodeId) -> ActivationId {
     // Copy 0 is the join itself.
-    key.scope.derive(join, 1)
+    map.derive(join, 1)
+}
+
+fn join_of(key: JoinKey) -> NodeId {
+    NodeId(u32::try_from(key.node).unwrap_or(u32::MAX))
 }
 
 /// The slot becomes the instance `index`, which is not ready yet.

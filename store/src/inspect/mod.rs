@@ -3,6 +3,7 @@
 //! Derived from the definition, the live branches, locks and history; nothing is written ahead for
 //! it. Reads only, on connections of its own, from any process.
 
+mod maps;
 mod steps;
 mod views;
 mod why;
@@ -24,6 +25,7 @@ use crate::record::{BranchRow, State, Woken, flags};
 use crate::store::{Store, StoreKind, open_reader};
 use crate::sync::Arc;
 
+pub use maps::{MapError, MapResult, MapResults, MapView};
 pub use views::{BranchWait, RunDetail, RunSummary, StepView, WaitsFor, Why};
 
 use steps::Steps;

@@ -11,8 +11,8 @@ use windlass_workflow_model::{
 };
 
 use crate::backend::{
-    Backend, EventRow, Guard, JoinCount, JoinKey, Loose, Mark, Meta, Ready, Result, ResultRow,
-    RunLimit, SqlEffect, Sweep, Tables, UndoRow,
+    Backend, EventRow, Guard, JoinCount, JoinKey, Loose, MapRow, Mark, Meta, Ready, Result,
+    ResultRow, RunLimit, SqlEffect, Sweep, Tables, UndoRow,
 };
 use crate::record::{BranchRow, HistoryRow, OwnerRow, Rank, State, flags};
 use crate::sync::{Arc, Mutex, MutexGuard};
@@ -387,6 +387,11 @@ impl Tables for MemoryTransaction<'_> {
         })
     }
 
+    fn insert_map(&mut self, run: RunId, row: &MapRow) -> Result<()> {
+        self.rows.maps.insert((run, row.scope), *row);
+        Ok(())
+    }
+
     fn insert_result(&mut self, run: RunId, scope: ActivationId, row: &ResultRow) -> Result<()> {
         let key = (run, scope, row.index);
         self.rows.results.insert(key, row.clone());
@@ -413,7 +418,14 @@ impl Tables for MemoryTransaction<'_> {
         for key in &gone {
             self.rows.results.remove(key);
         }
-        Ok(u32::try_from(gone.len()).unwrap_or(u32::MAX))
+        let left = (limit as usize).saturating_sub(gone.len());
+        let all = (run, ActivationId(0))..=(run, ActivationId(u64::MAX));
+        let maps = self.rows.maps.range(all).map(|(key, _)| *key);
+        let maps: Vec<_> = maps.take(left).collect();
+        for key in &maps {
+            self.rows.maps.remove(key);
+        }
+        Ok(u32::try_from(gone.len() + maps.len()).unwrap_or(u32::MAX))
     }
 
     fn event(&mut self, run: RunId, name: &str, id: &str) -> Result<Option<EventRow>> {

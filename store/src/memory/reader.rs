@@ -7,7 +7,7 @@ use windlass_workflow_model::{
 
 use super::SharedRows;
 use crate::apply::GATE;
-use crate::backend::{JoinKey, Reader, Result, ResultRow, UndoRow};
+use crate::backend::{JoinKey, MapRow, MapStanding, Reader, Result, ResultRow, UndoRow};
 use crate::record::{BranchRow, ChildRange, HistoryRow, OwnerRow, State};
 use crate::sync::Arc;
 
@@ -62,6 +62,41 @@ impl Reader for MemoryReader {
             .range((run, scope, from)..=(run, scope, u32::MAX));
         let page = all.take(limit as usize).map(|(_, row)| row.clone());
         Ok(page.collect())
+    }
+
+    fn count_results(&mut self, run: RunId, scope: ActivationId) -> Result<[u64; 3]> {
+        let rows = self.rows.lock();
+        let all = rows.results.range((run, scope, 0)..=(run, scope, u32::MAX));
+        let mut counts = [0; 3];
+        for (_, row) in all {
+            let of = match row.outcome {
+                Some(Ok(_)) => 0,
+                Some(Err(_)) => 1,
+                None => 2,
+            };
+            counts[of] += 1;
+        }
+        Ok(counts)
+    }
+
+    fn maps(&mut self, run: RunId, limit: u32) -> Result<Vec<MapRow>> {
+        let rows = self.rows.lock();
+        let all = (run, ActivationId(0))..=(run, ActivationId(u64::MAX));
+        let maps = rows.maps.range(all).map(|(_, row)| *row);
+        let mut maps: Vec<_> = maps.take(limit as usize).collect();
+        maps.sort_by_key(|map| (map.begun_at, map.scope));
+        Ok(maps)
+    }
+
+    fn map_standing(
+        &mut self,
+        run: RunId,
+        join: NodeId,
+        scope: ActivationId,
+    ) -> Result<Option<MapStanding>> {
+        let key = JoinKey::of_split(run, join, scope);
+        let rows = self.rows.lock();
+        Ok(rows.joins.get(&key).and_then(MapStanding::of))
     }
 
     fn last_undo(&mut self, run: RunId, scope: ActivationId) -> Result<Option<UndoRow>> {

@@ -8,7 +8,7 @@ use windlass_workflow_model::{
 };
 
 use crate::backend::{
-    EventRow, JoinCount, JoinKey, Loose, Mark, Meta, ResultRow, RunLimit, Sweep, UndoRow,
+    EventRow, JoinCount, JoinKey, Loose, MapRow, Mark, Meta, ResultRow, RunLimit, Sweep, UndoRow,
 };
 use crate::record::{BranchRow, HistoryRow, OwnerRow, Rank, State};
 use crate::sync::Arc;
@@ -29,6 +29,7 @@ pub(crate) struct Rows {
     pub(super) deadlines: BTreeSet<(Timestamp, RunId)>,
     pub(super) undo: BTreeMap<(RunId, ActivationId, i64), UndoRow>,
     pub(super) results: BTreeMap<(RunId, ActivationId, u32), ResultRow>,
+    pub(super) maps: BTreeMap<(RunId, ActivationId), MapRow>,
     pub(super) events: BTreeMap<RunId, Vec<EventRow>>,
     /// With the arm that the branch takes.
     pub(super) subscriptions: BTreeMap<(RunId, String, BranchId), u32>,
@@ -64,6 +65,7 @@ impl Default for Rows {
             deadlines: BTreeSet::new(),
             undo: BTreeMap::new(),
             results: BTreeMap::new(),
+            maps: BTreeMap::new(),
             events: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             limits: HashMap::new(),

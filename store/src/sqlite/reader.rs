@@ -5,13 +5,13 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, params};
 use windlass_workflow_model::{
-    ActivationId, BranchId, Definition, Fault, Meeting, NodeId, OwnerId, Payload, RunId, Timestamp,
-    WorkflowKey,
+    ActivationId, BranchId, Definition, Fault, Meeting, NodeId, OwnerId, Payload, RunId,
+    StepStatus, Timestamp, WorkflowKey,
 };
 
 use super::joins::join_count;
 use super::rows::{self, BRANCH_COLUMNS, HISTORY_COLUMNS, column, first, query, storage};
-use crate::backend::{Reader, Result, ResultRow, UndoRow};
+use crate::backend::{MapRow, MapStanding, Reader, Result, ResultRow, UndoRow};
 use crate::codec;
 use crate::record::{BranchRow, ChildRange, HistoryRow, OwnerRow};
 use crate::sync::Arc;
@@ -88,6 +88,59 @@ impl Reader for SqliteReader {
                    WHERE run = ?1 AND scope = ?2 AND item >= ?3 ORDER BY item LIMIT ?4";
         let params = params![run.0, rows::activation(scope), from, limit];
         query(&self.db, sql, params, rows::result)
+    }
+
+    fn count_results(&mut self, run: RunId, scope: ActivationId) -> Result<[u64; 3]> {
+        let sql = "SELECT status, count(*) FROM results \
+                   WHERE run = ?1 AND scope = ?2 AND item >= 0 GROUP BY status";
+        let params = params![run.0, rows::activation(scope)];
+        let counts = query(&self.db, sql, params, |row| {
+            Ok((rows::read_status(column(row, 0)?)?, column::<i64>(row, 1)?))
+        })?;
+        let of = |status: StepStatus| {
+            let found = counts.iter().find(|(found, _)| *found == status);
+            found.map_or(0, |(_, count)| count.cast_unsigned())
+        };
+        Ok([
+            StepStatus::Succeeded,
+            StepStatus::Failed,
+            StepStatus::Cancelled,
+        ]
+        .map(of))
+    }
+
+    fn maps(&mut self, run: RunId, limit: u32) -> Result<Vec<MapRow>> {
+        // From scope to scope by the primary key, past the results.
+        let sql = "WITH RECURSIVE scopes (scope) AS ( \
+                       SELECT min(scope) FROM results WHERE run = ?1 \
+                       UNION ALL \
+                       SELECT (SELECT min(scope) FROM results WHERE run = ?1 AND scope > scopes.scope) \
+                       FROM scopes WHERE scopes.scope IS NOT NULL \
+                   ) \
+                   SELECT results.scope, status, data FROM scopes \
+                   JOIN results ON run = ?1 AND results.scope = scopes.scope AND item = ?2 \
+                   LIMIT ?3";
+        let mut maps = query(
+            &self.db,
+            sql,
+            params![run.0, rows::MAP_ITEM, limit],
+            rows::map,
+        )?;
+        maps.sort_by_key(|map| (map.begun_at, map.scope));
+        Ok(maps)
+    }
+
+    fn map_standing(
+        &mut self,
+        run: RunId,
+        join: NodeId,
+        scope: ActivationId,
+    ) -> Result<Option<MapStanding>> {
+        let sql = "SELECT arrived, expected, state FROM joins \
+                   WHERE run = ?1 AND node = ?2 AND scope = ?3 AND round = 0";
+        let params = params![run.0, join.0, rows::activation(scope)];
+        let count = first(&self.db, sql, params, join_count)?;
+        Ok(count.as_ref().and_then(MapStanding::of))
     }
 
     fn last_undo(&mut self, run: RunId, scope: ActivationId) -> Result<Option<UndoRow>> {

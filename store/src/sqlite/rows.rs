@@ -6,7 +6,7 @@ use windlass_workflow_model::{
     RunId, StepStatus, Timestamp, WorkflowKey,
 };
 
-use crate::backend::{Result, ResultRow};
+use crate::backend::{MapRow, Result, ResultRow};
 use crate::codec;
 use crate::error::StorageError;
 use crate::record::{
@@ -135,6 +135,22 @@ pub(super) fn status_number(status: StepStatus) -> i64 {
     }
 }
 
+/// The item under which a map itself stands before its results: its node in the place of a status,
+/// and when it began.
+pub(super) const MAP_ITEM: i64 = -1;
+
+/// Reads the columns `scope, status, data` of a map.
+pub(super) fn map(row: &Row<'_>) -> Result<MapRow> {
+    let begun_at: [u8; 8] = column::<Vec<u8>>(row, 2)?
+        .try_into()
+        .map_err(|_| corrupt("map", "when it began is no time"))?;
+    Ok(MapRow {
+        scope: read_activation(column(row, 0)?),
+        map: NodeId(column(row, 1)?),
+        begun_at: Timestamp(i64::from_le_bytes(begun_at)),
+    })
+}
+
 /// Reads the columns `item, status, data` of a result.
 pub(super) fn result(row: &Row<'_>) -> Result<ResultRow> {
     let data = column::<Option<Vec<u8>>>(row, 2)?;
@@ -149,7 +165,7 @@ pub(super) fn result(row: &Row<'_>) -> Result<ResultRow> {
     })
 }
 
-fn read_status(number: i64) -> Result<StepStatus> {
+pub(super) fn read_status(number: i64) -> Result<StepStatus> {
     use StepStatus::{Cancelled, Failed, Pending, Running, Skipped, Succeeded, Waiting};
     let all = [
         Pending, Waiting, Running, Succeeded, Failed, Skipped, Cancelled,

@@ -11,8 +11,8 @@ use super::rows::{self, activation, column};
 use super::transaction::SqliteTransaction;
 use super::user_effects;
 use crate::backend::{
-    EventRow, Guard, JoinCount, JoinKey, Loose, Mark, Meta, Ready, Result, ResultRow, RunLimit,
-    SqlEffect, Sweep, Tables, UndoRow,
+    EventRow, Guard, JoinCount, JoinKey, Loose, MapRow, Mark, Meta, Ready, Result, ResultRow,
+    RunLimit, SqlEffect, Sweep, Tables, UndoRow,
 };
 use crate::codec;
 use crate::limits::BATCH_BYTES_MAX;
@@ -511,6 +511,21 @@ impl Tables for SqliteTransaction<'_> {
             return Ok(Ok(()));
         }
         user_effects::run(self.statements.db(), branch, effects)
+    }
+
+    fn insert_map(&mut self, run: RunId, row: &MapRow) -> Result<()> {
+        let sql =
+            "INSERT INTO results (run, scope, item, status, data) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let begun_at = row.begun_at.0.to_le_bytes();
+        let params = params![
+            run.0,
+            activation(row.scope),
+            rows::MAP_ITEM,
+            row.map.0,
+            &begun_at[..]
+        ];
+        self.statements.execute(sql, params)?;
+        Ok(())
     }
 
     fn insert_result(&mut self, run: RunId, scope: ActivationId, row: &ResultRow) -> Result<()> {
