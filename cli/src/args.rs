@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use windlass::ActivationId;
 
 use crate::allowed::{Allowed, Kind};
 use crate::config::{HELP, Layer};
@@ -65,6 +66,8 @@ pub(crate) enum Command {
     /// Add to an open map of a run, close it, or end a map with what is done
     #[command(subcommand)]
     Map(MapCommand),
+    /// Print what the instances of a map gave, in index order; with --json one object on each line
+    Results(ResultsArgs),
     /// Let a parked or failed run go on from the step it stopped at
     Retry(RetryArgs),
     /// Print the effective settings and where each comes from; --help explains them all
@@ -272,6 +275,21 @@ pub(crate) struct MapAddArgs {
     /// most 10,000 of them in one transaction
     #[arg(long, value_name = "FILE")]
     pub(crate) items: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResultsArgs {
+    #[command(flatten)]
+    pub(crate) at: OneMap,
+    /// Of the time that the map had this activation, as show prints it [default: the last time]
+    #[arg(long, value_name = "ID", value_parser = activation)]
+    pub(crate) activation: Option<ActivationId>,
+}
+
+fn activation(text: &str) -> Result<ActivationId, String> {
+    u64::from_str_radix(text, 16)
+        .map(ActivationId)
+        .map_err(|_| "an activation has up to 16 digits and letters from a to f".to_owned())
 }
 
 #[derive(Debug, Args)]

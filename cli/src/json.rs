@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 use windlass::{
-    Definition, ErrorEntry, Graph, Payload, RunDetail, RunSummary, Source, StepStatus, StepView,
-    Timestamp, Why,
+    BranchOutcome, Definition, ErrorEntry, Graph, MapResult, MapView, Payload, RunDetail,
+    RunSummary, Source, StepStatus, StepView, Timestamp, Why,
 };
 use windlass_dialects::{Diagnostic, Dialect, Imported, run_outputs};
 
@@ -86,17 +86,92 @@ pub(crate) struct ShowJson {
     pub(crate) errors: Vec<ErrorEntry>,
     pub(crate) steps: Vec<StepJson>,
     pub(crate) graph: Graph,
+    pub(crate) maps: Vec<MapJson>,
 }
 
-impl From<&RunDetail> for ShowJson {
-    fn from(detail: &RunDetail) -> Self {
+impl ShowJson {
+    /// A run and the maps that it has begun.
+    pub(crate) fn of(detail: &RunDetail, maps: &[MapView]) -> Self {
         Self {
             run: RunJson::from(&detail.summary),
             outputs: outputs(detail),
             errors: detail.errors.clone(),
             steps: detail.steps.iter().map(StepJson::from).collect(),
             graph: Graph::of(&detail.definition),
+            maps: maps.iter().map(MapJson::from).collect(),
         }
+    }
+}
+
+/// One time that a run was in a map.
+#[derive(Debug, Serialize)]
+pub(crate) struct MapJson {
+    map: String,
+    activation: String,
+    begun_at: String,
+    open: bool,
+    added: u64,
+    waiting: u64,
+    running: u64,
+    succeeded: u64,
+    failed: u64,
+    cancelled: u64,
+}
+
+impl From<&MapView> for MapJson {
+    fn from(map: &MapView) -> Self {
+        Self {
+            map: map.map.clone(),
+            activation: map.activation.to_string(),
+            begun_at: rfc3339(map.begun_at.0),
+            open: map.is_open,
+            added: map.added(),
+            waiting: map.waiting,
+            running: map.running,
+            succeeded: map.succeeded,
+            failed: map.failed,
+            cancelled: map.cancelled,
+        }
+    }
+}
+
+/// A line of `results`.
+#[derive(Debug, Serialize)]
+pub(crate) struct ResultJson<'r> {
+    index: u32,
+    status: &'static str,
+    /// Whether the map had gone on without it.
+    late: bool,
+    output: Option<Json>,
+    errors: &'r [ErrorEntry],
+    /// Why it was withdrawn.
+    reason: Option<&'r str>,
+}
+
+impl<'r> From<&'r MapResult> for ResultJson<'r> {
+    fn from(result: &'r MapResult) -> Self {
+        let (output, errors, reason): (_, &[ErrorEntry], _) = match &result.outcome {
+            BranchOutcome::Succeeded(data) => (Some(value(data)), &[], None),
+            BranchOutcome::Failed(fault) => (None, &fault.errors, None),
+            BranchOutcome::Cancelled(reason) => (None, &[], Some(reason.as_str())),
+        };
+        Self {
+            index: result.index,
+            status: status_of(&result.outcome).as_str(),
+            late: result.is_late,
+            output,
+            errors,
+            reason,
+        }
+    }
+}
+
+/// The status of a branch that has ended like this.
+pub(crate) fn status_of(outcome: &BranchOutcome) -> StepStatus {
+    match outcome {
+        BranchOutcome::Succeeded(_) => StepStatus::Succeeded,
+        BranchOutcome::Failed(_) => StepStatus::Failed,
+        BranchOutcome::Cancelled(_) => StepStatus::Cancelled,
     }
 }
 
@@ -347,8 +422,11 @@ mod tests {
 
     #[test]
     fn a_run_and_its_steps_have_all_their_fields() {
-        let show = serde_json::to_value(ShowJson::from(&detail())).unwrap();
-        assert_eq!(keys(&show), ["run", "outputs", "errors", "steps", "graph"]);
+        let show = serde_json::to_value(ShowJson::of(&detail(), &[])).unwrap();
+        assert_eq!(
+            keys(&show),
+            ["run", "outputs", "errors", "steps", "graph", "maps"]
+        );
         let run = [
             "run",
             "workflow",

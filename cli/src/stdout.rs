@@ -22,6 +22,33 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Prints lines as they come, and takes no more when nobody reads them.
+pub(crate) fn print_lines(
+    lines: impl Iterator<Item = Result<String, Failure>>,
+) -> Result<(), Failure> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    for line in lines {
+        match line {
+            Ok(line) => match writeln!(out, "{line}") {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+                Err(error) => return Err(Failure::broken_off(&Unwritten(error))),
+                Ok(()) => {}
+            },
+            Err(failure) => {
+                // What was read is worth having; the failure is told whatever becomes of it.
+                let _ = out.flush();
+                return Err(failure);
+            }
+        }
+    }
+    match out.flush() {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::broken_off(&Unwritten(error)))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Prints a value as indented JSON, ending with a newline.
 pub(crate) fn print_json<T: Serialize + ?Sized>(value: &T) -> Result<(), Failure> {
     let mut text =

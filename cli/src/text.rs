@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use windlass::{
-    BranchWait, Definition, ErrorEntry, Graph, RunDetail, RunId, RunSummary, StepView, Timestamp,
-    Why,
+    BranchOutcome, BranchWait, Definition, ErrorEntry, Graph, MapResult, MapView, RunDetail, RunId,
+    RunSummary, StepView, Timestamp, Why,
 };
 
-use crate::json::outputs;
+use crate::json::{outputs, status_of};
 use crate::time_text::{elapsed, rfc3339, rfc3339_seconds};
 
 /// Digits of a run id that are shown where lines must be short; usually enough to name it.
@@ -69,8 +69,13 @@ pub(crate) fn runs(runs: &[RunSummary]) -> String {
     )
 }
 
-/// A run in full.
-pub(crate) fn show(detail: &RunDetail) -> String {
+/// Times in a map that `show` lists for people, the last ones; `--json` has all.
+const MAPS_LISTED_MAX: usize = 20;
+
+/// A run in full, with the maps that it has begun.
+///
+/// `database` is the one that a flag names, if any; commands that are proposed name it too.
+pub(crate) fn show(detail: &RunDetail, maps: &[MapView], database: Option<&Path>) -> String {
     let run = &detail.summary;
     let reason = run.reason.as_ref().map(|reason| format!(" ({reason})"));
     let time = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), |at| rfc3339(at.0));
@@ -84,6 +89,10 @@ pub(crate) fn show(detail: &RunDetail) -> String {
         format!("\n{}", steps(&detail.steps)),
     ];
     let mut text = lines.join("\n");
+    if !maps.is_empty() {
+        text.push_str("\nmaps\n");
+        text.push_str(&map_lines(run.run, maps, database));
+    }
     if !detail.errors.is_empty() {
         text.push_str("\nerrors\n");
         text.push_str(&errors(&detail.errors));
@@ -127,6 +136,61 @@ fn steps(steps: &[StepView]) -> String {
         "step", "kind", "parent", "branch", "status", "attempt", "started", "took", "why",
     ];
     table(&head, &rows)
+}
+
+/// Two lines for each time in a map: how far it is, and what reads its results.
+fn map_lines(run: RunId, maps: &[MapView], database: Option<&Path>) -> String {
+    let more = maps.len().saturating_sub(MAPS_LISTED_MAX);
+    let left_out = (more > 0).then(|| format!("  {more} earlier ones are listed with --json"));
+    let shown = maps.iter().enumerate().skip(more).map(|(at, map)| {
+        let is_newest = maps[at + 1..].iter().all(|later| later.map != map.map);
+        let mut read = vec![format!("windlass results {run} {}", quoted(&map.map))];
+        read.extend((!is_newest).then(|| format!("--activation {}", map.activation)));
+        read.extend(database.map(|path| format!("--db {}", path.display())));
+        format!("  {}: {}\n    {}", map.map, standing(map), read.join(" "))
+    });
+    lines(left_out.into_iter().chain(shown))
+}
+
+/// `5 items, open to more: 2 running, 3 succeeded`.
+pub(crate) fn standing(map: &MapView) -> String {
+    let counts = [
+        (map.waiting, "waiting"),
+        (map.running, "running"),
+        (map.succeeded, "succeeded"),
+        (map.failed, "failed"),
+        (map.cancelled, "cancelled"),
+    ];
+    let counts = counts.iter().filter(|(count, _)| *count > 0);
+    let counts: Vec<_> = counts
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    let items = counted(map.added(), "item", "items");
+    let open = if map.is_open { ", open to more" } else { "" };
+    let colon = if counts.is_empty() { "" } else { ": " };
+    format!("{items}{open}{colon}{}", counts.join(", "))
+}
+
+/// A name as a shell takes it for one word.
+pub(crate) fn quoted(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=".contains(c);
+    if !name.is_empty() && !name.starts_with('-') && name.chars().all(is_plain) {
+        name.to_owned()
+    } else {
+        format!("'{}'", name.replace('\'', "'\\''"))
+    }
+}
+
+/// What one instance of a map gave, in a line.
+pub(crate) fn result(result: &MapResult) -> String {
+    let status = status_of(&result.outcome);
+    let late = if result.is_late { " (late)" } else { "" };
+    let gave = match &result.outcome {
+        BranchOutcome::Succeeded(data) => String::from_utf8_lossy(data.as_bytes()).into_owned(),
+        BranchOutcome::Failed(fault) => fault.summary(),
+        BranchOutcome::Cancelled(reason) => reason.clone(),
+    };
+    format!("{}  {status}{late}  {gave}", result.index)
 }
 
 /// A line per error.

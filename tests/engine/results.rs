@@ -93,7 +93,7 @@ fn results_are_read_in_index_order_while_the_map_goes_on_and_after_the_run() {
         assert_eq!((all.len(), all[7].as_str()), (8, "7: 40"));
         let view = inspector.maps(run).unwrap().unwrap().remove(0);
         assert_eq!((counts(&view), view.is_open), ((8, 7, 1, [0; 3]), false));
-        let of = inspector.results_of(run, view.activation).unwrap();
+        let of = inspector.results_of(run, "many", view.activation).unwrap();
         assert_eq!(of.count(), 8);
         stepped.assert_no_leftovers();
     });
@@ -178,7 +178,9 @@ fn a_map_that_is_retried_has_results_of_each_time() {
         let maps = inspector.maps(run).unwrap().unwrap();
         let failed: Vec<_> = maps.iter().map(|map| map.failed).collect();
         assert_eq!(failed, [2, 0], "oldest first");
-        let first = inspector.results_of(run, maps[0].activation).unwrap();
+        let first = inspector
+            .results_of(run, "many", maps[0].activation)
+            .unwrap();
         let first: Vec<_> = first.map(|result| short(&result.unwrap())).collect();
         assert_eq!(first, ["0: failed not yet", "1: failed not yet"]);
     });
@@ -192,6 +194,13 @@ fn what_has_no_results_says_why() {
         let run = stepped.begin(&workflow, &0);
         stepped.settle();
         let mut inspector = stepped.inspector();
+        let other = windlass::ActivationId(1);
+        let wrong = inspector.results_of(run, "many", other).map(|_| ());
+        let wrong = wrong.unwrap_err().to_string();
+        assert!(
+            wrong.contains("\"many\" under activation 0000000000000001"),
+            "{wrong}"
+        );
         let mut error = |run, map| {
             inspector
                 .results(run, map)

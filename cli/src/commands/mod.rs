@@ -4,6 +4,7 @@ mod cancel;
 mod check;
 mod config;
 mod map;
+mod results;
 mod resume;
 mod retry;
 mod run;
@@ -34,6 +35,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Cancel(args) => cancel::cancel(global, &args),
         Command::Signal(args) => signal::signal(global, &args),
         Command::Map(change) => map::map(global, &change),
+        Command::Results(args) => results::results(global, &args),
         Command::Retry(args) => retry::retry(global, &args),
         Command::Config(args) => config::config(global, &args),
         Command::Bench(args) => bench::bench(global, &args),

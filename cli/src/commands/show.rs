@@ -12,10 +12,14 @@ pub(super) fn show(global: &Global, args: &OneRun) -> Result<Exit, Failure> {
     let mut inspector = reading(global)?;
     let run = engine::find(&mut inspector, &args.run)?;
     let detail = engine::show(&mut inspector, run)?;
+    let maps = inspector
+        .maps(run)
+        .map_err(|error| Failure::broken_off(&error))?;
+    let maps = maps.unwrap_or_default();
     if global.json {
-        print_json(&ShowJson::from(&detail))?;
+        print_json(&ShowJson::of(&detail, &maps))?;
     } else {
-        print(&text::show(&detail))?;
+        print(&text::show(&detail, &maps, global.db.as_deref()))?;
     }
     Ok(Exit::Succeeded)
 }

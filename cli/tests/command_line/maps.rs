@@ -1,4 +1,6 @@
-//! `map add`, `close` and `complete` from another process.
+//! Maps from another process: `map add`, `close` and `complete`, what `show` says, and `results`.
+
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
@@ -134,6 +136,105 @@ fn what_cannot_be_added_is_refused_with_its_place() {
     let steps = shown["steps"].as_array().unwrap();
     let read = steps.iter().filter(|step| step["step"] == "read");
     assert_eq!(read.count(), 2, "nothing was added: {steps:?}");
+    lab.call(&["cancel", "last"]).expect(0);
+    engine.wait().unwrap();
+}
+
+#[test]
+fn results_are_printed_while_the_map_goes_on_and_after_the_run() {
+    let lab = lab("command = ['sh', '-c', 'grep -q page.:1 && exit 1; echo {}']");
+    let engine = lab.start(&RUN);
+    begun(&lab);
+    eventually("the first two have ended", || {
+        lab.last_run()["maps"][0]["running"] == 0
+    });
+    let show = lab.last_run();
+    let map = &show["maps"][0];
+    for (field, value) in [
+        ("map", json!("pages")),
+        ("open", json!(true)),
+        ("added", json!(2)),
+        ("waiting", json!(0)),
+        ("succeeded", json!(1)),
+        ("failed", json!(1)),
+        ("cancelled", json!(0)),
+    ] {
+        assert_eq!(map[field], value, "{field} of {map}");
+    }
+    let text = lab.call(&["show", "last"]).expect(0).out;
+    let says = "pages: 2 items, open to more: 1 succeeded, 1 failed\n    windlass results ";
+    assert!(text.contains(says), "{text}");
+    let lines = |words: &[&str]| {
+        let words = [&["results", "last", "pages", "--json"], words].concat();
+        let out = lab.call(&words).expect(0).out;
+        let lines = out.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.collect::<Vec<Value>>()
+    };
+    let found = lines(&[]);
+    assert_eq!(found.len(), 2);
+    let first = json!({"index": 0, "status": "succeeded", "late": false,
+        "output": {"page": 0, "steps": {"read": {"outputs": {}}}}, "errors": [], "reason": null});
+    assert_eq!(found[0], first);
+    let failed = &found[1];
+    assert_eq!(
+        (
+            &failed["status"],
+            &failed["output"],
+            &failed["errors"][0]["step"]
+        ),
+        (&json!("failed"), &Value::Null, &json!("read"))
+    );
+    let text = lab.call(&["results", "last", "pages"]).expect(0).out;
+    assert!(text.starts_with("0  succeeded  {\"page\":0"), "{text}");
+    assert!(text.contains("\n1  failed  read: exit code 1"), "{text}");
+
+    lab.call(&["map", "close", "last", "pages"]).expect(0);
+    lab.call(&["signal", "last", "go"]).expect(0);
+    ended(engine).expect(0);
+    assert_eq!(lines(&[]), found);
+    let activation = map["activation"].as_str().unwrap();
+    assert_eq!(lines(&["--activation", activation]), found);
+    for (words, says) in [
+        (
+            &["pages", "--activation", "1"][..],
+            "under activation 0000000000000001",
+        ),
+        (&["pages", "--activation", "x"], "up to 16 digits"),
+        (&["all"], "name one of its maps (pages)"),
+    ] {
+        let words = [&["results", "last"], words].concat();
+        lab.call(&words).expect(2).says(&[says]);
+    }
+}
+
+#[test]
+fn results_of_a_map_that_was_not_begun_are_refused_and_nobody_reading_is_no_error() {
+    let lab = lab("simulate = '1ms'");
+    let waits = OPEN.replace("\"start\": \"pages\"", "\"start\": \"wait\"").replace(
+        "\"nodes\": [",
+        "\"nodes\": [{\"name\": \"wait\", \"kind\": {\"await\": {\"event\": \"begin\"}}, \"next\": \"pages\"},",
+    );
+    lab.write(
+        "w.json",
+        &waits.replace("{\"fixed\": 2}", "{\"fixed\": 3000}"),
+    );
+    // Nobody reads the lines of three thousand steps, so they may not fill a pipe.
+    let mut engine = lab.command(&RUN).stderr(Stdio::null()).spawn().unwrap();
+    eventually("it waits", || {
+        lab.call(&["why", "last"]).out.contains("event \"begin\"")
+    });
+    lab.call(&["results", "last", "pages"])
+        .expect(2)
+        .says(&["has not begun map \"pages\"", "windlass why"]);
+    lab.call(&["signal", "last", "begin"]).expect(0);
+    eventually("all have ended", || {
+        lab.last_run()["maps"][0]["succeeded"] == 3_000
+    });
+    let all = lab.call(&["results", "last", "pages"]).expect(0).out;
+    assert_eq!(all.lines().count(), 3_000);
+    let mut reader = lab.start(&["results", "last", "pages"]);
+    drop(reader.stdout.take());
+    ended(reader).expect(0);
     lab.call(&["cancel", "last"]).expect(0);
     engine.wait().unwrap();
 }

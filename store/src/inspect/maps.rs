@@ -11,6 +11,7 @@ use crate::apply::{late, no_map};
 use crate::backend::{MapRow, Reader, Result, ResultRow};
 use crate::error::StorageError;
 use crate::limits::{MAPS_SHOWN_MAX, RESULTS_AT_ONCE};
+use crate::sync::Arc;
 
 /// Why the results of a map cannot be read.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -119,6 +120,40 @@ impl Inspector {
         run: RunId,
         map: &str,
     ) -> std::result::Result<MapResults<'_>, MapError> {
+        let (definition, maps) = self.begun(run, map)?;
+        let newest = maps.last().ok_or_else(|| MapError::NotBegun {
+            run,
+            map: format!("{map:?}"),
+        })?;
+        Ok(self.read(run, &definition, *newest))
+    }
+
+    /// What the instances of a map gave in the time that it had this activation, which
+    /// [`maps`](Self::maps) tells.
+    ///
+    /// # Errors
+    /// As [`results`](Self::results).
+    pub fn results_of(
+        &mut self,
+        run: RunId,
+        map: &str,
+        activation: ActivationId,
+    ) -> std::result::Result<MapResults<'_>, MapError> {
+        let (definition, maps) = self.begun(run, map)?;
+        let row = maps.into_iter().find(|row| row.scope == activation);
+        let row = row.ok_or_else(|| MapError::NotBegun {
+            run,
+            map: format!("{map:?} under activation {activation}"),
+        })?;
+        Ok(self.read(run, &definition, row))
+    }
+
+    /// The times that a run has begun a map, oldest first.
+    fn begun(
+        &mut self,
+        run: RunId,
+        map: &str,
+    ) -> std::result::Result<(Arc<Definition>, Vec<MapRow>), MapError> {
         let root = self.root(run)?.ok_or(MapError::NoSuchRun(run))?;
         let definition = self.definition(&root)?;
         let node = definition.find(map);
@@ -129,31 +164,7 @@ impl Inspector {
         })?;
         let mut maps = self.reader.maps(run, MAPS_SHOWN_MAX)?;
         maps.retain(|row| row.map == node);
-        let last = maps.last().ok_or_else(|| MapError::NotBegun {
-            run,
-            map: format!("{map:?}"),
-        })?;
-        Ok(self.read(run, &definition, *last))
-    }
-
-    /// What the instances of a map gave that has this activation, as [`maps`](Self::maps) tells it.
-    ///
-    /// # Errors
-    /// As [`results`](Self::results).
-    pub fn results_of(
-        &mut self,
-        run: RunId,
-        activation: ActivationId,
-    ) -> std::result::Result<MapResults<'_>, MapError> {
-        let root = self.root(run)?.ok_or(MapError::NoSuchRun(run))?;
-        let definition = self.definition(&root)?;
-        let maps = self.reader.maps(run, MAPS_SHOWN_MAX)?;
-        let row = maps.into_iter().find(|row| row.scope == activation);
-        let row = row.ok_or_else(|| MapError::NotBegun {
-            run,
-            map: format!("activation {activation}"),
-        })?;
-        Ok(self.read(run, &definition, row))
+        Ok((definition, maps))
     }
 
     fn read(&mut self, run: RunId, definition: &Definition, row: MapRow) -> MapResults<'_> {
