@@ -233,7 +233,7 @@ pub(crate) fn graph(definition: &Definition) -> String {
 /// `database` is the one that a flag names, if any; commands that are proposed name it too.
 pub(crate) fn why(why: &Why, database: Option<&Path>) -> String {
     let db = database.map_or_else(String::new, |path| format!(" --db {}", path.display()));
-    let propose = |word: &str| format!("windlass {word} {}{db}", why.run);
+    let propose = |word: &str, what: &str| format!("windlass {word} {}{what}{db}", why.run);
     let head = format!("run {} is {}", why.run, why.status);
     let nothing = why
         .branches
@@ -246,7 +246,7 @@ pub(crate) fn why(why: &Why, database: Option<&Path>) -> String {
     )
 }
 
-fn wait(branch: &BranchWait, propose: impl Fn(&str) -> String) -> String {
+fn wait(branch: &BranchWait, propose: impl Fn(&str, &str) -> String) -> String {
     let wait = &branch.waits_for;
     let place = format!("  branch {} at {}", branch.branch, branch.step);
     let no_engine = wait
@@ -259,11 +259,11 @@ fn wait(branch: &BranchWait, propose: impl Fn(&str) -> String) -> String {
         } else {
             wait.missing.join(", ")
         };
-        let (retry, cancel) = (propose("retry"), propose("cancel"));
+        let (retry, cancel) = (propose("retry", ""), propose("cancel", ""));
         return format!("{place}: waits for an operator: {reason}; {retry} or {cancel}");
     }
     if no_engine && matches!(wait.kind, "runner" | "lock") {
-        let resume = propose("resume");
+        let resume = propose("resume", "");
         return format!("{place}: no engine is open on this database: {resume}");
     }
     let mut more = Vec::new();
@@ -292,7 +292,17 @@ fn wait(branch: &BranchWait, propose: impl Fn(&str) -> String) -> String {
     } else {
         format!(": {}", more.join(", "))
     };
-    format!("{place}: {}{more}", words(wait.kind))
+    let open = wait.open_map.as_ref().map(|map| {
+        let word = quoted(map);
+        let add = propose("map add", &format!(" {word} --item JSON"));
+        let close = propose("map close", &format!(" {word}"));
+        format!("; map {map:?} is open to more items: {add}, or {close}")
+    });
+    format!(
+        "{place}: {}{more}{}",
+        words(wait.kind),
+        open.unwrap_or_default()
+    )
 }
 
 fn words(kind: &str) -> String {

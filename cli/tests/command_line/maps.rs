@@ -44,6 +44,11 @@ fn an_open_map_takes_items_until_it_is_closed() {
     let lab = lab("simulate = '1ms'");
     let engine = lab.start(&RUN);
     begun(&lab);
+    let why = lab.call(&["why", "last"]).expect(0).out;
+    let says = "; map \"pages\" is open to more items: windlass map add ";
+    assert!(why.contains(says), "{why}");
+    let why = lab.call(&["why", "last", "--json"]).expect(0).json();
+    assert_eq!(why["branches"][0]["waits_for"]["open_map"], "pages");
     lab.write("items", "{\"page\": 12}\n\n{\"page\": 13}\n");
     let item = "{\"page\": 11}";
     let (code, told) = change(

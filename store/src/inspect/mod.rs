@@ -280,7 +280,10 @@ impl Inspector {
             let mut waits_for = waits_for(&row, &definition, &running, serving);
             waits_for.owner = owners.get(&row.owner).cloned();
             match row.state {
-                State::Joining => waits_for.missing = self.missing(&row)?,
+                State::Joining => {
+                    waits_for.missing = self.missing(&row)?;
+                    self.add_to_come(&row, &definition, &mut waits_for)?;
+                }
                 State::Blocked => waits_for.missing = self.blocked_by(&row, &definition)?,
                 State::Meeting => waits_for.missing = self.unmet(&row, &definition)?,
                 _ => {}
@@ -470,6 +473,35 @@ impl Inspector {
             next += 1;
         }
         Ok(rows)
+    }
+
+    /// At the join of a map: what has not begun, and whether more may come.
+    fn add_to_come(
+        &mut self,
+        row: &BranchRow,
+        definition: &Definition,
+        waits_for: &mut WaitsFor,
+    ) -> Result<()> {
+        let (NodeKind::Join { split, .. }, Some(range)) = (
+            &definition.node(row.position.node).kind,
+            row.record.children,
+        ) else {
+            return Ok(());
+        };
+        let join = row.position.node;
+        let Some(map) = self.reader.map_standing(row.run, join, range.scope)? else {
+            return Ok(());
+        };
+        let to_come = map.expected.saturating_sub(map.begun);
+        if to_come > 0 && !map.is_withdrawing {
+            waits_for
+                .missing
+                .push(format!("{to_come} that have not begun"));
+        }
+        if map.is_open {
+            waits_for.open_map = Some(definition.node(*split).name.clone());
+        }
+        Ok(())
     }
 
     /// Who holds the mutex that a branch waits for.

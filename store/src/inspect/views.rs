@@ -115,6 +115,8 @@ pub struct WaitsFor {
     pub event: Option<String>,
     /// The join or meet.
     pub join: Option<String>,
+    /// The map at the join, if more may be added to it: it is not over before it is closed.
+    pub open_map: Option<String>,
     /// The mutex.
     pub mutex: Option<String>,
     /// The milestone.
