@@ -3,9 +3,10 @@
 //! The same form in which definitions are stored, but that a node may stand by its name wherever its
 //! number may.
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::definition::Definition;
+use crate::definition::{Definition, Node};
 use crate::validate::{InvalidWorkflow, Problem, validate};
 
 /// Fields that hold a node.
@@ -29,8 +30,8 @@ impl Definition {
     /// the workflow, or, where the engine compiles them, expressions that begin with `=`.
     ///
     /// # Errors
-    /// [`InvalidWorkflow`] with all that is wrong with the graph, or the first thing that is wrong
-    /// with the text, with line and column.
+    /// [`InvalidWorkflow`] with all that is wrong with the graph; or with each node that is none, and
+    /// its field; or with what makes the text no JSON, with line and column.
     pub fn from_json(text: &str) -> Result<Self, InvalidWorkflow> {
         let unnamed = |problem: Problem| InvalidWorkflow {
             workflow: String::new(),
@@ -50,6 +51,10 @@ impl Definition {
         if !problems.is_empty() {
             return Err(InvalidWorkflow { workflow, problems });
         }
+        let problems = misshapen(&value);
+        if !problems.is_empty() {
+            return Err(InvalidWorkflow { workflow, problems });
+        }
         let definition: Self = serde_json::from_value(value).map_err(|error| {
             let text = format!("it is no workflow: {error}; compare it with the documentation");
             unnamed(Problem::new("not-a-workflow", None, text))
@@ -61,6 +66,48 @@ impl Definition {
             Err(InvalidWorkflow { workflow, problems })
         }
     }
+}
+
+/// The nodes that are none, each with the field that is to blame.
+fn misshapen(value: &Value) -> Vec<Problem> {
+    let nodes = value["nodes"].as_array().into_iter().flatten();
+    let wrong = nodes.enumerate().filter_map(|(index, node)| {
+        let error = Node::deserialize(node).err()?.to_string();
+        let field = to_blame(node, &error).map_or_else(String::new, |field| format!("{field}: "));
+        let name = node["name"].as_str().map(str::to_owned);
+        let place = match name {
+            Some(_) => String::new(),
+            None => format!("node {index} of the list: "),
+        };
+        let text = format!("{place}{field}{error}; compare it with the documentation");
+        Some(Problem::new("not-a-workflow", name, text))
+    });
+    wrong.collect()
+}
+
+/// The field that a node's error is about: without it there is another error, or none.
+fn to_blame(node: &Value, error: &str) -> Option<String> {
+    let kind = node.get("kind").and_then(Value::as_object);
+    let word = kind.and_then(|kind| kind.keys().next());
+    let kind = word.map(|word| format!("/kind/{}", word.replace('~', "~0").replace('/', "~1")));
+    for place in kind.iter().map(String::as_str).chain([""]) {
+        let Some(fields) = node.pointer(place).and_then(Value::as_object) else {
+            continue;
+        };
+        for field in fields.keys() {
+            let mut without = node.clone();
+            let fields = without.pointer_mut(place).and_then(Value::as_object_mut);
+            fields.and_then(|fields| fields.remove(field));
+            let is_same = |found: String| found == error;
+            let found = Node::deserialize(&without).err();
+            if !found.is_some_and(|found| is_same(found.to_string())) {
+                let place = place.trim_start_matches('/').replace('/', ".");
+                let dot = if place.is_empty() { "" } else { "." };
+                return Some(format!("{place}{dot}{field}"));
+            }
+        }
+    }
+    None
 }
 
 fn names(value: &Value) -> Vec<String> {
@@ -134,6 +181,38 @@ mod tests {
             {"name": "ship", "kind": {"step": {"handler": "ship", "config": {"to": "Berlin"}}}}
         ]
     }"#;
+
+    #[test]
+    fn each_node_that_is_none_is_told_with_its_field() {
+        let text = r#"{"name": "w", "version": "1", "start": "a", "nodes": [
+            {"name": "a", "kind": {"await": {"event": "e", "reply": null, "timeout": {"to": 1, "by": 2}}}},
+            {"name": "b", "kind": {"step": {"handler": "h", "atempts": 3}}},
+            {"name": "c", "kind": {"step": {"handler": 5}}},
+            {"name": "d", "kind": "terminate", "nxt": 1},
+            {"name": "e", "kind": {"stp": {}}},
+            {"kind": "terminate"}
+        ]}"#;
+        let problems = Definition::from_json(text).unwrap_err().problems;
+        let found = problems
+            .iter()
+            .map(|problem| (problem.node.as_deref(), problem.message.as_str()));
+        let expected = [
+            (Some("a"), "kind.await.timeout: "),
+            (Some("b"), "kind.step.atempts: unknown field"),
+            (Some("c"), "kind.step.handler: invalid type"),
+            (Some("d"), "nxt: unknown field"),
+            (Some("e"), "kind: unknown variant `stp`"),
+            (None, "node 5 of the list: missing field `name`"),
+        ];
+        assert_eq!(found.clone().count(), expected.len(), "{problems:?}");
+        for (found, expected) in found.zip(expected) {
+            assert_eq!(found.0, expected.0);
+            assert!(
+                found.1.starts_with(expected.1),
+                "{found:?} is not {expected:?}"
+            );
+        }
+    }
 
     #[test]
     fn a_workflow_of_named_nodes_is_the_drafted_one() {
