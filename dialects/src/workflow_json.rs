@@ -1,6 +1,7 @@
 //! The engine's own form of workflows: JSON with named nodes, see
 //! [`Definition::from_json`](windlass_workflow_model::Definition::from_json).
 
+use serde_json::{Value, json};
 use windlass_expressions::{PREFIX, compile};
 use windlass_workflow_model::{Definition, Functions, Source};
 
@@ -24,7 +25,7 @@ pub(crate) fn import(
     options: &ImportOptions,
     report: &mut Report,
 ) -> Option<ImportedWorkflow> {
-    let definition = match Definition::from_json(text) {
+    let definition = match Definition::from_json(&with_types(text)) {
         Ok(definition) => definition,
         Err(invalid) => {
             for problem in invalid.problems {
@@ -44,6 +45,26 @@ pub(crate) fn import(
         definition: definition.with_source(source),
         functions,
     })
+}
+
+/// The text with each step's `config` in the place where handlers of the command line look for it,
+/// beside the step's type and its workflow's name. A text that is no JSON stays as it is.
+fn with_types(text: &str) -> String {
+    let Ok(mut value) = serde_json::from_str::<Value>(text) else {
+        return text.to_owned();
+    };
+    let workflow = value["name"].clone();
+    let nodes = value.get_mut("nodes").and_then(Value::as_array_mut);
+    for node in nodes.into_iter().flatten() {
+        let step = node.pointer_mut("/kind/step");
+        if let Some(step) = step.and_then(Value::as_object_mut) {
+            let handler = step.get("handler").cloned().unwrap_or_default();
+            let config = step.remove("config").unwrap_or_else(|| json!({}));
+            let config = json!({ "workflow": workflow, "type": handler, "config": config });
+            step.insert("config".to_owned(), config);
+        }
+    }
+    value.to_string()
 }
 
 fn at(node: Option<&str>) -> Spot {

@@ -27,7 +27,13 @@ impl Policies<'_> {
             Some(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX))
         };
         let timeout_ms = step.timeout_ms.or_else(default_ms);
-        (RetryPolicy::new(entry.attempts, entry.backoff), timeout_ms)
+        // What the file says of one step wins over what is said of all steps of its type.
+        let retry = if step.retry == RetryPolicy::default() {
+            RetryPolicy::new(entry.attempts, entry.backoff)
+        } else {
+            step.retry.clone()
+        };
+        (retry, timeout_ms)
     }
 }
 
@@ -50,10 +56,14 @@ mod tests {
     use windlass::{Draft, NodeKind};
 
     #[test]
-    fn the_limit_of_a_step_wins_over_its_types_and_that_over_the_default() {
+    fn what_a_step_says_wins_over_its_type_and_that_over_the_default() {
         let mut draft = Draft::new("w", "1");
         let spec = |handler: &str, timeout_ms| StepSpec {
             timeout_ms,
+            retry: match timeout_ms {
+                Some(_) => RetryPolicy::new(7, Duration::from_millis(1)),
+                None => RetryPolicy::default(),
+            },
             ..StepSpec::new(handler)
         };
         let steps = [
@@ -85,7 +95,7 @@ mod tests {
                 _ => None,
             })
             .collect();
-        assert_eq!(found, [(4, Some(7)), (4, Some(80)), (1, Some(9_000))]);
+        assert_eq!(found, [(7, Some(7)), (4, Some(80)), (1, Some(9_000))]);
         assert_eq!(settled.version(), "1-abc");
     }
 }

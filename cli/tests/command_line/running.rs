@@ -239,3 +239,35 @@ fn log_lines_in_a_file_have_no_colours_and_name_modules_only_for_filters() {
         assert!(names_modules || !err.contains("windlass_"), "{err}");
     }
 }
+
+#[test]
+fn a_step_of_a_workflow_in_json_has_its_config_and_its_attempts() {
+    let lab = Lab::new();
+    let work = r#"{"name": "work", "kind": {"step": {"handler": "shell",
+        "config": {"command": "echo x >> tries; test $(wc -l < tries) = 2 && echo $A", "env": {"A": "hi"}},
+        "retry": {"attempts": 2, "backoff_ms": 0, "backoff_ms_max": 0}}}, "next": "note"}"#;
+    let note = r#"{"name": "note", "kind": {"step": {"handler": "note", "config": {"size": 5}}}}"#;
+    lab.write(
+        "w.json",
+        &format!(r#"{{"name": "w", "version": "1", "start": "work", "nodes": [{work}, {note}]}}"#),
+    );
+    lab.write("h.toml", "[handlers.note]\ncommand = ['tee', 'input']\n");
+    let words = [
+        "run",
+        "w.json",
+        "--allow",
+        "shell",
+        "--handlers",
+        "h.toml",
+        "--json",
+    ];
+    let run = lab.call(&words).expect(0).json()["runs"][0].clone();
+    let work = &run["outputs"]["steps"]["work"]["outputs"];
+    assert_eq!(*work, json!({"stdout": "hi"}));
+    assert_eq!(lab.read("tries"), "x\nx\n");
+    let input: serde_json::Value = serde_json::from_str(&lab.read("input")).unwrap();
+    assert_eq!(
+        (&input["type"], &input["workflow"], &input["config"]),
+        (&json!("note"), &json!("w"), &json!({"size": 5}))
+    );
+}
