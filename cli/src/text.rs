@@ -224,7 +224,13 @@ pub(crate) fn graph(definition: &Definition) -> String {
         } else {
             ways.join(", ")
         };
-        format!("  {} [{}] -> {leads}", node.id, node.kind)
+        let detail = node.detail.as_ref().map(|detail| format!(" ({detail})"));
+        format!(
+            "  {}{} [{}] -> {leads}",
+            node.id,
+            detail.unwrap_or_default(),
+            node.kind
+        )
     }))
 }
 

@@ -24,6 +24,8 @@ pub struct GraphNode {
     pub id: String,
     /// One word for what it is.
     pub kind: String,
+    /// What changes its meaning, such as what a join needs or which mutex a scope holds.
+    pub detail: Option<String>,
 }
 
 /// One edge of a picture.
@@ -47,6 +49,7 @@ impl Graph {
             .map(|node| GraphNode {
                 id: node.name.clone(),
                 kind: node.kind.word().to_owned(),
+                detail: detail(definition, node),
             })
             .collect();
         let edges = (0..)
@@ -118,12 +121,19 @@ fn shape(kind: &NodeKind) -> Shape {
 }
 
 /// A node's name, and what changes its meaning.
-fn caption(node: &Node) -> String {
-    let name = &node.name;
-    match &node.kind {
+fn caption(definition: &Definition, node: &Node) -> String {
+    match detail(definition, node) {
+        Some(detail) => format!("{} ({detail})", node.name),
+        None => node.name.clone(),
+    }
+}
+
+/// What changes the meaning of a node, where its name and kind do not say it.
+fn detail(definition: &Definition, node: &Node) -> Option<String> {
+    Some(match &node.kind {
         NodeKind::Join { need, rest, .. } | NodeKind::Meet { need, rest, .. } => {
             let need = match need {
-                Need::All => return name.clone(),
+                Need::All => return None,
                 Need::First => "first".to_owned(),
                 Need::AtLeast(needed) => format!("{needed}"),
                 Need::ActiveLocal => "active-local".to_owned(),
@@ -135,30 +145,46 @@ fn caption(node: &Node) -> String {
                 Rest::Block => "block",
                 Rest::Queue => "queue",
             };
-            format!("{name} ({need}, {rest})")
+            format!("{need}, {rest}")
         }
         NodeKind::Scope {
             mutex: Some(mutex), ..
-        } => format!("{name} (mutex {mutex})"),
-        NodeKind::Merge { multi: true } => format!("{name} (multi)"),
+        } => format!("mutex {mutex}"),
+        NodeKind::Merge { multi: true } => "multi".to_owned(),
         NodeKind::Milestone { milestone, reached } => {
             let verb = if *reached { "reached" } else { "passed" };
-            format!("{name} ({milestone} {verb})")
+            format!("{milestone} {verb}")
         }
         NodeKind::Step(StepSpec {
             gate: Some(gate), ..
-        }) => format!("{name} (while {gate})"),
-        NodeKind::Call(call) => format!("{name} (runs {})", call.workflow),
-        _ => name.clone(),
+        }) => format!("while {gate}"),
+        NodeKind::Call(call) => format!("runs {}", call.workflow),
+        NodeKind::Map { open: true, .. } => "open".to_owned(),
+        NodeKind::Await { event, .. } if *event != node.name => format!("event {event}"),
+        NodeKind::Cancel { target } => format!("cancels {}", definition.node(*target).name),
+        _ => return None,
+    })
+}
+
+/// A text for a quoted label of Mermaid: its entities begin with `#`, and a label in backquotes would
+/// be Markdown.
+fn mermaid_text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '#' => out.push_str("#35;"),
+            '&' => out.push_str("#amp;"),
+            '"' => out.push_str("#quot;"),
+            '<' => out.push_str("#lt;"),
+            '>' => out.push_str("#gt;"),
+            '`' => out.push_str("#96;"),
+            c => out.push(c),
+        }
     }
+    out
 }
 
 fn mermaid(definition: &Definition, out: &mut String) -> std::fmt::Result {
-    let text = |text: &str| {
-        text.replace('&', "&amp;")
-            .replace('"', "&quot;")
-            .replace('<', "&lt;")
-    };
     writeln!(out, "flowchart TD")?;
     for (index, node) in definition.nodes().iter().enumerate() {
         let (open, close) = match shape(&node.kind) {
@@ -169,12 +195,16 @@ fn mermaid(definition: &Definition, out: &mut String) -> std::fmt::Result {
             Shape::Nested => ("[[", "]]"),
             Shape::End => ("(((", ")))"),
         };
-        writeln!(out, "  n{index}{open}\"{}\"{close}", text(&caption(node)))?;
+        writeln!(
+            out,
+            "  n{index}{open}\"{}\"{close}",
+            mermaid_text(&caption(definition, node))
+        )?;
     }
     for (index, _) in definition.nodes().iter().enumerate() {
         for (to, label) in edges(definition, NodeId(u32::try_from(index).unwrap_or(u32::MAX))) {
             match label {
-                Some(label) => writeln!(out, "  n{index} -->|\"{}\"| n{to}", text(&label))?,
+                Some(label) => writeln!(out, "  n{index} -->|\"{}\"| n{to}", mermaid_text(&label))?,
                 None => writeln!(out, "  n{index} --> n{to}")?,
             }
         }
@@ -197,7 +227,7 @@ fn dot(definition: &Definition, out: &mut String) -> std::fmt::Result {
         writeln!(
             out,
             "  n{index} [label=\"{}\", shape={shape}];",
-            text(&caption(node))
+            text(&caption(definition, node))
         )?;
     }
     for (index, _) in definition.nodes().iter().enumerate() {
@@ -209,4 +239,44 @@ fn dot(definition: &Definition, out: &mut String) -> std::fmt::Result {
         }
     }
     writeln!(out, "}}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Draft;
+
+    /// Two steps with this name on the edge between a choice and the step.
+    fn drawn(name: &str, format: GraphFormat) -> String {
+        let mut draft = Draft::new("w", "1");
+        let choice = draft.choice("c");
+        let step = draft.step(name, StepSpec::new("t"));
+        draft.arm(choice, name, "=true", Some(step));
+        draft.start_at(choice);
+        draw(&draft.finish().unwrap(), format)
+    }
+
+    #[test]
+    fn no_name_ends_a_label_or_means_something_in_it() {
+        for (name, mermaid, dot) in [
+            ("end", "end", "end"),
+            ("subgraph", "subgraph", "subgraph"),
+            ("a\"b", "a#quot;b", "a\\\"b"),
+            ("a[b]{c}(d)|e|", "a[b]{c}(d)|e|", "a[b]{c}(d)|e|"),
+            ("`md`", "#96;md#96;", "`md`"),
+            ("#35;", "#35;35;", "#35;"),
+            ("&amp;<b>", "#amp;amp;#lt;b#gt;", "&amp;<b>"),
+            ("a\\n", "a\\n", "a\\\\n"),
+        ] {
+            let text = drawn(name, GraphFormat::Mermaid);
+            assert!(text.contains(&format!("n1[\"{mermaid}\"]\n")), "{text}");
+            assert!(text.contains(&format!("-->|\"{mermaid}\"| n1\n")), "{text}");
+            let text = drawn(name, GraphFormat::Dot);
+            assert!(text.contains(&format!("n1 [label=\"{dot}\", ")), "{text}");
+            assert!(
+                text.contains(&format!("n0 -> n1 [label=\"{dot}\"];")),
+                "{text}"
+            );
+        }
+    }
 }

@@ -163,6 +163,10 @@ fn a_workflow_in_json_is_recognised_checked_and_drawn() {
     for part in ["net (mutex m)", "meet (active-local, queue)", "|\"b\"|"] {
         assert!(drawn.contains(part), "{part} is not in {drawn}");
     }
+    let text = lab.call(&["check", "w.yaml"]).expect(0).out;
+    for part in ["net (mutex m) [scope]", "meet (active-local, queue) [meet]"] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
     let lab = Lab::with(
         &NET.replace("data.n > 1", "datum.n >")
             .replace("\"end\"", "\"and\""),
