@@ -46,6 +46,26 @@ fn a_run_of_another_process_can_be_looked_at_and_cancelled() {
 }
 
 #[test]
+fn the_end_of_a_run_names_the_detached_branches_that_it_waits_for() {
+    let lab = Lab::new();
+    lab.write(
+        "w.json",
+        r#"{"name": "w", "version": "1", "start": "aside", "nodes": [
+            {"name": "aside", "kind": {"detach": {"body": "wait"}}, "next": "pass"},
+            {"name": "wait", "kind": {"await": {"event": "go"}}},
+            {"name": "pass", "kind": {"compute": {"function": "=data"}}}
+        ]}"#,
+    );
+    let mut engine = lab.start(&["run", "w.json"]);
+    eventually("only the detached branch is left", || {
+        let why = lab.call(&["why", "last"]).out;
+        why.contains("branch main at") && why.contains("waits for its branches: missing aside\n")
+    });
+    lab.call(&["signal", "last", "go"]).expect(0);
+    assert!(engine.wait().unwrap().success());
+}
+
+#[test]
 fn a_step_of_a_run_can_be_withdrawn_by_itself() {
     let lab = Lab::with(
         "name: w\nsteps:\n  - {name: a, type: shell, parallelGroup: 1, config: {command: 'echo $$ > pid; sleep 100'}}\n  - {name: b, type: shell, parallelGroup: 1, config: {command: 'true'}}\n  - {name: c, type: shell, config: {command: 'true'}}\n",

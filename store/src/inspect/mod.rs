@@ -64,6 +64,19 @@ fn list(runs: &[RunId]) -> String {
         .join(", ")
 }
 
+/// What the first branch of a run waits for at its end: branches that no join waits for.
+fn name_rest(live: &[BranchRow], waits_for: &mut WaitsFor) {
+    let rest = live.iter().filter(|row| {
+        let is_done = row.state.is_end() || row.state == State::Arrived;
+        row.parent.is_some() && !is_done
+    });
+    let names = rest.filter_map(|row| Some(row.record.membership.as_ref()?.name.clone()));
+    let names: Vec<_> = names.take(NAMES_SHOWN_MAX).collect();
+    if !names.is_empty() {
+        waits_for.missing = names;
+    }
+}
+
 /// Reads a store.
 #[derive(Debug)]
 pub struct Inspector {
@@ -272,20 +285,22 @@ impl Inspector {
             .map(|owner| (owner.id, format!("process {} on {}", owner.pid, owner.host)))
             .collect();
         let mut branches = Vec::new();
-        for row in self.live(&root)? {
+        let live = self.live(&root)?;
+        for row in &live {
             if row.state.is_end() || row.state == State::Arrived {
                 continue;
             }
-            let (node, activation) = running.place(&row);
-            let mut waits_for = waits_for(&row, &definition, &running, serving);
+            let (node, activation) = running.place(row);
+            let mut waits_for = waits_for(row, &definition, &running, serving);
             waits_for.owner = owners.get(&row.owner).cloned();
             match row.state {
                 State::Joining => {
-                    waits_for.missing = self.missing(&row)?;
-                    self.add_to_come(&row, &definition, &mut waits_for)?;
+                    waits_for.missing = self.missing(row)?;
+                    self.add_to_come(row, &definition, &mut waits_for)?;
                 }
-                State::Blocked => waits_for.missing = self.blocked_by(&row, &definition)?,
-                State::Meeting => waits_for.missing = self.unmet(&row, &definition)?,
+                State::Blocked => waits_for.missing = self.blocked_by(row, &definition)?,
+                State::Ending => name_rest(&live, &mut waits_for),
+                State::Meeting => waits_for.missing = self.unmet(row, &definition)?,
                 _ => {}
             }
             if waits_for.kind == "handler" {
