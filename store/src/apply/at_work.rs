@@ -34,6 +34,7 @@ impl<'a> AtWork<'a> {
 
     /// The step that a Runner went on to, if it did.
     pub(super) fn beyond(&mut self, row: &BranchRow) -> Option<(NodeId, ActivationId)> {
+        // Until the next lock the token stays the same, and the Runner may not have left its seat yet.
         if row.state != State::Ready || row.owner == OwnerId(0) {
             return None;
         }
