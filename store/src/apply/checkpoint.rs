@@ -30,9 +30,9 @@ impl<T: Tables> Apply<'_, T> {
             }
             let aside = checkpoint.aside.as_ref();
             if !aside.is_some_and(|aside| aside.still_running) {
-                self.returned(job.run, job.key())?;
-                if let Some(stored) = stored.filter(|_| holds) {
-                    self.withdraw_idle(stored)?;
+                match stored.filter(|_| holds) {
+                    Some(stored) => self.withdraw_idle(stored)?,
+                    None => self.returned(job.run, job.key())?,
                 }
             }
             return Ok(Err(WriteError::Fenced {

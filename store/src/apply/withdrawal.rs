@@ -235,20 +235,21 @@ impl<T: Tables> Apply<'_, T> {
     /// A branch that waits for a clean-up, and in which nobody is at work, ends before that comes to it:
     /// the clean-up would take it for one whose attempt a mutex has to wait for.
     pub(super) fn withdraw_idle(&mut self, mut row: BranchRow) -> Result<()> {
-        row.owner = OwnerId(0);
+        let (run, key) = (row.run, row.key());
         // What is below something withdrawn is undone with that.
         let mut of_join = None;
-        for sweep in self.tables.sweeps(row.run)? {
+        for sweep in self.tables.sweeps(run)? {
             if sweep.covers(row.id) {
                 of_join = of_join.or(sweep.wakes);
             }
         }
         if let Some(parent) = of_join {
-            return self.withdraw_from_join(parent, row);
+            self.withdraw_from_join(parent, row)?;
+        } else {
+            self.withdraw_row(&mut row, WITHDRAWN_WITH)?;
+            self.tables.update(&row, Guard::Read)?;
         }
-        self.withdraw_row(&mut row, WITHDRAWN_WITH)?;
-        self.tables.update(&row, Guard::Read)?;
-        Ok(())
+        self.returned(run, key)
     }
 
     /// Takes away all that a branch has beside its row, before it is withdrawn or deleted.
