@@ -341,6 +341,8 @@ pub(crate) trait Tables {
     /// was written.
     fn update(&mut self, row: &BranchRow, guard: Guard) -> Result<bool>;
     fn delete(&mut self, first: BranchId, count: u32) -> Result<()>;
+    /// Those of `range` that `from` has become branches of `to`.
+    fn hand_branches(&mut self, range: ChildRange, from: BranchId, to: BranchId) -> Result<()>;
     /// Of `count` neighbours from `first` on those that have arrived.
     fn delete_arrived(&mut self, first: BranchId, count: u32) -> Result<()>;
     /// Of `count` neighbours from `first` on those that have not arrived: the only ones that may have

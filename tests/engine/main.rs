@@ -6,6 +6,7 @@ mod effects;
 mod harness;
 mod limits;
 mod mediator;
+mod nets;
 mod policy;
 mod results;
 mod retry;

@@ -372,7 +372,6 @@ impl Shape {
             depth: 0,
             may_fail: true,
             may_undo: grower.rng.u32(0..4) > 0,
-            may_be_late: true,
             is_once: true,
             mutexes: 0,
         };
@@ -390,18 +389,12 @@ impl Shape {
 }
 
 /// Where something grows.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a question of its own"
-)]
 #[derive(Clone, Copy)]
 struct Place {
     depth: u32,
     may_fail: bool,
     /// Whether it is sure which steps are done there: none is withdrawn.
     may_undo: bool,
-    /// Whether branches may be late for their join, and go on.
-    may_be_late: bool,
     /// Whether it is come to once at most.
     is_once: bool,
     /// How many critical sections are around it: each takes a mutex of its own level, so that no two
@@ -576,13 +569,9 @@ impl Grower<'_> {
                     may_fail: false,
                     ..place
                 };
-                let arm = Place {
-                    may_be_late: false,
-                    ..token
-                };
                 let count = self.rng.usize(2..=3);
                 Kind::Meet {
-                    arms: (0..count).map(|_| self.seq(arm)).collect(),
+                    arms: (0..count).map(|_| self.seq(token)).collect(),
                     after: self.seq(token),
                 }
             }
@@ -663,8 +652,8 @@ impl Grower<'_> {
             completes: self.rng.u32(0..4) == 0,
         });
         let completes = open.as_ref().is_some_and(|open| open.completes);
-        let until = (!completes && self.rng.u32(0..6) == 0)
-            .then(|| (self.rng.u32(1..=3), self.cancels(place)));
+        let until =
+            (!completes && self.rng.u32(0..6) == 0).then(|| (self.rng.u32(1..=3), self.rng.bool()));
         let sure = match count {
             Count::Fixed(count) => count as usize,
             Count::Rest(_) => 0,
@@ -696,13 +685,8 @@ impl Grower<'_> {
         }
     }
 
-    /// Whether a join that is over withdraws the rest.
-    fn cancels(&mut self, place: Place) -> bool {
-        self.rng.bool() || !place.may_be_late
-    }
-
     fn join(&mut self, place: Place, branches: usize) -> Join {
-        let cancel = self.cancels(place);
+        let cancel = self.rng.bool();
         match self.rng.u32(0..8) {
             0 if branches > 0 => Join::First { cancel },
             1 if branches > 0 => Join::AtLeast {

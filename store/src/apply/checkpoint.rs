@@ -40,8 +40,10 @@ impl<T: Tables> Apply<'_, T> {
                 ours: job.token,
             }));
         }
-        let flags = stored.map_or(job.flags, |stored| stored.flags);
+        // Others may have changed these while the attempt was made.
+        let (flags, parent) = stored.map_or((job.flags, job.parent), |row| (row.flags, row.parent));
         let job = BranchRow {
+            parent,
             flags,
             ..job.clone()
         };

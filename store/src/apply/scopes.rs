@@ -10,8 +10,8 @@ use windlass_workflow_model::{
 
 use super::Apply;
 use super::arrivals::{note, over};
-use crate::backend::{Guard, JoinCount, JoinKey, Phase, Result, Tables};
-use crate::record::{BranchRow, ChildRange, Membership, State};
+use crate::backend::{Guard, JoinCount, JoinKey, Loose, Phase, Result, Tables};
+use crate::record::{BranchRow, ChildRange, Membership, State, flags};
 
 /// The scope that a token is in.
 #[derive(Clone, Copy)]
@@ -173,6 +173,10 @@ impl<T: Tables> Apply<'_, T> {
     fn do_at_meet(&mut self, around: Around, meet: NodeId, done: MeetMove) -> Result<()> {
         let (number, tokens) = match done {
             MeetMove::Absorb(token) => {
+                if let Some(mut heir) = self.tables.branch(around.parent)? {
+                    self.hand_late(token, &mut heir)?;
+                    self.tables.update(&heir, Guard::Read)?;
+                }
                 self.tables.delete(token, 1)?;
                 self.tables.remove_loose(around.parent, token)?;
                 return self.count_met(around, 1, 1);
@@ -181,24 +185,50 @@ impl<T: Tables> Apply<'_, T> {
         };
         let together = u32::try_from(tokens.len()).unwrap_or(u32::MAX);
         self.count_met(around, together, together - 1)?;
-        for (_, token) in &tokens[..tokens.len() - 1] {
-            if let Some(mut row) = self.tables.branch(*token)? {
-                row.state = State::Arrived;
-                self.tables.update(&row, Guard::Read)?;
-            }
-        }
         let Some((_, goes_on)) = tokens.last() else {
             return Ok(());
         };
         let Some(mut row) = self.tables.branch(*goes_on)? else {
             return Ok(());
         };
+        for (_, token) in &tokens[..tokens.len() - 1] {
+            if let Some(mut ended) = self.tables.branch(*token)? {
+                self.hand_late(*token, &mut row)?;
+                ended.flags &= !flags::LOOSE;
+                ended.state = State::Arrived;
+                self.tables.update(&ended, Guard::Read)?;
+            }
+        }
         row.position = Position::at(meet);
         row.activation = around.key.scope.derive(meet, number);
         row.record.flow_mut().met = tokens;
         self.make_ready(&mut row)?;
         self.tables.update(&row, Guard::Read)?;
         self.dispatch_loaded(&row)
+    }
+
+    /// `token` ends here: the branches that were late for joins of its are waited for by `heir`.
+    fn hand_late(&mut self, token: BranchId, heir: &mut BranchRow) -> Result<()> {
+        let key = JoinKey::of_loose(heir.run, token);
+        let Some(late) = self.tables.join(key)? else {
+            return Ok(());
+        };
+        self.tables.delete_join(key)?;
+        for loose in self.tables.loose(token)? {
+            self.tables.remove_loose(token, loose.range.first)?;
+            self.tables.hand_branches(loose.range, token, heir.id)?;
+            self.tables.add_loose(&Loose {
+                parent: heir.id,
+                ..loose
+            })?;
+        }
+        let key = JoinKey::of_loose(heir.run, heir.id);
+        let mut count = self.tables.join(key)?.unwrap_or_default();
+        count.expected += late.expected;
+        count.arrived += late.arrived;
+        self.tables.set_join(key, count)?;
+        heir.flags |= flags::LOOSE;
+        Ok(())
     }
 
     /// So many tokens wait no more, of which so many have ended.

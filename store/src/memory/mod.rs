@@ -14,7 +14,7 @@ use crate::backend::{
     Backend, EventRow, Guard, JoinCount, JoinKey, Loose, MapRow, Mark, Meta, Ready, Result,
     ResultRow, RunLimit, SqlEffect, Sweep, Tables, UndoRow,
 };
-use crate::record::{BranchRow, HistoryRow, OwnerRow, Rank, State, flags};
+use crate::record::{BranchRow, ChildRange, HistoryRow, OwnerRow, Rank, State, flags};
 use crate::sync::{Arc, Mutex, MutexGuard};
 
 pub(crate) use reader::MemoryReader;
@@ -108,6 +108,16 @@ impl Tables for MemoryTransaction<'_> {
             let row = self.rows.branches.get(&id);
             if row.is_some_and(|row| row.state == State::Arrived) {
                 self.rows.take(id);
+            }
+        }
+        Ok(())
+    }
+
+    fn hand_branches(&mut self, range: ChildRange, from: BranchId, to: BranchId) -> Result<()> {
+        let end = BranchId(range.first.0 + i64::from(range.count));
+        for row in self.rows.branches.range_mut(range.first..end) {
+            if row.1.parent == Some(from) {
+                row.1.parent = Some(to);
             }
         }
         Ok(())

@@ -138,6 +138,15 @@ impl Tables for SqliteTransaction<'_> {
         Ok(())
     }
 
+    fn hand_branches(&mut self, range: ChildRange, from: BranchId, to: BranchId) -> Result<()> {
+        let end = BranchId(range.first.0 + i64::from(range.count));
+        self.write_before(end)?;
+        let sql = "UPDATE branches SET parent = ?4 WHERE id >= ?1 AND id < ?2 AND parent = ?3";
+        self.statements
+            .execute(sql, params![range.first.0, end.0, from.0, to.0])?;
+        Ok(())
+    }
+
     fn under_way(&mut self, first: BranchId, count: u32) -> Result<Vec<BranchRow>> {
         self.write_branches()?;
         let sql = select_branch!("WHERE id >= ?1 AND id < ?2 AND state <> 5 ORDER BY id");
