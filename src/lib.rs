@@ -48,9 +48,10 @@ pub use windlass_store::inspect::{
     RunSummary, StepView, WaitsFor, Why,
 };
 pub use windlass_store::{
-    Admission, AdmitError, Clock, CommitHook, CommitPoint, Durability, History, ManualClock,
-    MapChange, MapOutcome, OpenError, Priority, Retention, RunFilter, RunOutcome, SQLITE_VERSION,
-    ShedPolicy, SignalOutcome, StorageError, SystemClock, WriteError,
+    Admission, AdmitError, BackupError, Clock, CommitHook, CommitPoint, Durability, History,
+    ManualClock, MapChange, MapOutcome, OpenError, Priority, Retention, RunFilter, RunOutcome,
+    SQLITE_VERSION, ShedPolicy, SignalOutcome, StorageError, SystemClock, WriteError, backup,
+    restore,
 };
 pub use windlass_workflow_model::{
     ActivationId, Arrival, Arrivals, Block, BranchId, BranchOutcome, BranchSeed, Branches,

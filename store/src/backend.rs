@@ -494,6 +494,7 @@ pub(crate) trait Tables {
     fn insert_workflow(&mut self, key: WorkflowKey, definition: &Definition) -> Result<()>;
     fn definition(&mut self, key: WorkflowKey) -> Result<Option<Arc<Definition>>>;
 
+    fn owners(&mut self) -> Result<Vec<OwnerId>>;
     fn insert_owner(&mut self, owner: &OwnerRow) -> Result<()>;
     /// The owner and what it serves.
     fn delete_owner(&mut self, owner: OwnerId) -> Result<()>;

@@ -135,6 +135,48 @@ pub enum OpenError {
     },
 }
 
+/// Why a database was not copied.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// A copy replaces nothing.
+    #[error("{} exists: give another file, or remove it", .0.display())]
+    Exists(PathBuf),
+    /// An engine works on the database that was to be replaced.
+    #[error("an engine works on {}: stop it, then restore", .0.display())]
+    InUse(PathBuf),
+    /// Others kept writing in a way that leaves nothing to copy.
+    #[error("{} is busy: try again", .0.display())]
+    Busy(PathBuf),
+    /// What was copied is damaged, and so is the original.
+    #[error("{path} is damaged ({found}): restore an earlier backup", path = path.display())]
+    Damaged {
+        /// The original.
+        path: PathBuf,
+        /// What SQLite found.
+        found: String,
+    },
+    /// A file cannot be made, renamed or synced.
+    #[error("cannot write {path}: {why}; its folder must be writable by this user, and have room", path = path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the operating system says.
+        why: String,
+    },
+    /// One of the two cannot be opened.
+    #[error(transparent)]
+    Open(OpenError),
+}
+
+impl BackupError {
+    pub(crate) fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
+        Self::File {
+            path: path.to_owned(),
+            why: error.to_string(),
+        }
+    }
+}
+
 /// A write of which nobody can say whether it is on disk. Ask again after reopening; a
 /// `dedupe_key` makes trying again safe.
 #[derive(Clone, Debug, thiserror::Error)]

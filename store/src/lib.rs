@@ -40,7 +40,7 @@ pub use change::{
     Ended, MapChange, MapOutcome, Recovered, Reply, RunOutcome, SignalOutcome, Then, Withdrawn,
 };
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use error::{AdmitError, OpenError, StorageError, Unknown, WriteError};
+pub use error::{AdmitError, BackupError, OpenError, StorageError, Unknown, WriteError};
 pub use group_commit::{CommitHook, CommitPoint, Turn, Writer};
 pub use meter::{Meter, Ticket};
 pub use owner::{DeadOwner, OwnerFiles, OwnerLife, Proof, Running};
@@ -48,5 +48,5 @@ pub use record::{
     BranchRow, Caller, ChildRange, Extras, Flow, HistoryRow, JobKey, LockedJob, Membership,
     OwnerRow, Priority, Record, Role, RunAttributes, State, Undoing, Woken,
 };
-pub use sqlite::SQLITE_VERSION;
+pub use sqlite::{SQLITE_VERSION, backup, restore};
 pub use store::{Admission, Durability, History, Options, Retention, ShedPolicy, Store, StoreKind};

@@ -6,6 +6,7 @@
     reason = "figures for whoever runs it with --nocapture"
 )]
 
+mod backup;
 mod budgets;
 mod child;
 mod effects;

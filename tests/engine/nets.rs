@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use windlass::{Need, Rest, Workflow};
+use windlass::{Flow, Need, Rest, Workflow};
 
-use crate::harness::{Stepped, Trail, event, mark, on_each};
+use crate::harness::{Gate, Stepped, Trail, event, mark, on_each};
 
-/// Two tokens meet; each has left a branch behind that is late for its join and waits for an event.
-fn late_before_a_meet(need: Need) -> Workflow<Trail> {
+/// Two tokens meet; each has left a branch behind that is late for its join: `late` makes it.
+fn late_before_a_meet(
+    need: Need,
+    late: impl Fn(Flow<Trail>, &str) -> Flow<Trail>,
+) -> Workflow<Trail> {
     Workflow::build("w", "1", |flow| {
         flow.net("net", |net| {
             let (inputs, meet) = net.meet("meet", &["a", "b"], need, Rest::Absorb);
@@ -20,10 +23,7 @@ fn late_before_a_meet(need: Need) -> Workflow<Trail> {
                             .branch("fast", |flow| {
                                 flow.step(&format!("{name}-fast"), mark("fast"))
                             })
-                            .branch("late", |flow| {
-                                let event = format!("late-{name}");
-                                flow.wait_event(&format!("{name}-waits"), &event, |_, _: String| {})
-                            })
+                            .branch("late", |flow| late(flow, name))
                             .need(Need::First, Rest::Absorb)
                             .join(|_, _| Ok(()))
                     })
@@ -48,7 +48,10 @@ fn who_goes_on_from_a_meet_waits_at_its_end_for_what_is_late() {
     for need in [Need::All, Need::First] {
         for late in [["late-a", "late-b"], ["late-b", "late-a"]] {
             on_each(|place| {
-                let workflow = late_before_a_meet(need);
+                let workflow = late_before_a_meet(need, |flow, name| {
+                    let event = format!("late-{name}");
+                    flow.wait_event(&format!("{name}-waits"), &event, |_, _: String| {})
+                });
                 let mut stepped = Stepped::open(place.builder().workflow(&workflow));
                 let run = stepped.begin(&workflow, &Trail::new());
                 stepped.settle();
@@ -62,4 +65,31 @@ fn who_goes_on_from_a_meet_waits_at_its_end_for_what_is_late() {
             });
         }
     }
+}
+
+#[test]
+fn what_is_late_and_at_work_when_its_token_meets_comes_to_whoever_goes_on() {
+    on_each(|place| {
+        let gate = Gate::closed();
+        let workflow = late_before_a_meet(Need::All, |flow, name| {
+            let gate = gate.clone();
+            flow.step_async(&format!("{name}-late"), move |_, trail| {
+                let gate = gate.clone();
+                async move {
+                    gate.pass().await;
+                    Ok(trail)
+                }
+            })
+            .step(&format!("{name}-then"), mark("then"))
+        });
+        let builder = place.builder().in_flight(4);
+        let mut stepped = Stepped::open(builder.workflow(&workflow));
+        let run = stepped.begin(&workflow, &Trail::new());
+        stepped.settle();
+        assert_eq!((gate.waiting(), stepped.outcome(run)), (2, None));
+        gate.let_pass(2);
+        stepped.settle();
+        assert_eq!(stepped.data::<Trail>(run), ["after"]);
+        stepped.assert_no_leftovers();
+    });
 }

@@ -45,9 +45,17 @@ number_id!(
     FencingToken(i64)
 );
 number_id!(
-    /// One life of a database; a restored backup begins a new one.
+    /// One life of a database, above 0. A copy holds the negative number of the life that it was taken
+    /// from, until the first engine that opens it begins a new one.
     Epoch(i64)
 );
+
+impl Epoch {
+    /// Whether this is a copy that nobody has worked on yet.
+    pub fn is_over(self) -> bool {
+        self.0 < 0
+    }
+}
 
 /// One execution of a workflow.
 ///

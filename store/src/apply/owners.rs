@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use windlass_workflow_model::{BranchId, Definition, FencingToken, OwnerId, WorkflowKey};
+use windlass_workflow_model::{BranchId, Definition, Epoch, FencingToken, OwnerId, WorkflowKey};
 
 use super::{Apply, Verdict};
 use crate::backend::{Guard, Result, Tables};
@@ -11,6 +11,9 @@ use crate::error::WriteError;
 use crate::owner::Running;
 use crate::record::{OwnerRow, Rank, State};
 use crate::sync::Arc;
+
+/// Ids that the life from which a copy was taken may have given out since: more than it can in years.
+const IDS_OF_OTHER_LIFE: i64 = 1 << 44;
 
 /// Rows freed with one look.
 const FREED_AT_ONCE: u32 = 4_096;
@@ -46,6 +49,9 @@ impl<T: Tables> Apply<'_, T> {
     }
 
     pub(super) fn register_owner(&mut self, owner: &OwnerRow) -> Result<OwnerId> {
+        if self.ledger.meta.epoch.is_over() {
+            self.begin_epoch()?;
+        }
         let id = OwnerId(self.new_ids(1));
         self.tables.insert_owner(&OwnerRow {
             id,
@@ -53,6 +59,20 @@ impl<T: Tables> Apply<'_, T> {
         })?;
         self.ledger.owner = id;
         Ok(id)
+    }
+
+    /// The first engine opens a copy of a database. Whoever worked on the original does not work on
+    /// this one, and can commit nothing into it: the epoch is another. So its locks are free, whether
+    /// or not it lives.
+    fn begin_epoch(&mut self) -> Result<()> {
+        for owner in self.tables.owners()? {
+            self.recover(owner, &[], None)?;
+        }
+        let over = self.ledger.meta.epoch.0.saturating_neg();
+        // A copy that is restored twice lives twice, each time in another epoch.
+        self.ledger.meta.epoch = Epoch(self.now.0.max(over + 1));
+        self.ledger.meta.next_id += IDS_OF_OTHER_LIFE;
+        Ok(())
     }
 
     /// Frees everything that `owner` had locked, each job with a higher token.

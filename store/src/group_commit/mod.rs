@@ -355,8 +355,9 @@ impl<B: Backend> Loop<B> {
         let (mut tables, foreign) = self.backend.begin()?;
         if foreign || self.reload {
             let meta = tables.meta()?;
-            if meta.epoch != self.ledger.meta.epoch {
-                let (ours, found) = (self.ledger.meta.epoch.0, meta.epoch.0);
+            let ours = self.ledger.meta.epoch;
+            if meta.epoch != ours && !ours.is_over() {
+                let (ours, found) = (ours.0, meta.epoch.0);
                 return Err(StorageError::Epoch { ours, found });
             }
             self.ledger.forget(meta);

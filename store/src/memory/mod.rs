@@ -87,9 +87,10 @@ impl Tables for MemoryTransaction<'_> {
             {
                 return None;
             }
-            let created_at = stored.created_at;
+            // What an update leaves as it is.
+            let (created_at, parent) = (stored.created_at, stored.parent);
             stored.clone_from(row);
-            stored.created_at = created_at;
+            (stored.created_at, stored.parent) = (created_at, parent);
             Some(())
         });
         Ok(written.is_some())
@@ -674,6 +675,10 @@ impl Tables for MemoryTransaction<'_> {
 
     fn definition(&mut self, key: WorkflowKey) -> Result<Option<Arc<Definition>>> {
         Ok(self.rows.workflows.get(&key).cloned())
+    }
+
+    fn owners(&mut self) -> Result<Vec<OwnerId>> {
+        Ok(self.rows.owners.keys().copied().collect())
     }
 
     fn insert_owner(&mut self, owner: &OwnerRow) -> Result<()> {

@@ -106,7 +106,7 @@ fn refuse_folder(path: &Path) -> Result<(), OpenError> {
 ///
 /// It gets its name only after it was closed: closing any descriptor of a database file drops all
 /// locks that this process holds on it.
-fn create_private(path: &Path) -> Result<(), OpenError> {
+pub(super) fn create_private(path: &Path) -> Result<(), OpenError> {
     if path.exists() {
         return Ok(());
     }
@@ -143,7 +143,7 @@ fn cannot_open(path: &Path, error: &std::io::Error) -> OpenError {
     }
 }
 
-fn failed(path: &Path, error: rusqlite::Error) -> OpenError {
+pub(super) fn failed(path: &Path, error: rusqlite::Error) -> OpenError {
     use rusqlite::ErrorCode as Code;
     let path = path.to_owned();
     match error.sqlite_error_code() {

@@ -1,6 +1,7 @@
 //! The backend on SQLite: one connection that writes, and read-only ones beside it.
 
 mod backend;
+mod backup;
 mod bulk;
 mod connection;
 mod joins;
@@ -14,6 +15,7 @@ mod transaction;
 mod user_effects;
 
 pub(crate) use backend::{SqliteBackend, Yielding};
+pub use backup::{backup, restore};
 pub(crate) use connection::{check, open};
 pub(crate) use reader::SqliteReader;
 

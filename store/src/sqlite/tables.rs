@@ -883,6 +883,12 @@ impl Tables for SqliteTransaction<'_> {
         json.map(|json| rows::definition(&json)).transpose()
     }
 
+    fn owners(&mut self) -> Result<Vec<OwnerId>> {
+        let sql = "SELECT id FROM owners ORDER BY id";
+        self.statements
+            .query(sql, params![], |row| Ok(OwnerId(column(row, 0)?)))
+    }
+
     fn insert_owner(&mut self, owner: &OwnerRow) -> Result<()> {
         self.window = Some(LockWindow::of(owner.id));
         let sql = "INSERT INTO owners (id, started_at, pid, host, file, locks_from) \
