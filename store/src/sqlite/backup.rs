@@ -81,7 +81,7 @@ fn set_aside(path: &Path) -> Result<Option<PathBuf>, BackupError> {
             return Err(BackupError::InUse(path.to_owned()));
         }
     }
-    let aside = (1..)
+    let aside = (1..u32::MAX)
         .map(|number| beside(path, &format!(".replaced-{number}")))
         .find(|aside| !aside.exists())
         .unwrap_or_default();
