@@ -112,7 +112,7 @@ impl Meter {
         }
     }
 
-    /// Takes a credit that [`refill`](Self::refill) has granted.
+    /// Takes the place of one job on the channel, whether or not there is room.
     pub fn take_credit(&self) {
         self.outstanding.fetch_add(1, Ordering::SeqCst);
     }

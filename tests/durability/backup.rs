@@ -109,7 +109,7 @@ fn each_life_of_a_backup_gives_other_keys_and_other_ids() {
     let mut keys = vec![key_of(&engine)];
     engine.shutdown(PATIENCE);
     for life in 0..2 {
-        assert_eq!(restore(&copy, &database).unwrap().is_some(), true, "{life}");
+        assert!(restore(&copy, &database).unwrap().is_some(), "{life}");
         let engine = open(&database).unwrap();
         keys.push(key_of(&engine));
         engine.shutdown(PATIENCE);
