@@ -140,7 +140,9 @@ fn claim(
     };
     let (reply, mut answer) = oneshot::channel();
     ask(store, Change::RegisterOwner { owner, reply })?;
-    Ok(wait_for(&mut answer, || step(writer, committed))??)
+    let owner = wait_for(&mut answer, || step(writer, committed))??;
+    store.note_log();
+    Ok(owner)
 }
 
 fn host() -> String {

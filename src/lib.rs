@@ -48,10 +48,10 @@ pub use windlass_store::inspect::{
     RunSummary, StepView, WaitsFor, Why,
 };
 pub use windlass_store::{
-    Admission, AdmitError, BackupError, Clock, CommitHook, CommitPoint, Durability, History,
-    ManualClock, MapChange, MapOutcome, OpenError, Priority, Retention, RunFilter, RunOutcome,
-    SQLITE_VERSION, ShedPolicy, SignalOutcome, StorageError, SystemClock, WriteError, backup,
-    restore,
+    Admission, AdmitError, BackupError, Clock, CommitHook, CommitPoint, Durability, Examination,
+    Finding, History, ManualClock, MapChange, MapOutcome, OpenError, Priority, Retention,
+    RunFilter, RunOutcome, SQLITE_VERSION, Severity, ShedPolicy, SignalOutcome, StorageError,
+    SystemClock, WriteError, backup, examine, restore,
 };
 pub use windlass_workflow_model::{
     ActivationId, Arrival, Arrivals, Block, BranchId, BranchOutcome, BranchSeed, Branches,

@@ -70,11 +70,24 @@ pub(crate) enum Command {
     Results(ResultsArgs),
     /// Let a parked or failed run go on from the step it stopped at
     Retry(RetryArgs),
+    /// Say what is wrong with the database, or soon will be; the exit code is 1 if something is broken
+    Doctor,
+    /// Copy the database to a new file, while others work on it
+    Backup(CopyArgs),
+    /// Put a backup in the place of the database; that gets another name
+    Restore(CopyArgs),
     /// Print the effective settings and where each comes from; --help explains them all
     #[command(after_long_help = HELP)]
     Config(EngineArgs),
     /// Measure throughput and latency on this machine, beside SQLite alone
     Bench(BenchArgs),
+}
+
+/// A copy of the database.
+#[derive(Debug, Args)]
+pub(crate) struct CopyArgs {
+    /// The copy
+    pub(crate) file: PathBuf,
 }
 
 /// How the engine works; each flag wins over the configuration file.

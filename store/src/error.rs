@@ -124,6 +124,14 @@ pub enum OpenError {
         /// Which.
         kind: String,
     },
+    /// An engine works on the file, but its log was deleted or replaced under its feet.
+    #[error("the log of {path} is gone, and process {pid} still writes in it: stop that process, whose newest work is lost; find out what opens, closes, copies or deletes the database file beside it", path = path.display())]
+    LogLost {
+        /// The database.
+        path: PathBuf,
+        /// The engine's process.
+        pid: u32,
+    },
     /// The first reads or writes failed.
     #[error("{path} cannot be used", path = path.display())]
     Storage {

@@ -20,6 +20,8 @@ use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 const SLOT: usize = 64;
 /// Where in the header it says whether the owner waits to write.
 const WAITING: u64 = 8;
+/// Where in the header the inode of its write-ahead log stands.
+const LOG: u64 = 16;
 const MAGIC: u64 = 0x3152_4e57_4f4c_4457; // "WDLOWNR1"
 
 /// A job that a Runner is in, by its owner's file.
@@ -156,6 +158,14 @@ impl OwnerFiles {
             .is_ok_and(|()| flag != [0; 8])
     }
 
+    /// The inode of the log in which the owner of file `name` writes, if it has said so.
+    pub fn log_of(&self, name: &str) -> Option<u64> {
+        let mut inode = [0; 8];
+        let file = File::open(self.folder.join(name)).ok()?;
+        file.read_exact_at(&mut inode, LOG).ok()?;
+        Some(u64::from_le_bytes(inode)).filter(|inode| *inode != 0)
+    }
+
     /// The names of all files that are there.
     pub fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
@@ -163,6 +173,32 @@ impl OwnerFiles {
             .filter_map(|entry| entry.file_name().into_string().ok())
             .collect()
     }
+}
+
+/// The process that writes in a log of `database` which is not the one beside it any more, if there is
+/// one: the log is gone under its feet, and with it what it has acknowledged.
+pub(crate) fn writes_in_lost_log(database: &Path) -> Option<u32> {
+    let log = log_inode(database);
+    let lives = fs::read_dir(folder_of(database)).into_iter().flatten();
+    lives.flatten().find_map(|life| {
+        let files = OwnerFiles {
+            folder: life.path(),
+        };
+        let lost = |name: &String| {
+            files.log_of(name).is_some_and(|theirs| Some(theirs) != log)
+                && matches!(files.probe(name), Proof::Alive)
+        };
+        let name = files.names().into_iter().find(lost)?;
+        name.split('-').next()?.parse().ok()
+    })
+}
+
+/// The inode of a database's write-ahead log. Looked up without opening it: closing a descriptor would
+/// drop the locks that this process holds.
+pub(crate) fn log_inode(database: &Path) -> Option<u64> {
+    let mut log = database.as_os_str().to_owned();
+    log.push("-wal");
+    Some(fs::metadata(log).ok()?.ino())
 }
 
 fn folder_of(database: &Path) -> PathBuf {
@@ -278,6 +314,14 @@ impl OwnerLife {
             place.copy_from_slice(&word.to_le_bytes());
         }
         self.write(slot, &bytes);
+    }
+
+    /// Writes down in which log we write.
+    pub fn note_log(&self, inode: u64) {
+        if let Some(file) = &*self.0.file.lock() {
+            // Who cannot write it down is only not checked by others.
+            let _ = file.write_all_at(&inode.to_le_bytes(), LOG);
+        }
     }
 
     /// Makes the file large enough for so many slots, so that none is lost when the disk is full.

@@ -317,6 +317,15 @@ impl Store {
         *self.inner.life.lock() = Some(life);
     }
 
+    /// Writes down beside our lock in which log we write, so that others notice when it is gone.
+    pub fn note_log(&self) {
+        if let StoreKind::Sqlite { path, .. } = self.kind()
+            && let (Some(life), Some(inode)) = (self.life(), crate::owner::log_inode(path))
+        {
+            life.note_log(inode);
+        }
+    }
+
     /// Our owner file, if there is one.
     pub fn life(&self) -> Option<OwnerLife> {
         self.inner.life.lock().clone()

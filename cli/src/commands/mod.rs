@@ -1,9 +1,12 @@
 //! The commands, one per file.
 
+mod backup;
 mod cancel;
 mod check;
 mod config;
+mod doctor;
 mod map;
+mod restore;
 mod results;
 mod resume;
 mod retry;
@@ -37,6 +40,9 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Map(change) => map::map(global, &change),
         Command::Results(args) => results::results(global, &args),
         Command::Retry(args) => retry::retry(global, &args),
+        Command::Doctor => doctor::doctor(global),
+        Command::Backup(args) => backup::backup(global, &args),
+        Command::Restore(args) => restore::restore(global, &args),
         Command::Config(args) => config::config(global, &args),
         Command::Bench(args) => bench::bench(global, &args),
     }

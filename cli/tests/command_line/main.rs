@@ -13,3 +13,4 @@ mod refusals;
 mod running;
 mod settings;
 mod shapes;
+mod upkeep;

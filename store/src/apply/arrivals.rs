@@ -314,7 +314,7 @@ impl<T: Tables> Apply<'_, T> {
 
 impl JoinCount {
     /// Whether it belongs to a map to which more may be added, or of which some are to be counted.
-    fn is_map_open(&self) -> bool {
+    pub(crate) fn is_map_open(&self) -> bool {
         let map = self.more.as_ref().and_then(|more| more.map.as_ref());
         map.is_some_and(|map| map.open || !map.pending.is_empty())
     }

@@ -40,6 +40,7 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
         .canonicalize()
         .map_err(|error| cannot_open(path, &error))?;
     refuse_network_filesystem(&path)?;
+    refuse_lost_log(&path)?;
     let _alone = owner::lock_opening(&path).map_err(|error| cannot_open(&path, &error))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(&path, flags).map_err(|e| failed(&path, e))?;
@@ -75,6 +76,7 @@ pub(crate) fn check(path: &Path) -> Result<(PathBuf, String), OpenError> {
         }
     })?;
     refuse_folder(&path)?;
+    refuse_lost_log(&path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(&path, flags).map_err(|e| failed(&path, e))?;
     connection
@@ -159,6 +161,17 @@ pub(super) fn failed(path: &Path, error: rusqlite::Error) -> OpenError {
             path,
             source: storage(error),
         },
+    }
+}
+
+/// Whoever opened the file now would make another log beside the one in which the engine writes.
+fn refuse_lost_log(path: &Path) -> Result<(), OpenError> {
+    match owner::writes_in_lost_log(path) {
+        None => Ok(()),
+        Some(pid) => {
+            let path = path.to_owned();
+            Err(OpenError::LogLost { path, pid })
+        }
     }
 }
 

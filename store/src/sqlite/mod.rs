@@ -4,6 +4,7 @@ mod backend;
 mod backup;
 mod bulk;
 mod connection;
+mod doctor;
 mod joins;
 mod lock_window;
 mod reader;
@@ -17,6 +18,7 @@ mod user_effects;
 pub(crate) use backend::{SqliteBackend, Yielding};
 pub use backup::{backup, restore};
 pub(crate) use connection::{check, open};
+pub use doctor::{Examination, Finding, Severity, examine};
 pub(crate) use reader::SqliteReader;
 
 /// The version of SQLite that is linked in, such as `3.53.2`.

@@ -39,6 +39,10 @@ impl SqliteReader {
         })
     }
 
+    pub(super) fn connection(&self) -> &Connection {
+        &self.db
+    }
+
     fn count(&self, sql: &str) -> Result<u64> {
         Ok(first(&self.db, sql, &[], |row| column::<i64>(row, 0))?
             .map_or(0, |count| u64::try_from(count).unwrap_or(0)))
