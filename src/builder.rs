@@ -7,8 +7,8 @@ use std::time::Duration;
 use windlass_runner::{Handler, Handlers, MissingParts};
 use windlass_store::sync::Arc;
 use windlass_store::{
-    Admission, Clock, CommitHook, Durability, History, OpenError, Options, Retention, StorageError,
-    SystemClock, WriteError,
+    Admission, BackupError, Clock, CommitHook, Durability, History, OpenError, Options, Retention,
+    StorageError, SystemClock, WriteError,
 };
 
 use crate::engine::Engine;
@@ -23,6 +23,9 @@ pub enum EngineError {
     /// The store cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The database cannot be copied.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// A workflow lacks code.
     #[error(transparent)]
     Missing(#[from] MissingParts),

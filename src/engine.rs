@@ -104,18 +104,25 @@ impl Opening {
             handlers: builder.handlers.clone(),
             owner,
         };
-        for workflow in &builder.workflows {
-            let (served, change, mut answer) = core.registration(workflow)?;
-            ask(&core.store, change)?;
-            let key = wait_for(&mut answer, || step(&mut writer, &committed))??;
-            core.serve(key, served);
-        }
-        Ok(Self {
+        let mut opening = Self {
             core,
             writer,
             committed,
             recovery,
-        })
+        };
+        for workflow in &builder.workflows {
+            opening.register(workflow)?;
+        }
+        Ok(opening)
+    }
+
+    /// Makes a workflow known and serves it.
+    pub(crate) fn register<T>(&mut self, workflow: &Workflow<T>) -> Result<(), EngineError> {
+        let (served, change, mut answer) = self.core.registration(workflow)?;
+        ask(&self.core.store, change)?;
+        let key = wait_for(&mut answer, || step(&mut self.writer, &self.committed))??;
+        self.core.serve(key, served);
+        Ok(())
     }
 }
 

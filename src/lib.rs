@@ -25,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 mod builder;
+mod compat;
 mod engine;
 mod expressions;
 mod flow;
@@ -32,6 +33,7 @@ mod stepped;
 mod workflow;
 
 pub use builder::{EngineBuilder, EngineError};
+pub use compat::Broken;
 pub use engine::{Engine, ShutdownReport, Stats};
 pub use expressions::InvalidExpressions;
 pub use flow::{Arms, BranchEnd, BranchResult, Ended, Flow, Map, Multi, Net, Part, Select, Split};
@@ -51,7 +53,7 @@ pub use windlass_store::{
     Admission, AdmitError, BackupError, Clock, CommitHook, CommitPoint, Durability, Examination,
     Finding, History, ManualClock, MapChange, MapOutcome, OpenError, Priority, Retention,
     RunFilter, RunOutcome, SQLITE_VERSION, Severity, ShedPolicy, SignalOutcome, StorageError,
-    SystemClock, WriteError, backup, examine, restore,
+    SystemClock, TemporaryCopy, WriteError, backup, examine, restore,
 };
 pub use windlass_workflow_model::{
     ActivationId, Arrival, Arrivals, Block, BranchId, BranchOutcome, BranchSeed, Branches,

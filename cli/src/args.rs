@@ -71,7 +71,7 @@ pub(crate) enum Command {
     /// Let a parked or failed run go on from the step it stopped at
     Retry(RetryArgs),
     /// Say what is wrong with the database, or soon will be; the exit code is 1 if something is broken
-    Doctor,
+    Doctor(DoctorArgs),
     /// Copy the database to a new file, while others work on it
     Backup(CopyArgs),
     /// Put a backup in the place of the database; that gets another name
@@ -81,6 +81,15 @@ pub(crate) enum Command {
     Config(EngineArgs),
     /// Measure throughput and latency on this machine, beside SQLite alone
     Bench(BenchArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Also open a copy with what this windlass knows, and list the runs that it could not go on with
+    #[arg(long)]
+    pub(crate) compat: bool,
+    #[command(flatten)]
+    pub(crate) handlers: HandlerArgs,
 }
 
 /// A copy of the database.

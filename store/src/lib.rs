@@ -48,5 +48,7 @@ pub use record::{
     BranchRow, Caller, ChildRange, Extras, Flow, HistoryRow, JobKey, LockedJob, Membership,
     OwnerRow, Priority, Record, Role, RunAttributes, State, Undoing, Woken,
 };
-pub use sqlite::{Examination, Finding, SQLITE_VERSION, Severity, backup, examine, restore};
+pub use sqlite::{
+    Examination, Finding, SQLITE_VERSION, Severity, TemporaryCopy, backup, examine, restore,
+};
 pub use store::{Admission, Durability, History, Options, Retention, ShedPolicy, Store, StoreKind};

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use windlass::{
-    BackupError, Engine, EngineError, Inspector, OpenError, RunFilter, RunHandle, RunOutcome,
-    RunStatus, Workflow, backup, restore,
+    BackupError, Engine, EngineError, Handler, Inspector, Json, OpenError, RunFilter, RunHandle,
+    RunOutcome, RunStatus, StepOutput, Workflow, backup, restore,
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -182,4 +182,62 @@ fn nothing_is_replaced_that_is_there_or_in_use() {
         .flatten()
         .filter(|file| file.file_name().to_string_lossy().contains(".new-"));
     assert_eq!(drafts.count(), 0, "no draft is left behind");
+}
+
+/// A workflow that waits for an event; what comes then is of no interest.
+fn waits(version: &str, then: &str) -> Workflow<Json> {
+    let text = format!(
+        r#"{{"name": "waits", "version": "{version}", "start": "wait", "nodes": [
+            {{"name": "wait", "kind": {{"await": {{"event": "go"}}}}, "next": "{then}"}},
+            {{"name": "{then}", "kind": {{"step": {{"handler": "work"}}}}}}
+        ]}}"#
+    );
+    Workflow::from_json(&text).unwrap()
+}
+
+#[test]
+fn the_runs_that_a_new_engine_would_break_are_known_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("w.db");
+    let work = || Handler::blocking(|_, data| Ok(StepOutput::data(data.clone())));
+    let engine = Engine::builder()
+        .database(&database)
+        .handler("work", work());
+    let before = waits("1", "a");
+    let engine = engine.workflow(&before).open().unwrap();
+    let request = before.request(&Json::default()).unwrap();
+    let run = engine.scheduler().schedule_blocking(request).unwrap().id();
+    let broken = |workflow: Option<&Workflow<Json>>, handler: bool| {
+        let mut next = Engine::builder().database(&database);
+        if handler {
+            next = next.handler("work", work());
+        }
+        if let Some(workflow) = workflow {
+            next = next.workflow(workflow);
+        }
+        let broken = next.broken_runs().unwrap();
+        broken
+            .into_iter()
+            .map(|broken| (broken.run, broken.why))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(broken(Some(&before), true), []);
+    let cases = [
+        (broken(None, true), "register it"),
+        (broken(Some(&waits("2", "a")), true), "register it"),
+        (
+            broken(Some(&waits("1", "b")), true),
+            "a different definition",
+        ),
+        (broken(Some(&before), false), "\"work\""),
+    ];
+    for (broken, why) in cases {
+        assert_eq!(broken.len(), 1, "{why}");
+        assert_eq!(broken[0].0, run);
+        assert!(broken[0].1.contains(why), "{}", broken[0].1);
+    }
+    engine.shutdown(PATIENCE);
+    let left = std::fs::read_dir(folder.path()).unwrap().flatten();
+    let copies = left.filter(|file| file.file_name().to_string_lossy().contains(".copy-"));
+    assert_eq!(copies.count(), 0);
 }

@@ -3,17 +3,24 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use windlass::{Examination, Finding, Severity, examine};
+use windlass::{Examination, Finding, Severity, TemporaryCopy, examine};
 
+use super::resume::unfinished;
 use super::settings;
-use crate::args::Global;
+use crate::args::{DoctorArgs, Global};
+use crate::config::Config;
+use crate::engine::{self, SHUTDOWN};
 use crate::failure::{Exit, Failure};
+use crate::resumption::Resumption;
 use crate::stdout::{print, print_json};
 use crate::time_text;
 
-pub(super) fn doctor(global: &Global) -> Result<Exit, Failure> {
+pub(super) fn doctor(global: &Global, args: &DoctorArgs) -> Result<Exit, Failure> {
     let (config, _) = settings(global, Vec::new())?;
-    let examination = examine(&config.database).map_err(|error| Failure::refused_by(&error))?;
+    let mut examination = examine(&config.database).map_err(|error| Failure::refused_by(&error))?;
+    if args.compat {
+        examination.findings.extend(compat(args, &config)?);
+    }
     if global.json {
         print_json(&as_json(&examination))?;
     } else {
@@ -23,6 +30,44 @@ pub(super) fn doctor(global: &Global) -> Result<Exit, Failure> {
         Severity::Fine | Severity::Warning => Exit::Succeeded,
         Severity::Problem => Exit::Failed,
     })
+}
+
+/// The runs that this windlass, with these handlers, could not go on with: tried on a copy.
+fn compat(args: &DoctorArgs, config: &Config) -> Result<Vec<Finding>, Failure> {
+    let copy = TemporaryCopy::of(&config.database).map_err(|error| Failure::refused_by(&error))?;
+    let of_copy = Config {
+        database: copy.path().to_owned(),
+        runners: 0,
+        retention: None,
+        ..config.clone()
+    };
+    // The file is migrated, if that can be.
+    engine::open(&of_copy)?.shutdown(SHUTDOWN);
+    let mut inspector = engine::inspect(copy.path())?;
+    let mut findings = Vec::new();
+    for detail in unfinished(&mut inspector)? {
+        let run = detail.summary.run;
+        let Err(failure) = Resumption::prepare(&[detail], &args.handlers, config) else {
+            continue;
+        };
+        findings.push(Finding {
+            check: "compat",
+            severity: Severity::Problem,
+            what: failure.problems.join("; "),
+            help: "give its handlers, or let it end before you deploy".to_owned(),
+            runs: vec![run],
+        });
+    }
+    if findings.is_empty() {
+        findings.push(Finding {
+            check: "compat",
+            severity: Severity::Fine,
+            what: "this windlass can go on with every run of the command line".to_owned(),
+            help: String::new(),
+            runs: Vec::new(),
+        });
+    }
+    Ok(findings)
 }
 
 fn word(severity: Severity) -> &'static str {

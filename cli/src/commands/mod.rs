@@ -40,7 +40,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Map(change) => map::map(global, &change),
         Command::Results(args) => results::results(global, &args),
         Command::Retry(args) => retry::retry(global, &args),
-        Command::Doctor => doctor::doctor(global),
+        Command::Doctor(args) => doctor::doctor(global, &args),
         Command::Backup(args) => backup::backup(global, &args),
         Command::Restore(args) => restore::restore(global, &args),
         Command::Config(args) => config::config(global, &args),

@@ -34,7 +34,7 @@ pub(super) fn resume(global: &Global, args: &ResumeArgs) -> Result<Exit, Failure
 }
 
 /// Every unfinished run that the command line began, oldest first.
-fn unfinished(inspector: &mut Inspector) -> Result<Vec<RunDetail>, Failure> {
+pub(super) fn unfinished(inspector: &mut Inspector) -> Result<Vec<RunDetail>, Failure> {
     let runs = inspector
         .runs(RunFilter::Unfinished, RUNS_MAX)
         .map_err(|error| Failure::broken_off(&error))?;

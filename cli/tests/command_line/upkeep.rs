@@ -93,6 +93,8 @@ fn doctor_names_what_stands_still_since_its_engine_was_killed() {
         1,
         "{service:?}"
     );
+    let compat = lab.call(&["doctor", "--compat", "--json"]).expect(0).json();
+    assert_eq!(findings(&compat, "compat")[0]["severity"], "ok");
     // Without its owner file nothing proves that it is dead.
     std::fs::remove_dir_all(lab.path("windlass.db.owners")).unwrap();
     let unknown = lab.call(&["doctor", "--json"]).expect(1).json();

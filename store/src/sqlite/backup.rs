@@ -58,6 +58,41 @@ pub fn restore(from: &Path, to: &Path) -> Result<Option<PathBuf>, BackupError> {
     restored
 }
 
+/// A copy of a database beside it, for as long as this value lives.
+#[derive(Debug)]
+pub struct TemporaryCopy(PathBuf);
+
+impl TemporaryCopy {
+    /// Copies the database at `path`, as [`backup`] does.
+    ///
+    /// # Errors
+    /// [`BackupError`].
+    pub fn of(path: &Path) -> Result<Self, BackupError> {
+        let copy = Self(beside(path, &format!(".copy-{}", std::process::id())));
+        copy.remove();
+        backup(path, &copy.0)?;
+        Ok(copy)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn remove(&self) {
+        for suffix in ["", "-wal", "-shm"] {
+            let _ = fs::remove_file(beside(&self.0, suffix));
+        }
+        let _ = fs::remove_dir_all(beside(&self.0, ".owners"));
+    }
+}
+
+impl Drop for TemporaryCopy {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
 /// The path by which engines know a database, also before there is one.
 fn canonical(path: &Path) -> Result<PathBuf, BackupError> {
     let fail = |error| BackupError::file(path, &error);

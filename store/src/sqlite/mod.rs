@@ -16,7 +16,7 @@ mod transaction;
 mod user_effects;
 
 pub(crate) use backend::{SqliteBackend, Yielding};
-pub use backup::{backup, restore};
+pub use backup::{TemporaryCopy, backup, restore};
 pub(crate) use connection::{check, open};
 pub use doctor::{Examination, Finding, Severity, examine};
 pub(crate) use reader::SqliteReader;
