@@ -59,6 +59,29 @@ pub struct EngineBuilder {
     pub(crate) workflows: Vec<Workflow<Json>>,
     pub(crate) handlers: Handlers,
     pub(crate) commit_hook: Option<CommitHook>,
+    pub(crate) wrapping: Wrapping,
+}
+
+/// Gives what is called in the place of the handler of that name.
+pub type WrapHandlers = Arc<dyn Fn(&str, Handler) -> Handler + Send + Sync>;
+
+/// What is called in the place of each handler: itself, if nothing is set.
+#[derive(Clone, Default)]
+pub(crate) struct Wrapping(Option<WrapHandlers>);
+
+impl Wrapping {
+    pub(crate) fn wrap(&self, handlers: Handlers) -> Handlers {
+        match &self.0 {
+            Some(wrap) => handlers.map(|name, handler| wrap(name, handler)),
+            None => handlers,
+        }
+    }
+}
+
+impl fmt::Debug for Wrapping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Wrapping").field(&self.0.is_some()).finish()
+    }
 }
 
 impl fmt::Debug for EngineBuilder {
@@ -88,6 +111,7 @@ impl Default for EngineBuilder {
             workflows: Vec::new(),
             handlers: Handlers::new(),
             commit_hook: None,
+            wrapping: Wrapping::default(),
         }
     }
 }
@@ -204,6 +228,15 @@ impl EngineBuilder {
     #[must_use]
     pub fn commit_hook(mut self, hook: CommitHook) -> Self {
         self.commit_hook = Some(hook);
+        self
+    }
+
+    /// Called with every handler when its workflow is registered, those that undo and find out
+    /// included; what it gives is called in its place: for crash tests and measurements. Of several
+    /// only the last one counts.
+    #[must_use]
+    pub fn wrap_handlers(mut self, wrap: WrapHandlers) -> Self {
+        self.wrapping = Wrapping(Some(wrap));
         self
     }
 

@@ -14,7 +14,7 @@ use windlass_store::{
 };
 use windlass_workflow_model::{OwnerId, WorkflowKey};
 
-use crate::builder::{EngineBuilder, EngineError};
+use crate::builder::{EngineBuilder, EngineError, Wrapping};
 use crate::expressions::complete;
 use crate::workflow::Workflow;
 
@@ -62,6 +62,7 @@ pub(crate) struct Core {
     pub(crate) scheduler: Scheduler,
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) handlers: Handlers,
+    pub(crate) wrapping: Wrapping,
     pub(crate) owner: OwnerId,
 }
 
@@ -102,6 +103,7 @@ impl Opening {
             scheduler,
             waiters,
             handlers: builder.handlers.clone(),
+            wrapping: builder.wrapping.clone(),
             owner,
         };
         let mut opening = Self {
@@ -201,6 +203,7 @@ impl Core {
     > {
         let mut handlers = self.handlers.clone();
         handlers.extend(workflow.handlers.clone());
+        let handlers = self.wrapping.wrap(handlers);
         let definition = Arc::clone(&workflow.definition);
         let mut functions = workflow.functions.clone();
         complete(&definition, &mut functions)?;

@@ -32,12 +32,12 @@ mod flow;
 mod stepped;
 mod workflow;
 
-pub use builder::{EngineBuilder, EngineError};
+pub use builder::{EngineBuilder, EngineError, WrapHandlers};
 pub use compat::Broken;
 pub use engine::{Engine, ShutdownReport, Stats};
 pub use expressions::InvalidExpressions;
 pub use flow::{Arms, BranchEnd, BranchResult, Ended, Flow, Map, Multi, Net, Part, Select, Split};
-pub use stepped::SteppedEngine;
+pub use stepped::{SteppedEngine, Supervisor};
 pub use workflow::{Json, Workflow};
 
 pub use windlass_runner::{
@@ -51,17 +51,17 @@ pub use windlass_store::inspect::{
 };
 pub use windlass_store::{
     Admission, AdmitError, BackupError, Clock, CommitHook, CommitPoint, Durability, Examination,
-    Finding, History, ManualClock, MapChange, MapOutcome, OpenError, Priority, Retention,
-    RunFilter, RunOutcome, SQLITE_VERSION, Severity, ShedPolicy, SignalOutcome, StorageError,
-    SystemClock, TemporaryCopy, WriteError, backup, examine, restore,
+    Finding, History, HistoryDetail, HistoryRow, ManualClock, MapChange, MapOutcome, OpenError,
+    Priority, Retention, RunFilter, RunOutcome, SQLITE_VERSION, Severity, ShedPolicy,
+    SignalOutcome, StorageError, SystemClock, TemporaryCopy, WriteError, backup, examine, restore,
 };
 pub use windlass_workflow_model::{
     ActivationId, Arrival, Arrivals, Block, BranchId, BranchOutcome, BranchSeed, Branches,
     CallSpec, Count, Definition, Delay, Draft, Effect, ErrorEntry, EventMatch, FailurePolicy,
-    Fault, ForkArm, Function, Functions, Graph, GraphFormat, InvalidWorkflow, MapSpec, Need, Node,
-    NodeId, NodeKind, Payload, Place, Problem, Rest, RetryPolicy, RunId, RunStatus, SelectArm,
-    Source, StepSpec, StepStatus, TimeOfDay, TimeOfDayError, Timestamp, Trigger, Verdict, Weekday,
-    draw,
+    Fault, FencingToken, ForkArm, Function, Functions, Graph, GraphFormat, InvalidWorkflow,
+    MapSpec, Need, Node, NodeId, NodeKind, Payload, Place, Problem, Rest, RetryPolicy, RunId,
+    RunStatus, SelectArm, Source, StepSpec, StepStatus, TimeOfDay, TimeOfDayError, Timestamp,
+    Trigger, Verdict, Weekday, draw,
 };
 
 /// The engine's clocks, channels and bounds, for tests that step or explore it.

@@ -95,6 +95,33 @@ impl SteppedEngine {
         self.crew.look();
     }
 
+    /// Like [`step_runner`](Self::step_runner), but waits up to `rest` for a job, or for an asynchronous
+    /// step that waits for something outside of this process.
+    pub fn rest_runner(&mut self, number: usize, rest: Duration) -> bool {
+        self.pumps
+            .get_mut(number)
+            .is_some_and(|pump| pump.turn(rest) == PumpTurn::Worked)
+    }
+
+    /// How many steps are in flight: between two turns only asynchronous ones.
+    pub fn in_flight(&self) -> usize {
+        self.crew.seats().in_flight().len()
+    }
+
+    /// A supervisor that can be turned while this engine is, from inside of a blocking step.
+    pub fn supervisor(&self) -> Supervisor {
+        Supervisor(Arc::clone(&self.crew))
+    }
+
+    /// Ends it as if its process had been killed: nothing is given back, nobody is told, its row and
+    /// its owner file stay and say which jobs its Runners were in. Steps in flight are dropped. Whoever
+    /// still has a [`Scheduler`] or context of it does not keep it alive, as a drop would let them.
+    pub fn crash(self) {
+        if let Some(life) = self.core.store.life() {
+            life.end(false);
+        }
+    }
+
     /// Steps everything in turn until nothing moves any more.
     pub fn settle(&mut self) {
         let mut quiet = 0;
@@ -106,5 +133,16 @@ impl SteppedEngine {
             }
             quiet = if moved { 0 } else { quiet + 1 };
         }
+    }
+}
+
+/// The supervisor of a [`SteppedEngine`]. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Supervisor(Arc<Crew>);
+
+impl Supervisor {
+    /// Looks once: ends steps whose time is over.
+    pub fn look(&self) {
+        self.0.look();
     }
 }

@@ -198,6 +198,11 @@ impl Context {
         self.0.job.row.id
     }
 
+    /// The visit that this is an attempt of: the same in every attempt, and after a crash.
+    pub fn activation(&self) -> ActivationId {
+        self.0.activation
+    }
+
     /// The branch's name, if it is one of a split.
     pub fn branch_name(&self) -> Option<&str> {
         self.0

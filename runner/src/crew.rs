@@ -91,7 +91,7 @@ impl Crew {
     /// `number`.
     pub fn pump(&self, number: usize) -> Pump {
         let seats = number * self.in_flight..(number + 1) * self.in_flight;
-        Pump::new(self.shared.clone(), Arc::default(), seats)
+        Pump::new(self.shared.clone(), Arc::default(), seats).stepped()
     }
 
     /// Makes it so many Runners, at most 1,024. Those that are too many leave after their step.

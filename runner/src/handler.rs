@@ -180,6 +180,16 @@ impl Handlers {
         self.0.extend(other.0);
     }
 
+    /// The same names, with what `wrap` makes of each handler.
+    #[must_use]
+    pub fn map(self, wrap: impl Fn(&str, Handler) -> Handler) -> Self {
+        let wrapped = self.0.into_iter().map(|(name, handler)| {
+            let handler = wrap(&name, handler);
+            (name, handler)
+        });
+        Self(wrapped.collect())
+    }
+
     /// The handler for `name`.
     pub fn get(&self, name: &str) -> Option<&Handler> {
         self.0.get(name).or_else(|| self.0.get("*"))

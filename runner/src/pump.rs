@@ -78,6 +78,8 @@ pub struct Pump {
     tasks: JoinSet<StepResult>,
     flying: HashMap<Id, Flight>,
     idle_noted: bool,
+    /// Whether it has no thread: then nothing of it may depend on the machine's clock.
+    is_stepped: bool,
 }
 
 type Seat = Arc<Mutex<Option<InFlight>>>;
@@ -110,8 +112,16 @@ impl Pump {
             tasks: JoinSet::new(),
             flying: HashMap::new(),
             idle_noted: true,
+            is_stepped: false,
             shared,
         }
+    }
+
+    /// The same, turned by hand: asynchronous steps are over when the engine's clock says so, and a
+    /// turn without rest never waits.
+    pub(crate) fn stepped(mut self) -> Self {
+        self.is_stepped = true;
+        self
     }
 
     /// Turns until it is told to stop.
@@ -131,6 +141,9 @@ impl Pump {
         }
         if self.stops() {
             self.drop_concluded();
+        }
+        if self.is_stepped && self.end_overdue() {
+            return PumpTurn::Worked;
         }
         let full = self.flying.len() >= self.seats.len() || self.stops();
         if !full {
@@ -165,6 +178,37 @@ impl Pump {
             }
             !over
         });
+    }
+
+    /// Ends an asynchronous step whose time is over on the engine's clock, or that has been silent for
+    /// too long. `false`: there is none.
+    fn end_overdue(&mut self) -> bool {
+        let now = self.shared.store.clock().elapsed();
+        let ended = |flight: &Flight| {
+            let seat = self.seats[flight.seat].1.lock();
+            let in_flight = seat.as_ref()?;
+            let late = in_flight.deadline.filter(|deadline| *deadline <= now);
+            if let Some(deadline) = late {
+                return Some(timed_out(deadline.saturating_sub(in_flight.started)));
+            }
+            let limit = in_flight.pulse.as_ref().map(|(limit, _)| *limit)?;
+            in_flight.is_silent(now).then(|| silent(limit))
+        };
+        let overdue = self
+            .flying
+            .iter()
+            .filter_map(|(id, flight)| Some((flight.seat, *id, ended(flight)?)))
+            .min_by_key(|(seat, ..)| *seat);
+        let Some((_, id, fault)) = overdue else {
+            return false;
+        };
+        if let Some(flight) = self.flying.remove(&id) {
+            flight.abort.abort();
+            let seat = Arc::clone(&self.seats[flight.seat].1);
+            self.free.push(flight.seat);
+            self.finish(&seat, &flight.context, Err(fault.into()));
+        }
+        true
     }
 
     fn receive(&mut self, rest: Duration) -> Option<Arc<LockedJob>> {
@@ -208,7 +252,7 @@ impl Pump {
                 biased;
                 done = tasks.join_next_with_id() => done,
                 () = arrival, if !full => None,
-                () = tokio::time::sleep(rest) => None,
+                () = give_way(rest) => None,
             }
         });
         let Some(done) = done else { return false };
@@ -377,7 +421,11 @@ impl Pump {
             }
             Handler::Future(call) => {
                 let (call, data) = (Arc::clone(call), handover.data);
-                let limits = (timeout, heartbeat);
+                let limits = if self.is_stepped {
+                    (None, None) // See `end_overdue`.
+                } else {
+                    (timeout, heartbeat)
+                };
                 self.fly(free, context, limits, data, span, move |context, data| {
                     call(context, data)
                 })
@@ -502,6 +550,17 @@ async fn watched(
                 }
             }
         }
+    }
+}
+
+/// Lets the steps in flight go on for `rest`; with none, once around without waiting.
+async fn give_way(rest: Duration) {
+    if rest.is_zero() {
+        // The first time they begin, the second time what they woke is seen.
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+    } else {
+        tokio::time::sleep(rest).await;
     }
 }
 

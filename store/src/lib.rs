@@ -45,8 +45,8 @@ pub use group_commit::{CommitHook, CommitPoint, Turn, Writer};
 pub use meter::{Meter, Ticket};
 pub use owner::{DeadOwner, OwnerFiles, OwnerLife, Proof, Running};
 pub use record::{
-    BranchRow, Caller, ChildRange, Extras, Flow, HistoryRow, JobKey, LockedJob, Membership,
-    OwnerRow, Priority, Record, Role, RunAttributes, State, Undoing, Woken,
+    BranchRow, Caller, ChildRange, Extras, Flow, HistoryDetail, HistoryRow, JobKey, LockedJob,
+    Membership, OwnerRow, Priority, Record, Role, RunAttributes, State, Undoing, Woken,
 };
 pub use sqlite::{
     Examination, Finding, SQLITE_VERSION, Severity, TemporaryCopy, backup, examine, restore,

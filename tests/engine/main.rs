@@ -11,6 +11,7 @@ mod policy;
 mod results;
 mod retry;
 mod running;
+mod stepped;
 mod stopping;
 mod traps;
 mod trouble;

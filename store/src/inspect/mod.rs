@@ -21,7 +21,7 @@ use crate::backend::{Reader, Result, RunFilter};
 use crate::change::RunOutcome;
 use crate::error::{OpenError, StorageError};
 use crate::owner::{OwnerFiles, OwnerLife, Proof, Running};
-use crate::record::{BranchRow, State, Woken, flags};
+use crate::record::{BranchRow, HistoryRow, State, Woken, flags};
 use crate::store::{Store, StoreKind, open_reader};
 use crate::sync::Arc;
 
@@ -264,6 +264,16 @@ impl Inspector {
             note,
             called_by,
         }))
+    }
+
+    /// What a run has left behind so far: one row for each attempt that has ended, wait that is over
+    /// and step that was passed by, in the order in which they ended by the wall clock. Empty if there
+    /// is no such run.
+    ///
+    /// # Errors
+    /// See [`runs`](Self::runs).
+    pub fn history(&mut self, run: RunId) -> Result<Vec<HistoryRow>> {
+        self.reader.history(run)
     }
 
     /// What exactly each live branch of a run waits for; `None` if there is no such run.
