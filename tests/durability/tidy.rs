@@ -16,7 +16,7 @@ const LEVELS: [&[(&str, &str)]; 6] = [
         ("dialects", "windlass-dialects"),
     ],
     &[(".", "windlass")],
-    &[("bench", "windlass-bench")],
+    &[("bench", "windlass-bench"), ("testkit", "windlass-testkit")],
     &[("cli", "windlass-cli")],
 ];
 
@@ -66,6 +66,7 @@ fn every_module_opens_by_saying_what_it_is_for() {
         "scheduler",
         "runner",
         "dialects",
+        "testkit",
         "bench",
         "cli",
     ];

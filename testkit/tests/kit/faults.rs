@@ -1,0 +1,175 @@
+//! Planted faults: each check of the kit sees the one that it is there for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use windlass::{Context, StepError};
+use windlass_testkit::{Case, Failure, Recorder};
+
+use crate::workflows::{NOTED, NOTES, Trail, build, mark};
+
+fn found(case: &Case) -> Box<Failure> {
+    case.try_crash_everywhere().expect_err("the fault is found")
+}
+
+/// A number that no attempt gets twice, as a bad step takes it from chance or a clock.
+#[derive(Clone, Default)]
+struct Numbers(Arc<AtomicU32>);
+
+impl Numbers {
+    fn next(&self) -> u32 {
+        self.0.fetch_add(1, Ordering::SeqCst)
+    }
+}
+
+#[test]
+fn data_that_depends_on_how_often_a_step_was_begun_is_found() {
+    let numbers = Numbers::default();
+    let workflow = build("moody", |flow| {
+        flow.step("first", mark("first"))
+            .step("moody", move |_, trail| {
+                trail.push(format!("{}", numbers.next()));
+                Ok(())
+            })
+    });
+    let failure = found(&Case::new(&workflow, &Trail::new()));
+    assert!(
+        failure.what.contains("undisturbed it succeeded"),
+        "{failure}"
+    );
+}
+
+#[test]
+fn a_step_that_calls_with_another_key_each_time_is_found() {
+    let (recorder, numbers) = (Recorder::new(), Numbers::default());
+    let calls = recorder.clone();
+    let workflow = build("careless", |flow| {
+        flow.step("call", move |context: &Context, _: &mut Trail| {
+            calls.note_keyed(context, format!("{}", numbers.next()), "called");
+            Ok(())
+        })
+        .idempotent(|_| "the key".to_owned())
+    });
+    let failure = found(&Case::new(&workflow, &Trail::new()).recorder(&recorder));
+    assert!(failure.what.contains("different keys"), "{failure}");
+    let point = failure.crash_point().unwrap().to_string();
+    assert!(
+        point.starts_with("before"),
+        "the step is done, and not stored: {failure}"
+    );
+}
+
+#[test]
+fn a_step_that_says_something_else_under_the_same_key_is_found() {
+    let (recorder, numbers) = (Recorder::new(), Numbers::default());
+    let calls = recorder.clone();
+    let workflow = build("fickle", |flow| {
+        flow.step("call", move |context: &Context, _: &mut Trail| {
+            calls.note(context, format!("call {}", numbers.next()));
+            Ok(())
+        })
+        .idempotent(|_| "the key".to_owned())
+    });
+    let failure = found(&Case::new(&workflow, &Trail::new()).recorder(&recorder));
+    assert!(failure.what.contains("under one key"), "{failure}");
+}
+
+#[test]
+fn a_step_that_finds_out_wrongly_whether_it_happened_is_found() {
+    let recorder = Recorder::new();
+    let pays = recorder.clone();
+    let workflow = build("forgetful", |flow| {
+        flow.step("pay", move |context: &Context, _: &mut Trail| {
+            pays.note(context, "paid");
+            Ok(())
+        })
+        .at_most_once_or(|_, _| Err(StepError::not_done()))
+    });
+    let failure = found(&Case::new(&workflow, &Trail::new()).recorder(&recorder));
+    assert!(failure.what.contains("happened 2 times"), "{failure}");
+}
+
+#[test]
+fn what_is_written_beside_the_transaction_is_found() {
+    let numbers = Numbers::default();
+    let workflow = build("beside", |flow| {
+        flow.step("write", move |context, _: &mut Trail| {
+            // What has this attempt in it is another row each time, though one of them counts.
+            let row = [numbers.next().into()];
+            context
+                .execute("INSERT INTO notes (note) VALUES (?1)", row)
+                .map_err(|error| StepError::failed(error.to_string()))
+        })
+        .transactional()
+    });
+    let failure = found(&Case::new(&workflow, &Trail::new()).table(NOTES, NOTED));
+    assert!(failure.what.contains("transactional effect"), "{failure}");
+}
+
+#[test]
+fn undoing_in_the_wrong_order_is_found() {
+    let recorder = Recorder::new();
+    let [first, second, both] = [(); 3].map(|()| recorder.clone());
+    let workflow = build("wrong-order", |flow| {
+        flow.step("first", move |context: &Context, trail: &mut Trail| {
+            first.note(context, "first");
+            mark("first")(context, trail)
+        })
+        .step("second", move |context: &Context, trail: &mut Trail| {
+            second.note(context, "second");
+            mark("second")(context, trail)
+        })
+        .undo(|_, _| Ok(()))
+        .step("fail", |_, _| Err(StepError::failed("no")))
+        .on_fault(
+            |_, _| {},
+            |flow| {
+                // An undoing by hand, which begins at the wrong end.
+                flow.step("by-hand", move |context: &Context, _: &mut Trail| {
+                    both.note_undo_of(context, "first", "first");
+                    both.note_undo_of(context, "second", "second");
+                    Ok(())
+                })
+            },
+        )
+    });
+    let failure = found(&Case::new(&workflow, &Trail::new()).recorder(&recorder));
+    assert!(failure.what.contains("was undone before"), "{failure}");
+}
+
+#[test]
+fn a_run_that_never_goes_on_is_found_with_what_it_waits_for() {
+    let workflow = build("unanswered", |flow| {
+        flow.wait_event("asked", "answer", |trail, answer: String| {
+            trail.push(answer);
+        })
+    });
+    let failure = Case::new(&workflow, &Trail::new())
+        .try_simulate(1)
+        .unwrap_err();
+    assert!(failure.what.contains("does not go on"), "{failure}");
+    assert!(failure.what.contains("answer"), "{failure}");
+}
+
+#[test]
+fn a_failure_says_where_how_and_how_to_play_it_again() {
+    let numbers = Numbers::default();
+    let workflow = build("told", |flow| {
+        flow.step("moody", move |_, trail| {
+            trail.push(format!("{}", numbers.next()));
+            Ok(())
+        })
+    });
+    let failure = found(&Case::new(&workflow, &Trail::new()).seed(7));
+    let text = failure.to_string();
+    let point = failure.crash_point().unwrap();
+    let name = "faults::a_failure_says_where_how_and_how_to_play_it_again";
+    for part in [
+        &format!("crash point: {point}"),
+        "seed: 7",
+        "moody  step  succeeded  attempt 1",
+        &format!("WINDLASS_TESTKIT_REPLAY='told: seed 7 {point}' cargo test -- --exact {name}"),
+    ] {
+        assert!(text.contains(part), "{part:?} is not in {text}");
+    }
+}
