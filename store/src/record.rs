@@ -571,6 +571,15 @@ pub struct HistoryRow {
     pub detail: HistoryDetail,
 }
 
+impl HistoryRow {
+    /// Whether `later`, a row of the same activation that comes after this one by the wall clock, did so
+    /// in fact: the clock may have been set back in between, locks of a branch only grow.
+    pub(crate) fn precedes(&self, later: &Self) -> bool {
+        let lock = |row: &Self| (row.token, row.ordinal);
+        self.branch != later.branch || lock(self) <= lock(later)
+    }
+}
+
 /// The reason of an attempt that undid its step.
 pub(crate) const UNDO: &str = "undo";
 

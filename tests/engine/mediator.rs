@@ -459,6 +459,33 @@ fn a_wall_clock_that_goes_back_makes_nothing_early() {
 }
 
 #[test]
+fn an_attempt_is_the_last_one_though_the_wall_clock_went_back_meanwhile() {
+    on_each(|place| {
+        let clock = standing_clock();
+        let hand = clock.clone();
+        let flow = Workflow::<Trail>::build("again", "1", |flow| {
+            flow.step("again", move |context, _: &mut Trail| {
+                if context.attempt() == 1 {
+                    return Err(StepError::failed("once more"));
+                }
+                hand.jump_to(windlass::Timestamp(1_600_000_000_000_000));
+                Ok(())
+            })
+            .retry(2, Duration::ZERO)
+        })
+        .unwrap();
+        let mut engine = Stepped::open(place.builder().clock(clock.clone()).workflow(&flow));
+        let run = engine.begin(&flow, &Trail::new());
+        engine.settle();
+        clock.advance(Duration::from_secs(1));
+        engine.settle();
+        let steps = engine.show(run).steps;
+        let last = (steps[0].attempt, steps[0].status);
+        assert_eq!(last, (2, StepStatus::Succeeded));
+    });
+}
+
+#[test]
 fn many_runs_share_one_runner() {
     on_each(|place| {
         let flow = Workflow::<u64>::build("short", "1", |flow| {

@@ -23,14 +23,19 @@ impl Steps<'_> {
     pub(super) fn views(&self, history: &[HistoryRow], live: &[BranchRow]) -> Vec<StepView> {
         let mut by_node: HashMap<NodeId, Vec<StepView>> = HashMap::new();
         let mut seen: HashMap<(NodeId, ActivationId), usize> = HashMap::new();
+        let mut last: HashMap<(NodeId, ActivationId), &HistoryRow> = HashMap::new();
         for row in history {
             let views = by_node.entry(row.node).or_default();
-            let view = self.ended_view(row);
-            if let Some(index) = seen.get(&(row.node, row.activation)) {
-                views[*index] = view;
+            let place = (row.node, row.activation);
+            if let Some(index) = seen.get(&place) {
+                if last[&place].precedes(row) {
+                    views[*index] = self.ended_view(row);
+                    last.insert(place, row);
+                }
             } else {
-                seen.insert((row.node, row.activation), views.len());
-                views.push(view);
+                seen.insert(place, views.len());
+                last.insert(place, row);
+                views.push(self.ended_view(row));
             }
         }
         for row in live {
