@@ -1,19 +1,17 @@
-//! Plays a tree on an engine: a random order of its parts, and now and then it dies.
+//! Plays a tree on an engine: a random order of its parts, and now and then it dies, the wall clock
+//! jumps, or a step is slow or stuck.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::future::Future;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use fastrand::Rng;
 use windlass::{
-    Durability, Engine, EngineBuilder, Event, Inspector, ManualClock, MapChange, MapOutcome,
-    NodeKind, Payload, RunFilter, RunId, RunOutcome, SignalOutcome, StepStatus, SteppedEngine,
-    Timestamp,
+    Engine, Event, Inspector, MapChange, MapOutcome, NodeKind, Payload, RunFilter, RunId,
+    RunOutcome, SignalOutcome, StepStatus,
 };
+use windlass_testkit::{Setting, Simulation, Trouble};
 
-use crate::build::{self, SENT, SOON};
+use crate::build::{self, SENT};
 use crate::reference::{Expected, Steps};
 use crate::shape::{Comes, Data, Open, Shape, Wait, reply};
 use crate::undo::Undone;
@@ -21,8 +19,8 @@ use crate::undo::Undone;
 /// Turns after which a run must have ended.
 const TURNS_MAX: usize = 50_000;
 
-/// Turns of a part in which nothing moves before time goes on.
-const QUIET_TURNS: usize = 24;
+/// How slow a slow step is at most. Longer than what comes soon, shorter than what never comes.
+const SLOW_MAX: Duration = Duration::from_secs(2);
 
 /// Why a run is withdrawn.
 const CANCELLED: &str = "the outside wants it so";
@@ -36,29 +34,19 @@ fn number_of(name: &str) -> u32 {
 pub(crate) fn play(shape: &Shape, expected: &Expected, rng: &mut Rng) {
     let undone = Undone::default();
     let workflow = build::workflow(shape, &undone);
-    let runners = rng.usize(1..=4);
-    let clock = Arc::new(ManualClock::at(Timestamp(1_700_000_000_000_000)));
-    // A job that is alone whenever the engine dies is not to blame.
     let builder = Engine::builder()
-        .runners(runners)
-        .in_flight(rng.usize(1..=3))
-        .max_crashes(100_000)
-        .clock(clock.clone())
         .workflow(&workflow)
         .workflow(&build::second_workflow(&undone));
+    let setting = Setting::new(rng.u64(..))
+        .runners(rng.usize(1..=4), rng.usize(1..=3))
+        .trouble(trouble(rng));
     let folder = (rng.u32(0..3) == 0).then(|| tempfile::tempdir().unwrap());
-    let builder = match &folder {
-        Some(folder) => builder
-            .database(folder.path().join("model.db"))
-            .durability(Durability::Normal),
-        None => builder.in_memory(),
+    let setting = match &folder {
+        Some(folder) => setting.database(folder.path().join("model.db")),
+        None => setting,
     };
     let mut stage = Stage {
-        engine: Some(builder.clone().open_stepped().unwrap()),
-        builder,
-        clock,
-        runners,
-        crashes_left: folder.as_ref().map_or(0, |_| rng.u32(0..=6)),
+        simulation: Simulation::open(builder, &setting).unwrap(),
         events: 0,
         cancelled_after: (rng.u32(0..4) == 0).then(|| rng.usize(0..200)),
         is_cancelled: false,
@@ -67,9 +55,9 @@ pub(crate) fn play(shape: &Shape, expected: &Expected, rng: &mut Rng) {
         maps: shape.open.iter().map(OpenMap::of).collect(),
     };
     let request = workflow.request(&shape.input).unwrap();
-    let scheduler = stage.engine().scheduler();
-    let run = stage.ask(scheduler.schedule(request)).unwrap().id();
-    drop(scheduler);
+    let scheduler = stage.simulation.scheduler();
+    let run = stage.simulation.ask(scheduler.schedule(request));
+    let run = run.unwrap().id();
     stage.send_too_early(run);
     stage.finish(run, rng);
     if stage.is_cancelled {
@@ -81,13 +69,21 @@ pub(crate) fn play(shape: &Shape, expected: &Expected, rng: &mut Rng) {
     stage.assert_nothing_is_left();
 }
 
+/// What goes wrong in a case: often nothing of one kind, so that the others have their effects alone.
+fn trouble(rng: &mut Rng) -> Trouble {
+    let mut up_to = |most: u32| {
+        let none = rng.u32(0..3) == 0;
+        if none { 0 } else { rng.u32(0..=most) }
+    };
+    Trouble::none()
+        .crashes(up_to(6))
+        .clock_jumps(up_to(3))
+        .slow_steps(up_to(4), SLOW_MAX)
+        .stuck_steps(up_to(2))
+}
+
 struct Stage {
-    /// `None` only between two lives.
-    engine: Option<SteppedEngine>,
-    builder: EngineBuilder,
-    clock: Arc<ManualClock>,
-    runners: usize,
-    crashes_left: u32,
+    simulation: Simulation,
     /// How many events were sent.
     events: u32,
     /// The turn after which the run is withdrawn, if it has not ended by then.
@@ -124,38 +120,21 @@ impl OpenMap {
 }
 
 impl Stage {
-    fn engine(&mut self) -> &mut SteppedEngine {
-        self.engine.as_mut().unwrap()
-    }
-
     fn inspector(&mut self) -> Inspector {
-        self.engine().inspector().unwrap()
-    }
-
-    /// Lets writer and dispatcher work until `asked` is answered.
-    fn ask<F: Future>(&mut self, asked: F) -> F::Output {
-        let mut asked = pin!(asked);
-        let mut context = Context::from_waker(Waker::noop());
-        for _ in 0..TURNS_MAX {
-            if let Poll::Ready(answer) = asked.as_mut().poll(&mut context) {
-                return answer;
-            }
-            self.engine().step_writer();
-            self.engine().step_dispatcher();
-        }
-        panic!("the engine does not answer");
+        self.simulation.inspector()
     }
 
     /// Goes on until nothing is unfinished.
     fn finish(&mut self, run: RunId, rng: &mut Rng) {
-        let mut quiet = 0;
         for turn in 0..TURNS_MAX {
             if self.cancelled_after == Some(turn) {
-                let scheduler = self.engine().scheduler();
-                self.is_cancelled = self.ask(scheduler.cancel(run, CANCELLED)).unwrap();
+                let scheduler = self.simulation.scheduler();
+                self.is_cancelled = self
+                    .simulation
+                    .ask(scheduler.cancel(run, CANCELLED))
+                    .unwrap();
             }
-            let moved = self.turn(rng);
-            quiet = if moved { 0 } else { quiet + 1 };
+            let is_quiet = self.simulation.turn();
             if !self.maps.is_empty() && rng.u32(0..20) == 0 {
                 let map = rng.usize(0..self.maps.len());
                 if self.maps[map].open.is_once {
@@ -166,45 +145,21 @@ impl Stage {
                 self.early_left -= 1;
                 self.send_early(run, rng);
             }
-            if self.crashes_left > 0 && rng.u32(0..30) == 0 {
-                self.crash();
-            }
-            if quiet < QUIET_TURNS {
+            if !is_quiet {
                 continue;
             }
-            quiet = 0;
-            self.engine().settle();
             let unfinished = self.inspector().runs(RunFilter::Unfinished, 1).unwrap();
             if unfinished.is_empty() {
                 return;
             }
             let sent = self.send_events(run, rng);
             if !self.change_maps(run) && !sent {
-                self.clock.advance(SOON.mul_f64(rng.f64()));
+                self.simulation.pass_time();
             }
         }
         let why = self.inspector().why(run);
-        panic!("the run does not end: {why:#?}");
-    }
-
-    /// One part does one thing. `false`: there was nothing to do.
-    fn turn(&mut self, rng: &mut Rng) -> bool {
-        let part = rng.usize(0..self.runners + 3);
-        match part {
-            0 | 1 => self.engine().step_writer(),
-            2 => {
-                self.engine().step_dispatcher();
-                false
-            }
-            runner => self.engine().step_runner(runner - 3),
-        }
-    }
-
-    /// The process dies, and another one takes the file.
-    fn crash(&mut self) {
-        self.crashes_left -= 1;
-        self.engine = None;
-        self.engine = Some(self.builder.clone().open_stepped().unwrap());
+        let log = self.simulation.log();
+        panic!("the run does not end: {why:#?} {log:#?}");
     }
 
     /// Does to all maps what is to be done to them next. `false`: they are not there.
@@ -231,8 +186,11 @@ impl Stage {
         let (name, Some(what)) = (name.clone(), left.front().cloned()) else {
             return false;
         };
-        let scheduler = self.engine().scheduler();
-        let changed = self.ask(scheduler.change_map(run, &name, what)).unwrap();
+        let scheduler = self.simulation.scheduler();
+        let changed = self
+            .simulation
+            .ask(scheduler.change_map(run, &name, what))
+            .unwrap();
         if changed == MapOutcome::Done {
             self.maps[map].left.pop_front();
         }
@@ -250,14 +208,14 @@ impl Stage {
                 event.correlation("0").transient(),
             ];
             for event in lost {
-                let scheduler = self.engine().scheduler();
-                let sent = self.ask(scheduler.signal(event)).unwrap();
+                let scheduler = self.simulation.scheduler();
+                let sent = self.simulation.ask(scheduler.signal(event)).unwrap();
                 assert_eq!(sent, SignalOutcome::Lost);
             }
             if wait.transient {
                 let event = Event::new(run, &name, "too-early", payload);
-                let scheduler = self.engine().scheduler();
-                self.ask(scheduler.signal(event)).unwrap();
+                let scheduler = self.simulation.scheduler();
+                self.simulation.ask(scheduler.signal(event)).unwrap();
             }
         }
     }
@@ -289,10 +247,12 @@ impl Stage {
         if wait.comes == Comes::Fault {
             event = event.fault();
         }
-        let scheduler = self.engine().scheduler();
-        self.ask(scheduler.signal(event.clone())).unwrap();
+        let scheduler = self.simulation.scheduler();
+        self.simulation
+            .ask(scheduler.signal(event.clone()))
+            .unwrap();
         if twice {
-            let again = self.ask(scheduler.signal(event)).unwrap();
+            let again = self.simulation.ask(scheduler.signal(event)).unwrap();
             let is_nothing = matches!(again, SignalOutcome::Duplicate | SignalOutcome::RunEnded);
             assert!(is_nothing, "{again:?}");
         }

@@ -2,7 +2,8 @@
 //!
 //! Each case is a tree of constructs grown from a seed. What the engine makes of it, under a random
 //! order of its parts and with crashes, must be what the reference says. Only trees are grown whose
-//! outcome does not depend on who is faster.
+//! outcome does not depend on who is faster. Steps may be slow and get stuck, and the wall clock may jump
+//! by years, without any of it making a difference.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,12 +17,13 @@ mod shape;
 mod undo;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use shape::Shape;
 
 /// Cases of a run that nobody asked to be longer; their seeds count up from 0, or from
 /// `WINDLASS_TEST_MODEL_FIRST`.
-const CASES: u64 = 400;
+const CASES: u64 = 2_000;
 
 /// What an environment variable says, if it is set.
 fn number(variable: &str) -> Option<u64> {
@@ -50,5 +52,23 @@ fn random_workflows_do_what_the_reference_says() {
     }
     let first = number("WINDLASS_TEST_MODEL_FIRST").unwrap_or(0);
     let cases = number("WINDLASS_TEST_MODEL_CASES").unwrap_or(CASES);
-    (first..first + cases).for_each(check);
+    let (next, last) = (AtomicU64::new(first), first + cases);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::SeqCst);
+                    if seed >= last {
+                        break;
+                    }
+                    if let Err(panic) = catch_unwind(|| check(seed)) {
+                        // One that has failed is enough.
+                        next.store(last, Ordering::SeqCst);
+                        resume_unwind(panic);
+                    }
+                }
+            });
+        }
+    });
 }
