@@ -69,6 +69,7 @@ fn every_module_opens_by_saying_what_it_is_for() {
         "testkit",
         "bench",
         "cli",
+        "faults",
     ];
     let mut found = Vec::new();
     sources(&root().join("src"), &mut found);

@@ -40,6 +40,14 @@ const OURS: &[&str] = &[
     "serves",
 ];
 
+/// Why statements were not carried out.
+enum Failed {
+    /// They are to blame.
+    Refused(String),
+    /// The disk is: the same statements may be carried out another time, so the step has not failed.
+    Storage(StorageError),
+}
+
 /// Carries out all of them or none. The inner error says why not, and then nothing has changed.
 pub(super) fn run(
     db: &Connection,
@@ -47,7 +55,11 @@ pub(super) fn run(
     effects: &[SqlEffect],
 ) -> Result<std::result::Result<(), String>> {
     db.execute_batch("SAVEPOINT effects").map_err(storage)?;
-    let outcome = guarded(db, effects);
+    let outcome = match guarded(db, effects) {
+        Ok(()) => Ok(()),
+        Err(Failed::Refused(why)) => Err(why),
+        Err(Failed::Storage(error)) => return Err(error),
+    };
     if db.is_autocommit() {
         // A conflict clause or trigger of the user's has rolled the whole transaction back.
         return Err(StorageError::EffectEndedTransaction(branch));
@@ -60,8 +72,10 @@ pub(super) fn run(
     Ok(outcome)
 }
 
-fn guarded(db: &Connection, effects: &[SqlEffect]) -> std::result::Result<(), String> {
-    let cannot = |error: rusqlite::Error| format!("the database cannot be guarded: {error}");
+fn guarded(db: &Connection, effects: &[SqlEffect]) -> std::result::Result<(), Failed> {
+    let cannot = |error: rusqlite::Error| {
+        Failed::Refused(format!("the database cannot be guarded: {error}"))
+    };
     db.authorizer(Some(authorize)).map_err(cannot)?;
     let mut left = EFFECT_OPERATIONS_MAX / EFFECT_OPERATIONS_STEP;
     let step = i32::try_from(EFFECT_OPERATIONS_STEP).unwrap_or(i32::MAX);
@@ -81,9 +95,15 @@ fn guarded(db: &Connection, effects: &[SqlEffect]) -> std::result::Result<(), St
     outcome
 }
 
-fn all(db: &Connection, effects: &[SqlEffect]) -> std::result::Result<(), String> {
+fn all(db: &Connection, effects: &[SqlEffect]) -> std::result::Result<(), Failed> {
     for (number, effect) in (1..).zip(effects) {
-        let failed = |error: rusqlite::Error| format!("statement {number}: {error}");
+        let failed = |error: rusqlite::Error| {
+            let why = format!("statement {number}: {error}");
+            match storage(error) {
+                StorageError::Sqlite { .. } => Failed::Refused(why),
+                of_the_disk => Failed::Storage(of_the_disk),
+            }
+        };
         let mut statement = db.prepare(&effect.sql).map_err(failed)?;
         let values = effect.values.iter().map(value);
         let mut rows = statement.query(params_from_iter(values)).map_err(failed)?;
