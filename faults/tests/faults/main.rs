@@ -9,6 +9,7 @@
 
 mod case;
 mod check;
+mod full_disk;
 mod play;
 mod statements;
 mod workload;

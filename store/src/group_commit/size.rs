@@ -11,9 +11,11 @@ pub(super) fn is_internal(change: &Change) -> bool {
         | Change::Unlock(_)
         | Change::Returned(..)
         | Change::Heartbeat(..)
-        | Change::Recover { .. }
         | Change::Tick
         | Change::Close => true,
+        // Whoever frees a dead owner's jobs looks again, and opening must not wait for room for ever.
+        // Our own at the end are freed by nobody else.
+        Change::Recover { crashed, .. } => !crashed,
         Change::Admit { .. }
         | Change::Register { .. }
         | Change::Signal { .. }
