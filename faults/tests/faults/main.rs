@@ -11,5 +11,7 @@ mod case;
 mod check;
 mod full_disk;
 mod play;
+mod power_loss;
 mod statements;
+mod sweep;
 mod workload;
