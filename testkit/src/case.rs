@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use windlass::{EngineBuilder, Handler, Payload, Request, Timestamp, Workflow};
 
+use crate::blank;
 use crate::clock::{START, TestClock};
 use crate::crashes::CrashReport;
 use crate::effects;
@@ -239,6 +240,7 @@ impl Case {
             began: START,
             trouble,
         };
+        blank::put(&stage.database);
         self.recorder.keep_in(None);
         self.recorder.clear();
         self.play_on(&stage, scene, false, plain)

@@ -92,11 +92,35 @@ impl Evidence {
             .runs(RunFilter::All, RUNS_MAX)
             .expect("the store can be read");
         runs.reverse();
+        let ids = runs.iter().map(|run| run.run.to_string());
+        let ids: Vec<_> = ids.collect();
         for run in runs {
             evidence.snapshot += &snapshot(inspector, run.run);
             evidence.add(inspector, run.run);
         }
+        evidence.forget(&ids);
         evidence
+    }
+
+    /// Which number a run has depends on how often the engine was opened before. Steps may have put it
+    /// into what they made, with the engine's keys.
+    fn forget(&mut self, ids: &[String]) {
+        let forget = |text: &mut String| {
+            for (number, id) in ids.iter().enumerate() {
+                *text = text.replace(id, &format!("<run {}>", number + 1));
+            }
+        };
+        if let End::Succeeded(data) = &mut self.end {
+            let mut text = data.to_string();
+            forget(&mut text);
+            *data = serde_json::from_str(&text).expect("an id stands in texts only");
+        }
+        forget(&mut self.snapshot);
+        for note in &mut self.notes {
+            forget(&mut note.what);
+        }
+        let rows = self.tables.iter_mut().flat_map(|(_, rows)| rows);
+        rows.for_each(forget);
     }
 
     fn add(&mut self, inspector: &mut Inspector, run: RunId) {
@@ -192,4 +216,44 @@ pub(crate) fn rows(database: &Path, queries: &[String]) -> Vec<(String, Rows)> {
         (query.clone(), rows.expect("the rows can be read"))
     };
     queries.iter().map(rows_of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the engine itself never leaves: only this says that it would be seen.
+    #[test]
+    fn an_outcome_that_counts_twice_and_a_row_that_is_left_are_seen() {
+        let right = Evidence {
+            end: End::Cancelled("why".to_owned()),
+            committed: Committed::new(),
+            twice: Vec::new(),
+            leftovers: Vec::new(),
+            effects: BTreeMap::new(),
+            notes: Vec::new(),
+            tables: Vec::new(),
+            snapshot: String::new(),
+            history: RunHistory {
+                entries: Vec::new(),
+            },
+            commits: 0,
+        };
+        assert_eq!(right.check(), Ok(()));
+        let twice = Evidence {
+            twice: vec!["step".to_owned()],
+            ..right.clone()
+        };
+        assert!(twice.check().unwrap_err().contains("twice"));
+        let left = Evidence {
+            leftovers: vec![("joins", 1)],
+            ..right
+        };
+        assert!(left.check().unwrap_err().contains("joins"));
+        let parked = Evidence {
+            end: End::Parked(vec!["step".to_owned()]),
+            ..left
+        };
+        assert_eq!(parked.check(), Ok(()), "it is unfinished work");
+    }
 }

@@ -52,6 +52,7 @@
 )]
 
 mod attempts;
+mod blank;
 mod case;
 mod clock;
 mod crashes;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use rustix::process::{Signal, getpid, kill_process};
 use windlass::{Clock as _, Durability, RunHandle, SystemClock, Timestamp};
 
+use crate::blank;
 use crate::case::{Case, Stage};
 use crate::crashes::{CrashReport, told};
 use crate::failure::{Failure, Scene, asked_for, test_name};
@@ -96,6 +97,7 @@ impl Case {
         plain: &crate::evidence::Evidence,
     ) -> Result<bool, Box<Failure>> {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        blank::put(&database(folder.path()));
         let test = test_name().expect(
             "this thread has the name of its test, as libtest gives it: call it there, and not from another thread",
         );

@@ -25,6 +25,20 @@ pub struct Simulated {
     pub disturbances: Vec<String>,
 }
 
+impl Simulated {
+    /// The last data.
+    ///
+    /// # Panics
+    /// When the run did not succeed.
+    #[track_caller]
+    pub fn data(&self) -> serde_json::Value {
+        match &self.end {
+            End::Succeeded(data) => data.clone(),
+            end => panic!("the run {end}:\n{}", self.snapshot),
+        }
+    }
+}
+
 impl Case {
     /// Plays the run on one thread, in an order of Runners, writer, timers and trouble that is drawn
     /// from `seed`. The same seed gives the same history, as long as the steps take their time from

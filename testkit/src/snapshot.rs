@@ -6,7 +6,7 @@ use windlass::{ErrorEntry, Inspector, RunDetail, RunId, StepView};
 
 /// A run as text, for comparison with a stored one: its end, its data, and a line for each
 /// activation of a step in the order of the definition, with its last attempt. Ids, times and
-/// owners are left out.
+/// owners are left out, and where the run's own id is in its data it is `<run>`.
 ///
 /// ```text
 /// transfer 1: failed
@@ -20,7 +20,8 @@ use windlass::{ErrorEntry, Inspector, RunDetail, RunId, StepView};
 /// When the store cannot be read, or has no such run.
 pub fn snapshot(inspector: &mut Inspector, run: RunId) -> String {
     let detail = inspector.show(run).expect("the store can be read");
-    text(&detail.unwrap_or_else(|| panic!("there is no run {run}")))
+    let text = text(&detail.unwrap_or_else(|| panic!("there is no run {run}")));
+    text.replace(&run.to_string(), "<run>")
 }
 
 fn text(detail: &RunDetail) -> String {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use windlass::{Context, StepError};
-use windlass_testkit::{Case, Failure, Recorder};
+use windlass_testkit::{Case, Failure, REPLAY, Recorder};
 
 use crate::workflows::{NOTED, NOTES, Trail, build, mark};
 
@@ -135,6 +135,129 @@ fn undoing_in_the_wrong_order_is_found() {
     });
     let failure = found(&Case::new(&workflow, &Trail::new()).recorder(&recorder));
     assert!(failure.what.contains("was undone before"), "{failure}");
+}
+
+#[test]
+fn another_way_to_the_same_data_is_found() {
+    let numbers = Numbers::default();
+    let workflow = build("detour", |flow| {
+        flow.step("moody", move |_, trail: &mut Trail| {
+            trail.push(format!("{}", numbers.next()));
+            Ok(())
+        })
+        .choice("way", |arms| {
+            arms.when(
+                "first",
+                |trail| trail[0] == "0",
+                |flow| flow.step("straight", |_, _| Ok(())),
+            )
+            .otherwise(|flow| flow.step("detour", |_, _| Ok(())))
+        })
+        .step("forget", |_, trail| {
+            trail.clear();
+            Ok(())
+        })
+    });
+    let failure = found(&Case::new(&workflow, &Trail::new()));
+    assert!(failure.what.contains("other outcomes"), "{failure}");
+}
+
+#[test]
+fn undoing_something_else_is_found() {
+    let (recorder, numbers) = (Recorder::new(), Numbers::default());
+    let undoes = recorder.clone();
+    let workflow = build("undoes", |flow| {
+        flow.step("do", mark("do"))
+            .undo(move |context, _| {
+                undoes.note_undo(context, format!("undo {}", numbers.next()));
+                Ok(())
+            })
+            .step("fail", |_, _| Err(StepError::failed("no")))
+    });
+    let failure = found(&Case::new(&workflow, &Trail::new()).recorder(&recorder));
+    assert!(
+        failure.what.contains("other things were undone"),
+        "{failure}"
+    );
+}
+
+#[test]
+fn a_run_that_takes_another_way_when_it_is_repeated_is_told_apart() {
+    let numbers = Numbers::default();
+    let workflow = build("shrinks", |flow| {
+        flow.repeat_while(
+            "again",
+            9,
+            move |_: &Trail| numbers.next() < 3,
+            |flow| flow.step("turn", |_, _| Ok(())),
+        )
+    });
+    let failure = found(&Case::new(&workflow, &Trail::new()).racy());
+    assert!(failure.what.contains("another way"), "{failure}");
+}
+
+#[test]
+fn a_simulation_finds_what_a_crash_test_finds() {
+    let recorder = Recorder::new();
+    let pays = recorder.clone();
+    let workflow = build("forgetful", |flow| {
+        flow.step("pay", move |context: &Context, _: &mut Trail| {
+            pays.note(context, "paid");
+            Ok(())
+        })
+        .at_most_once_or(|_, _| Err(StepError::not_done()))
+    });
+    let case = Case::new(&workflow, &Trail::new()).recorder(&recorder);
+    let failure = case.try_simulate_all(100).unwrap_err();
+    assert!(failure.what.contains("happened"), "{failure}");
+    assert!(failure.crash_point().is_none());
+    let seed = failure.seed();
+    assert!(
+        failure
+            .to_string()
+            .contains(&format!("seed {seed}' cargo test"))
+    );
+    assert_eq!(case.try_simulate(seed).unwrap_err().what, failure.what);
+}
+
+#[test]
+fn a_process_that_is_killed_shows_what_a_crash_test_shows() {
+    let recorder = Recorder::new();
+    let pays = recorder.clone();
+    let workflow = build("killed", |flow| {
+        flow.step("pay", move |context: &Context, _: &mut Trail| {
+            pays.note(context, "paid");
+            Ok(())
+        })
+        .at_most_once_or(|_, _| Err(StepError::not_done()))
+    });
+    let case = Case::new(&workflow, &Trail::new()).recorder(&recorder);
+    let failure = case.try_kill_everywhere().unwrap_err();
+    assert!(failure.what.contains("happened 2 times"), "{failure}");
+    assert!(failure.to_string().contains("SIGKILL"), "{failure}");
+}
+
+#[test]
+fn a_replay_plays_its_scene_alone() {
+    const NAME: &str = "faults::a_replay_plays_its_scene_alone";
+    let workflow = build("replayed", |flow| flow.step("one", mark("one")));
+    let case = Case::new(&workflow, &Trail::new());
+    if std::env::var(REPLAY).is_ok() {
+        assert_eq!(case.crash_everywhere().crashes, 1);
+        return;
+    }
+    assert!(case.crash_everywhere().crashes > 1);
+    let replay = |scene: &str| {
+        let this = std::env::current_exe().unwrap();
+        let mut command = std::process::Command::new(this);
+        command.args(["--exact", NAME]).env(REPLAY, scene);
+        let output = command.output().unwrap();
+        let ran = String::from_utf8_lossy(&output.stdout).contains("1 passed");
+        output.status.success() && ran
+    };
+    assert!(replay("replayed: seed 0 after 3"));
+    assert!(!replay("replayed: seed 0 during 3"), "it is no scene");
+    assert!(!replay("another: seed 0 after 3"), "all is played");
 }
 
 #[test]
