@@ -317,7 +317,7 @@ impl Case {
             if !simulation.turn() {
                 continue;
             }
-            let look = Look::at(&mut simulation.inspector(), run);
+            let look = Look::at(simulation.inspector(), run);
             let acts = self.outside.acts(&look);
             let is_over = look.unfinished.is_empty();
             if is_over || (look.is_parked() && acts.is_empty()) {
@@ -346,7 +346,7 @@ impl Case {
 
     fn evidence(&self, simulation: &mut Simulation, look: &Look, database: &Path) -> Evidence {
         let (notes, rows) = (self.recorder.notes(), rows(database, &self.queries));
-        let mut evidence = Evidence::of(&mut simulation.inspector(), look, notes, rows);
+        let mut evidence = Evidence::of(simulation.inspector(), look, notes, rows);
         evidence.commits = simulation.commits();
         evidence
     }

@@ -103,6 +103,8 @@ impl Setting {
 pub struct Simulation {
     /// `None` only between two lives.
     engine: Option<SteppedEngine>,
+    /// Of this life. To open one costs more than to look.
+    inspector: Option<Inspector>,
     builder: EngineBuilder,
     clock: Arc<TestClock>,
     /// Where the wall clock would be if nobody had set it, less what has passed.
@@ -153,6 +155,7 @@ impl Simulation {
         };
         Self {
             engine: None,
+            inspector: None,
             builder: builder
                 .clock(clock.clone())
                 .runners(setting.runners)
@@ -189,12 +192,14 @@ impl Simulation {
         self.engine().scheduler()
     }
 
-    /// Reads the store.
+    /// Reads the store, in this life.
     ///
     /// # Panics
     /// When it cannot be read.
-    pub fn inspector(&mut self) -> Inspector {
-        self.engine().inspector().expect("the store can be read")
+    pub fn inspector(&mut self) -> &mut Inspector {
+        let engine = self.engine.as_ref().expect("it lives");
+        self.inspector
+            .get_or_insert_with(|| engine.inspector().expect("the store can be read"))
     }
 
     /// The clock.
@@ -389,7 +394,7 @@ impl Simulation {
 
     /// When the first branch of an unfinished run goes on by itself.
     fn next_due(&mut self) -> Option<Timestamp> {
-        let mut inspector = self.inspector();
+        let inspector = self.inspector();
         let unfinished = inspector.runs(RunFilter::Unfinished, 1_000);
         let unfinished = unfinished.expect("the store can be read");
         let whys = unfinished
@@ -446,6 +451,7 @@ impl Simulation {
         self.log.push(format!(
             "crash {when}, {commits} commits after it was opened"
         ));
+        self.inspector = None;
         if let Some(engine) = self.engine.take() {
             engine.crash();
         }

@@ -120,7 +120,7 @@ impl OpenMap {
 }
 
 impl Stage {
-    fn inspector(&mut self) -> Inspector {
+    fn inspector(&mut self) -> &mut Inspector {
         self.simulation.inspector()
     }
 
@@ -281,7 +281,7 @@ impl Stage {
     }
 
     fn assert_end(&mut self, run: RunId, expected: &Expected) {
-        let mut inspector = self.inspector();
+        let inspector = self.inspector();
         match (inspector.outcome(run).unwrap(), &expected.end) {
             (Some(RunOutcome::Succeeded(data)), Ok(expected)) => {
                 assert_eq!(&data.decode::<Data>().unwrap(), expected);
@@ -309,7 +309,7 @@ impl Stage {
 
     /// The run was withdrawn: all that was done by then, and can be undone, was undone.
     fn assert_cancelled(&mut self, run: RunId, undone: &Undone) {
-        let mut inspector = self.inspector();
+        let inspector = self.inspector();
         let outcome = inspector.outcome(run).unwrap();
         let expected = RunOutcome::Cancelled(CANCELLED.to_owned());
         assert_eq!(outcome, Some(expected));
@@ -334,7 +334,7 @@ impl Stage {
     }
 
     fn assert_nothing_is_left(&mut self) {
-        let mut inspector = self.inspector();
+        let inspector = self.inspector();
         let left = inspector.leftovers().unwrap();
         let left: Vec<_> = left.iter().filter(|(_, rows)| *rows > 0).collect();
         assert!(left.is_empty(), "left over: {left:?}");
