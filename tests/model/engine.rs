@@ -9,7 +9,7 @@ use windlass::{
     Engine, Event, Inspector, MapChange, MapOutcome, NodeKind, Payload, RunFilter, RunId,
     RunOutcome, SignalOutcome, StepStatus,
 };
-use windlass_testkit::{Setting, Simulation, Trouble};
+use windlass_testkit::{RunHistory, Setting, Simulation, Trouble, snapshot};
 
 use crate::build::{self, SENT};
 use crate::reference::{Expected, Steps};
@@ -30,8 +30,8 @@ fn number_of(name: &str) -> u32 {
     name.trim_start_matches('n').parse().unwrap()
 }
 
-/// Plays `shape` and says so if it is not what was expected.
-pub(crate) fn play(shape: &Shape, expected: &Expected, rng: &mut Rng) {
+/// Plays `shape` and says so if it is not what was expected. Gives what was done as text.
+pub(crate) fn play(shape: &Shape, expected: &Expected, rng: &mut Rng) -> String {
     let undone = Undone::default();
     let workflow = build::workflow(shape, &undone);
     let builder = Engine::builder()
@@ -67,6 +67,7 @@ pub(crate) fn play(shape: &Shape, expected: &Expected, rng: &mut Rng) {
         undone.assert_are(&expected.undone);
     }
     stage.assert_nothing_is_left();
+    stage.told(run)
 }
 
 /// What goes wrong in a case: often nothing of one kind, so that the others have their effects alone.
@@ -331,6 +332,13 @@ impl Stage {
             // The step itself, and its undoing.
             assert_eq!(succeeded.count(), 2 * undone.count(), "{}", node.name);
         }
+    }
+
+    /// All that was done and went wrong, in order.
+    fn told(&mut self, run: RunId) -> String {
+        let log = self.simulation.log().join("\n");
+        let history = RunHistory::of(self.inspector(), run);
+        format!("{log}\n{history}{}", snapshot(self.inspector(), run))
     }
 
     fn assert_nothing_is_left(&mut self) {

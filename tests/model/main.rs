@@ -31,24 +31,37 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().expect("the variable is a number"))
 }
 
-/// Plays the case of `seed`; when it goes wrong it says which it was.
-fn check(seed: u64) {
+/// Cases that are played twice.
+const TWICE: u64 = 60;
+
+/// Plays the case of `seed`; when it goes wrong it says which it was. Gives what was done as text.
+fn check(seed: u64) -> String {
     let mut rng = fastrand::Rng::with_seed(seed);
     let shape = Shape::grow(&mut rng);
     let expected = reference::interpret(&shape);
     let played = catch_unwind(AssertUnwindSafe(|| {
-        engine::play(&shape, &expected, &mut rng);
+        engine::play(&shape, &expected, &mut rng)
     }));
-    if let Err(panic) = played {
+    played.unwrap_or_else(|panic| {
         eprintln!("WINDLASS_TEST_MODEL_SEED={seed} fails: {shape:?}\nexpected: {expected:?}");
-        resume_unwind(panic);
+        resume_unwind(panic)
+    })
+}
+
+#[test]
+fn a_seed_gives_the_same_history_each_time() {
+    let first = number("WINDLASS_TEST_MODEL_FIRST").unwrap_or(0);
+    let cases = number("WINDLASS_TEST_MODEL_TWICE").unwrap_or(TWICE);
+    for seed in first..first + cases {
+        assert_eq!(check(seed), check(seed), "seed {seed}");
     }
 }
 
 #[test]
 fn random_workflows_do_what_the_reference_says() {
     if let Some(seed) = number("WINDLASS_TEST_MODEL_SEED") {
-        return check(seed);
+        check(seed);
+        return;
     }
     let first = number("WINDLASS_TEST_MODEL_FIRST").unwrap_or(0);
     let cases = number("WINDLASS_TEST_MODEL_CASES").unwrap_or(CASES);
