@@ -186,7 +186,7 @@ impl Case {
         self
     }
 
-    /// Which ends are right, instead of only that of the undisturbed run.
+    /// Which ends are right, instead of only that of the undisturbed run, which must be among them.
     #[must_use]
     pub fn ends(mut self, expected: impl Fn(&End) -> bool + Send + Sync + 'static) -> Self {
         self.expected = Some(Arc::new(expected));
@@ -266,14 +266,11 @@ impl Case {
         }
         let played = catch_unwind(AssertUnwindSafe(|| {
             let evidence = self.see_through(&mut simulation, &stage.database)?;
-            match plain {
-                Some(plain) => self
-                    .judge(plain, &evidence, stage.trouble)
-                    .map_err(|what| (what, evidence.snapshot.clone()))?,
-                None => evidence
-                    .check()
-                    .map_err(|what| (what, evidence.snapshot.clone()))?,
-            }
+            let judged = match plain {
+                Some(plain) => self.judge(plain, &evidence, stage.trouble),
+                None => self.judge_undisturbed(&evidence),
+            };
+            judged.map_err(|what| (what, evidence.snapshot.clone()))?;
             Ok(evidence)
         }));
         let played = played.unwrap_or_else(|panic| Err((said(panic.as_ref()), String::new())));
@@ -349,6 +346,16 @@ impl Case {
         let mut evidence = Evidence::of(simulation.inspector(), look, notes, rows);
         evidence.commits = simulation.commits();
         evidence
+    }
+
+    fn judge_undisturbed(&self, plain: &Evidence) -> Result<(), String> {
+        plain.check()?;
+        match &self.expected {
+            Some(expected) if !expected(&plain.end) => {
+                Err(format!("undisturbed it {}, which is not right", plain.end))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether a disturbed run did what it should.

@@ -43,8 +43,11 @@ const PATIENCE: Duration = Duration::from_hours(1);
 const PAUSE_MIN: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_mins(10);
 
-/// How long a step that waits for something outside of the process is waited for before time passes.
+/// How long a step that waits for something outside of the process is waited for at once.
 const OUTSIDE: Duration = Duration::from_millis(20);
+
+/// How often nothing comes from outside before time passes all the same: two seconds.
+const OUTSIDE_TIMES: u32 = 100;
 
 /// What a simulation is made with.
 #[derive(Clone, Debug)]
@@ -119,6 +122,8 @@ pub struct Simulation {
     lives: u32,
     quiet: u32,
     pause: Duration,
+    /// How often nothing came from outside, one time after the other.
+    waited: u32,
     log: Vec<String>,
 }
 
@@ -175,6 +180,7 @@ impl Simulation {
             lives: 0,
             quiet: 0,
             pause: PAUSE_MIN,
+            waited: 0,
             log: Vec::new(),
         }
     }
@@ -375,21 +381,24 @@ impl Simulation {
             .advance(pause.mul_f64(share).max(Duration::from_millis(1)));
     }
 
-    /// Steps may wait for what no clock of ours tells: a socket, a timer of their runtime. `true`: one
-    /// went on.
+    /// Steps may wait for what no clock of ours tells: a socket, a timer of their runtime. Meanwhile the
+    /// clock stands, or their time would be over before it began. `false`: nobody does.
     fn await_outside(&mut self) -> bool {
-        if self.attempts.is_stuck() || self.clock.next_waking().is_some() {
+        let is_ours = self.attempts.is_stuck() || self.clock.next_waking().is_some();
+        if is_ours || self.engine().in_flight() == 0 {
             return false;
         }
         for number in 0..self.runners {
-            if self.engine().in_flight() > 0 && self.engine().rest_runner(number, OUTSIDE) {
+            if self.engine().rest_runner(number, OUTSIDE) {
                 if self.attempts.kills() {
                     self.die("in a step");
                 }
+                self.waited = 0;
                 return true;
             }
         }
-        false
+        self.waited += 1;
+        self.waited <= OUTSIDE_TIMES
     }
 
     /// When the first branch of an unfinished run goes on by itself.

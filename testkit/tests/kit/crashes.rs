@@ -1,7 +1,9 @@
 //! Crash tests of workflows that bear it, in this process and in others.
 
+use std::time::Duration;
+
 use windlass::{Handler, Json, StepOutput, Workflow};
-use windlass_testkit::{Case, Recorder, crash_everywhere};
+use windlass_testkit::{Case, End, Recorder, crash_everywhere};
 
 use crate::workflows::{Trail, build, effects, everyday, mark};
 
@@ -56,6 +58,23 @@ fn a_workflow_in_json_passes_with_handlers_of_the_engine() {
     });
     assert!(report.crashes > 0);
     assert!(recorder.of("one").contains(&"one".to_owned()));
+}
+
+#[test]
+fn a_step_that_waits_for_the_real_world_is_waited_for() {
+    let workflow = build("real", |flow| {
+        flow.step_async("wait", |_, mut trail: Trail| async move {
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            trail.push("waited".to_owned());
+            Ok(trail)
+        })
+        // No more than that on the clock of the engine, which stands.
+        .timeout(Duration::from_millis(1))
+    });
+    let report = crash_everywhere(&workflow, &Trail::new(), |case| {
+        case.ends(|end| matches!(end, End::Succeeded(_)))
+    });
+    assert!(report.crashes > 0);
 }
 
 #[test]

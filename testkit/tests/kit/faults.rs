@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use windlass::{Context, StepError};
-use windlass_testkit::{Case, Failure, REPLAY, Recorder};
+use windlass_testkit::{Case, End, Failure, REPLAY, Recorder};
 
 use crate::workflows::{NOTED, NOTES, Trail, build, mark};
 
@@ -235,6 +235,18 @@ fn a_process_that_is_killed_shows_what_a_crash_test_shows() {
     let failure = case.try_kill_everywhere().unwrap_err();
     assert!(failure.what.contains("happened 2 times"), "{failure}");
     assert!(failure.to_string().contains("SIGKILL"), "{failure}");
+}
+
+#[test]
+fn an_end_that_is_not_right_is_found_without_any_crash() {
+    let workflow = build("fails", |flow| {
+        flow.step("fail", |_, _| Err(StepError::failed("no")))
+    });
+    let case = Case::new(&workflow, &Trail::new());
+    case.crash_everywhere();
+    let failure = found(&case.ends(|end| matches!(end, End::Succeeded(_))));
+    assert!(failure.what.contains("not right"), "{failure}");
+    assert!(failure.crash_point().is_none());
 }
 
 #[test]
