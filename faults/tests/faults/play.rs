@@ -9,8 +9,9 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use windlass::{
-    AdmitError, EngineError, Event, ManualClock, OpenError, Payload, RunHandle, RunId, RunOutcome,
-    ScheduleError, Scheduler, SteppedEngine, StorageError, Timestamp, WaitError, WriteError,
+    AdmitError, Durability, EngineError, Event, ManualClock, OpenError, Payload, RunHandle, RunId,
+    RunOutcome, ScheduleError, Scheduler, SteppedEngine, StorageError, Timestamp, WaitError,
+    WriteError,
 };
 use windlass_faults::Disk;
 
@@ -110,6 +111,13 @@ impl<'a> Play<'a> {
         self.disk.heal();
     }
 
+    /// An engine with threads opens the store and is shut down: it empties the log into the database.
+    pub(crate) fn shut_down(&mut self) {
+        let builder = self.workload.builder(self.database).runners(0);
+        let engine = builder.clock(self.clock.clone()).open();
+        engine.expect("the disk works").shutdown(Duration::ZERO);
+    }
+
     /// Sees every run to its end on a disk that works: asks for what was not acknowledged, once more.
     pub(crate) fn finish(&mut self) {
         assert!(self.open(), "the disk works");
@@ -153,9 +161,15 @@ impl<'a> Play<'a> {
             }
             Act::Advance => self.clock.advance(Duration::from_secs(1)),
             Act::EmptyLog => {
+                let synchronous = match self.workload.durability {
+                    Durability::Full => 2,
+                    Durability::Normal => 1,
+                };
                 // Whether it works is nothing to us; that it harms nothing is.
-                let _ = rusqlite::Connection::open(self.database)
-                    .and_then(|db| db.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())));
+                let _ = rusqlite::Connection::open(self.database).and_then(|db| {
+                    db.pragma_update(None, "synchronous", synchronous)?;
+                    db.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))
+                });
             }
             Act::Reopen => {
                 self.living = None;

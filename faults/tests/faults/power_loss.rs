@@ -3,6 +3,7 @@
 //!
 //! `WINDLASS_TEST_LONG=1` goes on until 100,000 images were opened; without it 1,000 are enough.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
@@ -41,6 +42,9 @@ fn play(seed: u64, durability: Durability, failing_sync: Option<u64>) -> Played 
     // before the machine was restarted builds on that, and no test of ours can make it last.
     play.ends_when_struck = true;
     play.script();
+    if failing_sync.is_none() {
+        play.shut_down();
+    }
     let (by_mark, clock) = (play.by_mark.clone(), play.clock.clone());
     drop(play);
     Played {
@@ -134,8 +138,14 @@ fn make_owner_files(database: &Path, db: &Connection) {
     }
 }
 
-/// Opens one image of so many, and each in which nothing is lost: raw, as it is, and with an engine.
-fn check(played: &Played, sampling: Sampling, one_in: usize) -> Count {
+/// Opens the images of a script, about so many and of each moment the same number: raw, as they are,
+/// and with an engine. Those in which nothing is lost tell what the commits were.
+fn check(played: &Played, sampling: Sampling, about: usize) -> Count {
+    let mut of_moment: BTreeMap<usize, usize> = BTreeMap::new();
+    played.recording.images(sampling, |image| {
+        *of_moment.entry(image.moment).or_default() += usize::from(!image.whole);
+    });
+    let each = about.div_ceil(of_moment.len());
     let places = folder();
     let places = places.path();
     let full = played.workload.durability == Durability::Full;
@@ -145,10 +155,11 @@ fn check(played: &Played, sampling: Sampling, one_in: usize) -> Count {
     let mut states = States::default();
     let mut random = fastrand::Rng::with_seed(sampling.seed);
     played.recording.images(sampling, |image| {
-        if !image.whole && random.usize(0..one_in) > 0 {
+        let chosen = random.usize(0..of_moment[&image.moment].max(each)) < each;
+        if !image.whole && !chosen {
             return;
         }
-        count.images += 1;
+        count.images += usize::from(chosen);
         image.write_to(&database).unwrap();
         let db = look(&database);
         assert_sound(&db);
@@ -169,6 +180,9 @@ fn check(played: &Played, sampling: Sampling, one_in: usize) -> Count {
             }
             _ => Acknowledged::default(),
         };
+        if !chosen {
+            return;
+        }
         make_owner_files(&database, &db);
         drop(db);
         let finishes = random.usize(0..FINISHED_ONE_IN) == 0;
@@ -245,15 +259,12 @@ impl Search {
                 images_per_write: 12,
                 torn_per_write: 4,
             };
-            let mut there_are = 0;
-            played.recording.images(sampling, |_| there_are += 1);
-            let one_in = (there_are / of_each).max(1);
-            let count = check(&played, sampling, one_in);
+            let count = check(&played, sampling, of_each);
             all.images += count.images;
             all.finished += count.finished;
             all.lost += count.lost;
             println!(
-                "{:?}{}, seed {seed}: one in {one_in} of {there_are} images of {} events; so far {all:?}, {:?}",
+                "{:?}{}, seed {seed}: {count:?} of {} events; so far {all:?}, {:?}",
                 self.durability,
                 if self.sync_fails {
                     " and a failed sync"
@@ -281,7 +292,7 @@ fn wanted(short: usize, long: usize) -> (usize, usize) {
 
 #[test]
 fn in_full_a_power_loss_costs_nothing_that_was_acknowledged() {
-    let (images, of_each) = wanted(400, 50_000);
+    let (images, of_each) = wanted(600, 50_000);
     let search = Search {
         durability: Durability::Full,
         sync_fails: false,
@@ -295,7 +306,7 @@ fn in_full_a_power_loss_costs_nothing_that_was_acknowledged() {
 
 #[test]
 fn in_normal_a_power_loss_leaves_a_prefix_of_the_commits() {
-    let (images, of_each) = wanted(400, 30_000);
+    let (images, of_each) = wanted(800, 35_000);
     let search = Search {
         durability: Durability::Normal,
         sync_fails: false,
