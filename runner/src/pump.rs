@@ -142,7 +142,7 @@ impl Pump {
         if self.stops() {
             self.drop_concluded();
         }
-        if self.is_stepped && self.end_overdue() {
+        if self.is_stepped && !self.flying.is_empty() && self.end_overdue() {
             return PumpTurn::Worked;
         }
         let full = self.flying.len() >= self.seats.len() || self.stops();

@@ -193,8 +193,9 @@ impl Case {
         self
     }
 
-    /// Who is faster may decide what is done: other outcomes than in the undisturbed run are right.
-    /// That each counts once, leaves nothing over and has its declared effects is checked all the same.
+    /// Who is faster may decide what is done: other steps than in the undisturbed run are right, as long as
+    /// the run ends as it did, or [as it may](Self::ends). That each outcome counts once, leaves nothing
+    /// over and has its declared effects is checked all the same.
     #[must_use]
     pub fn racy(mut self) -> Self {
         self.is_racy = true;
