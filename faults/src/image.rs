@@ -135,8 +135,18 @@ enum Newest {
 struct Pending {
     file: FileId,
     what: Change,
+    last: Lasting,
+}
+
+/// Whether a change lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lasting {
+    /// Not yet.
+    Unsynced,
     /// A sync has failed since: no later one makes it durable.
-    dropped: bool,
+    Dropped,
+    /// It is durable, but an earlier change of the same file was dropped, and may be there below it.
+    Synced,
 }
 
 #[derive(Clone, Debug)]
@@ -231,8 +241,9 @@ impl Found {
             }
             Event::Sync(file) => self.sync(*file),
             Event::FailedSync(file) => {
-                for pending in self.pending.iter_mut().filter(|p| p.file == *file) {
-                    pending.dropped = true;
+                let unsynced = |p: &&mut Pending| p.file == *file && p.last == Lasting::Unsynced;
+                for pending in self.pending.iter_mut().filter(unsynced) {
+                    pending.last = Lasting::Dropped;
                 }
             }
             Event::Mark(_) => {}
@@ -243,12 +254,8 @@ impl Found {
     fn change(&mut self, file: FileId, what: Change) -> Newest {
         // A file that was opened before the recording began is not part of it.
         if self.files.contains_key(&file) {
-            let dropped = false;
-            self.pending.push(Pending {
-                file,
-                what,
-                dropped,
-            });
+            let last = Lasting::Unsynced;
+            self.pending.push(Pending { file, what, last });
         }
         Newest::Write
     }
@@ -257,17 +264,31 @@ impl Found {
         let Some(bytes) = self.files.get_mut(&file) else {
             return;
         };
-        self.pending.retain(|pending| {
-            let synced = pending.file == file && !pending.dropped;
-            if synced {
+        let mut all_below_lasts = true;
+        self.pending.retain_mut(|pending| {
+            if pending.file != file {
+                return true;
+            }
+            if pending.last == Lasting::Dropped {
+                all_below_lasts = false;
+                return true;
+            }
+            pending.last = Lasting::Synced;
+            if all_below_lasts {
                 pending.what.apply(bytes, |_| true);
             }
-            !synced
+            !all_below_lasts
         });
         let is_new = |named: &Named| matches!(named, Named::Make(_, made) if *made == file);
         if self.naming.iter().any(is_new) {
             self.sync_names();
         }
+    }
+
+    /// What may be lost.
+    fn unsynced(&self) -> impl Iterator<Item = &Pending> {
+        let may_be_lost = |pending: &&Pending| pending.last != Lasting::Synced;
+        self.pending.iter().filter(may_be_lost)
     }
 
     fn sync_names(&mut self) {
@@ -302,7 +323,7 @@ impl Scene<'_> {
         random: &mut fastrand::Rng,
         visit: &mut impl FnMut(&Image),
     ) {
-        let count = self.found.pending.len();
+        let count = self.found.unsynced().count();
         let names = self.found.naming.len();
         let all_kept = vec![Fate::Kept; count];
         visit(&self.image(&all_kept, names, true));
@@ -355,7 +376,8 @@ impl Scene<'_> {
 
     /// Some sectors and not all, where it has several.
     fn tear(&self, which: usize, random: &mut fastrand::Rng) -> Fate {
-        let sectors = self.found.pending[which].what.sectors();
+        let torn = self.found.unsynced().nth(which);
+        let sectors = torn.map_or(0..0, |pending| pending.what.sectors());
         let count = u32::try_from(sectors.end - sectors.start)
             .unwrap_or(64)
             .min(64);
@@ -386,7 +408,14 @@ impl Scene<'_> {
             files.insert(*name, self.found.files[file].clone());
         }
         let mut story = String::new();
-        for (number, (pending, fate)) in self.found.pending.iter().zip(fates).enumerate() {
+        let mut fates_left = fates.iter().enumerate();
+        for pending in &self.found.pending {
+            let (number, fate) = match pending.last {
+                Lasting::Synced => (0, &Fate::Kept),
+                Lasting::Unsynced | Lasting::Dropped => {
+                    fates_left.next().expect("each unsynced write has its fate")
+                }
+            };
             let Some(bytes) = name_of(pending.file).and_then(|name| files.get_mut(&name)) else {
                 continue;
             };
@@ -504,6 +533,20 @@ mod tests {
     fn after_a_failed_sync_a_later_one_proves_nothing() {
         let events = vec![
             write(0, b"a"),
+            Event::FailedSync(FILE),
+            write(1, b"b"),
+            Event::Sync(FILE),
+        ];
+        let mut found = images(events, 0);
+        found.sort();
+        let expected = [".b..", "ab.."];
+        assert_eq!(found, expected.map(|text| (0, text.as_bytes().to_vec())));
+    }
+
+    #[test]
+    fn what_was_synced_later_lies_over_what_was_dropped_before() {
+        let events = vec![
+            write(0, b"aa"),
             Event::FailedSync(FILE),
             write(1, b"b"),
             Event::Sync(FILE),
