@@ -10,6 +10,7 @@
 mod case;
 mod check;
 mod full_disk;
+mod opening;
 mod play;
 mod power_loss;
 mod statements;

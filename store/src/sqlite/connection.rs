@@ -248,8 +248,7 @@ fn settle(connection: &Connection, path: &Path, options: &Options) -> Result<(),
         ("temp_store", "2", "2", "report this"),
     ];
     for (setting, value, wanted, hint) in wanted {
-        let set = connection.pragma_update(None, setting, value);
-        set.map_err(|e| failed(path, e))?;
+        set(connection, setting, value).map_err(|e| failed(path, e))?;
         let found: String = connection
             .pragma_query_value(None, setting, |row| {
                 row.get_ref(0).map(|value| match value {
@@ -279,6 +278,15 @@ fn settle(connection: &Connection, path: &Path, options: &Options) -> Result<(),
         .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
         .map(|_| ())
         .map_err(|e| failed(path, e))
+}
+
+/// Sets it, to the end: a change of the journal mode is committed only after it has given its row, and
+/// when that fails SQLite takes the connection for changed all the same.
+fn set(connection: &Connection, setting: &str, value: &str) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(&format!("PRAGMA {setting} = {value}"))?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(())
 }
 
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
