@@ -11,7 +11,7 @@ use windlass::{Clock as _, SystemClock};
 use crate::case::{Case, cases, check};
 
 /// Most of the time is spent in pauses of the writer before it tries again.
-const THREADS: usize = 6;
+const THREADS: usize = 16;
 
 /// How many of the cases have struck; panics with all that went wrong.
 fn check_all(cases: &[Case]) -> usize {
