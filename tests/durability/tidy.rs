@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 /// Crates by level; each may import only from the levels below its own.
 const LEVELS: [&[(&str, &str)]; 6] = [
-    &[("workflow-model", "windlass-workflow-model")],
+    &[
+        ("workflow-model", "windlass-workflow-model"),
+        ("faults", "windlass-faults"),
+    ],
     &[
         ("expressions", "windlass-expressions"),
         ("store", "windlass-store"),
