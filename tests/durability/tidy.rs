@@ -8,6 +8,7 @@ const LEVELS: [&[(&str, &str)]; 6] = [
     &[
         ("workflow-model", "windlass-workflow-model"),
         ("faults", "windlass-faults"),
+        ("protocol", "windlass-protocol"),
     ],
     &[
         ("expressions", "windlass-expressions"),
@@ -73,6 +74,7 @@ fn every_module_opens_by_saying_what_it_is_for() {
         "bench",
         "cli",
         "faults",
+        "protocol",
     ];
     let mut found = Vec::new();
     sources(&root().join("src"), &mut found);
