@@ -9,6 +9,11 @@ use serde::de::DeserializeOwned;
 
 use crate::error::StorageError;
 
+#[cfg(test)]
+mod any_record;
+#[cfg(test)]
+mod damage;
+
 const BINCODE_2: u8 = 1;
 /// What is written. Records whose layout did not change since read the same in every format.
 const FORMAT: u8 = 2;

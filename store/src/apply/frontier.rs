@@ -15,8 +15,8 @@ use crate::limits::FRONTIER_BYTES_MAX;
 use crate::record::{BranchRow, ChildRange, Extras, Membership, Record, State, flags};
 
 /// A failed split: the join at which its branches met, and the branches.
-#[derive(Debug, Serialize, Deserialize)]
-struct Frontier {
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Frontier {
     join: Position,
     activation: ActivationId,
     data: Option<Vec<u8>>,
@@ -25,7 +25,7 @@ struct Frontier {
 }
 
 /// Where one branch stopped.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Stopped {
     membership: Membership,
     position: Position,

@@ -38,6 +38,8 @@ use crate::sync::Arc;
 pub(crate) use admission::Refused;
 pub(crate) use at_work::AtWork;
 pub use endings::outcome_of;
+#[cfg(test)]
+pub(crate) use frontier::Frontier;
 pub(crate) use maps::{late, no_map};
 pub(crate) use milestones::GATE;
 pub(crate) use mutexes::MUTEX;
