@@ -97,7 +97,7 @@ pub struct Count {
 /// A mutex of the run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Mutex {
-    /// Who is in it. [`ROOT`]: nobody, until what is in `returning` has returned.
+    /// Who is in it. `ROOT`: nobody, until what is in `returning` has returned.
     pub holder: Option<usize>,
     /// Branch, token and owner of attempts that do not count any more but may be at work.
     pub returning: BTreeSet<(usize, u8, u8)>,

@@ -289,7 +289,7 @@ pub enum WriteError {
         why: String,
     },
     /// A bound was reached.
-    #[error("{what}: {count} is more than {max}")]
+    #[error("{what}: {count} is more than {max}; {help}")]
     Limit {
         /// Of what.
         what: &'static str,
@@ -297,6 +297,8 @@ pub enum WriteError {
         count: u64,
         /// The bound.
         max: u64,
+        /// What to do instead.
+        help: &'static str,
     },
     /// The name and version is registered with another definition.
     #[error(

@@ -54,7 +54,13 @@ impl<T: Tables> Apply<'_, T> {
         ] {
             if bytes > max {
                 let (count, max) = (bytes as u64, max as u64);
-                return Ok(Err(WriteError::Limit { what, count, max }));
+                let help = "shorten it";
+                return Ok(Err(WriteError::Limit {
+                    what,
+                    count,
+                    max,
+                    help,
+                }));
             }
         }
         let Some(mut root) = self
@@ -77,6 +83,7 @@ impl<T: Tables> Apply<'_, T> {
                 what: "events of one run",
                 count,
                 max,
+                help: "let the run take some of them first, or begin another run",
             }));
         }
         let subscriber = self.tables.subscriber(run, name)?;

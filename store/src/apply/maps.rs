@@ -467,6 +467,7 @@ fn too_many(before: u32, more: usize) -> Option<WriteError> {
         what: "instances of a map",
         count,
         max,
+        help: "close this one, and begin another run for the rest",
     })
 }
 
@@ -493,6 +494,7 @@ fn too_much(items: &[Payload]) -> Option<WriteError> {
             what: "items added at once",
             count: items.len() as u64,
             max: MAP_ADD_MAX as u64,
+            help: "add them in several calls",
         });
     }
     let large = items.iter().map(Payload::len).max().unwrap_or(0);
@@ -500,6 +502,7 @@ fn too_much(items: &[Payload]) -> Option<WriteError> {
         what: "bytes of an item",
         count: large as u64,
         max: PAYLOAD_BYTES_MAX as u64,
+        help: "keep large items elsewhere and add their addresses",
     })
 }
 
