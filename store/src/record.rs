@@ -588,7 +588,7 @@ pub(crate) const UNDO: &str = "undo";
 pub struct HistoryDetail {
     /// Why it failed.
     pub fault: Option<Fault>,
-    /// Why it was passed by or withdrawn, or [`UNDO`].
+    /// Why it was passed by or withdrawn, or `undo`.
     pub reason: Option<String>,
     /// Whether another attempt was to follow.
     pub again: bool,
