@@ -9,6 +9,7 @@
 mod backup;
 mod budgets;
 mod child;
+mod damaged;
 mod effects;
 mod formats;
 mod kill_sweep;

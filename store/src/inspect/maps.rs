@@ -99,6 +99,7 @@ impl Inspector {
         let definition = self.definition(&root)?;
         let mut views = Vec::new();
         for row in self.reader.maps(run, MAPS_SHOWN_MAX)? {
+            super::all_known(&definition, [row.map])?;
             views.push(self.map_view(run, &definition, row)?);
         }
         Ok(Some(views))
@@ -214,7 +215,7 @@ impl Inspector {
 
 /// The join of a map; `None` if the node is none.
 fn join_of(definition: &Definition, node: NodeId) -> Option<NodeId> {
-    match definition.node(node).kind {
+    match definition.nodes().get(node.0 as usize)?.kind {
         NodeKind::Map { join, .. } => Some(join),
         _ => None,
     }

@@ -64,6 +64,31 @@ fn list(runs: &[RunId]) -> String {
         .join(", ")
 }
 
+/// The nodes that live branches name.
+fn places<'a>(
+    live: &'a [BranchRow],
+    running: &'a RunningJobs,
+) -> impl Iterator<Item = NodeId> + 'a {
+    live.iter()
+        .flat_map(|row| [row.position.node, running.place(row).0])
+}
+
+/// What is stored may be damaged, and name a node that its workflow does not have.
+fn all_known(definition: &Definition, nodes: impl IntoIterator<Item = NodeId>) -> Result<()> {
+    let count = definition.nodes().len();
+    match nodes.into_iter().find(|node| node.0 as usize >= count) {
+        None => Ok(()),
+        Some(node) => Err(StorageError::Corrupt {
+            what: "position".to_owned(),
+            why: format!(
+                "it names node {}, and workflow {:?} has {count}",
+                node.0,
+                definition.name()
+            ),
+        }),
+    }
+}
+
 /// What the first branch of a run waits for at its end: branches that no join waits for.
 fn name_rest(live: &[BranchRow], waits_for: &mut WaitsFor) {
     let rest = live.iter().filter(|row| {
@@ -234,6 +259,8 @@ impl Inspector {
         let summary = self.summary(&root, &running)?;
         let live = self.live(&root)?;
         let history = self.reader.history(run)?;
+        all_known(&definition, places(&live, &running))?;
+        all_known(&definition, history.iter().map(|row| row.node))?;
         let fault = root.record.fault.clone();
         let mut errors: Vec<_> = fault.into_iter().flat_map(|fault| fault.errors).collect();
         errors.extend(
@@ -296,6 +323,7 @@ impl Inspector {
             .collect();
         let mut branches = Vec::new();
         let live = self.live(&root)?;
+        all_known(&definition, places(&live, &running))?;
         for row in &live {
             if row.state.is_end() || row.state == State::Arrived {
                 continue;
@@ -545,6 +573,7 @@ impl Inspector {
             return Ok(vec![text.to_owned()]);
         };
         let holder = self.reader.branch(BranchId(holder))?;
+        all_known(definition, holder.iter().map(|row| row.position.node))?;
         let holds = holder.map(|holder| {
             let node = definition.node(holder.position.node);
             match &node.kind {

@@ -75,7 +75,8 @@ impl Steps<'_> {
             let begun = matches!(status, StepStatus::Running);
             (view.status, view.attempt) = (
                 status,
-                row.attempt - u32::from(status == StepStatus::Pending),
+                row.attempt
+                    .saturating_sub(u32::from(status == StepStatus::Pending)),
             );
             (view.activation, view.ended_at) = (Some(activation), None);
             view.reason.clone_from(&row.record.reason);
