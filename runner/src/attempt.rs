@@ -39,6 +39,7 @@ pub(crate) fn prepare(
     let row = &job.row;
     let data = row.data.clone().unwrap_or_else(Payload::null);
     let (definition, functions) = (served.definition(), served.functions());
+    is_known(definition, row)?;
     if served.undoes
         && let Some(task) = undo(definition, job, reader)?
     {
@@ -85,6 +86,22 @@ pub(crate) fn prepare(
             let attempt = failed_gateway(&moves, now);
             Task::Done(Box::new(checkpoint(serving, served, job, attempt, moves)))
         }
+    })
+}
+
+/// A damaged row may name a node that its workflow does not have.
+fn is_known(definition: &Definition, row: &BranchRow) -> Result<(), StorageError> {
+    let (node, count) = (row.position.node.0, definition.nodes().len());
+    if (node as usize) < count {
+        return Ok(());
+    }
+    let name = definition.name();
+    Err(StorageError::Corrupt {
+        what: "position".to_owned(),
+        why: format!(
+            "branch {} names node {node}, and workflow {name:?} has {count}",
+            row.id
+        ),
     })
 }
 
