@@ -606,18 +606,14 @@ impl Inspector {
         let mut missing = Vec::new();
         let mut from = 0;
         while from < range.count && missing.len() < NAMES_SHOWN_MAX {
-            for child in self.reader.range(range, from, 1_024)? {
-                if child.state != State::Arrived {
-                    missing.extend(
-                        child
-                            .record
-                            .into_extras()
-                            .membership
-                            .map(|membership| membership.name),
-                    );
-                }
-            }
-            from += 1_024;
+            let children = self.reader.range(range, from, 1_024)?;
+            let Some(last) = children.last() else { break };
+            from = u32::try_from(last.id.0 - range.first.0).map_or(range.count, |last| last + 1);
+            let on_their_way = children
+                .into_iter()
+                .filter(|child| child.state != State::Arrived);
+            let names = on_their_way.filter_map(|child| child.record.into_extras().membership);
+            missing.extend(names.map(|membership| membership.name));
         }
         for loose in self.reader.loose(row.id)? {
             if loose.scope == range.scope && range.count == 0 && missing.len() < NAMES_SHOWN_MAX {
