@@ -110,6 +110,26 @@ fn construct(flow: Flow<Data>, node: &Node, undone: &Undone) -> Flow<Data> {
             data.pass(number);
             Ok(())
         }),
+        Kind::Gated => {
+            let milestone = format!("{name}-reached");
+            let flow = flow.milestone(&format!("{name}-milestone"), &milestone);
+            let flow = flow.step(name, move |_, data| {
+                data.pass(number);
+                Ok(())
+            });
+            flow.only_while(&milestone)
+        }
+        Kind::Careful { once } => {
+            let flow = flow.step(name, move |_, data| {
+                data.pass(number);
+                Ok(())
+            });
+            if *once {
+                flow.at_most_once_or(|_, _| Err(StepError::not_done()))
+            } else {
+                flow.idempotent(|data| format!("{data:?}"))
+            }
+        }
         Kind::Fail => flow.step(name, |_, _| Err(failed())),
         Kind::Flaky(failures) => {
             let failures = *failures;

@@ -100,7 +100,7 @@ impl Interpreter {
     fn kind(&mut self, node: &Node, data: &mut Data) -> Result<(), Codes> {
         let number = node.number;
         match &node.kind {
-            Kind::Step | Kind::Flaky(_) => {
+            Kind::Step | Kind::Gated | Kind::Careful { .. } | Kind::Flaky(_) => {
                 *self.steps.entry(number).or_default() += 1;
                 data.pass(number);
                 if node.undo.is_some() {

@@ -103,6 +103,13 @@ pub(crate) enum Undo {
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
     Step,
+    /// Reaches a milestone of its own, and then a step that may start only there.
+    Gated,
+    /// A step with a key of its own, or one that must not happen twice: whoever is asked after a crash
+    /// says that it has not.
+    Careful {
+        once: bool,
+    },
     /// Fails with code `fail`.
     Fail,
     /// Fails so many times, then does what a step does.
@@ -470,7 +477,10 @@ impl Grower<'_> {
                 | Kind::Call { .. }
                 | Kind::Loop { .. }
         );
-        let is_step = matches!(kind, Kind::Step | Kind::Flaky(_) | Kind::Fail);
+        let is_step = matches!(
+            kind,
+            Kind::Step | Kind::Gated | Kind::Careful { .. } | Kind::Flaky(_) | Kind::Fail
+        );
         let undo = (is_step && place.may_undo && self.rng.u32(0..4) > 0).then(|| {
             if self.rng.u32(0..4) == 0 {
                 Undo::AtLast
@@ -488,7 +498,7 @@ impl Grower<'_> {
     }
 
     fn leaf(&mut self, number: u32, place: Place) -> Kind {
-        match self.rng.u32(0..12) {
+        match self.rng.u32(0..14) {
             // A failure ends most of what follows, so it is rare where nothing recovers from it.
             0 if place.may_fail && self.rng.bool() => Kind::Fail,
             1 => Kind::Flaky(self.rng.u32(1..=2)),
@@ -502,6 +512,10 @@ impl Grower<'_> {
             6 => Kind::Call {
                 safe: !place.may_fail || self.rng.bool(),
                 noted: place.may_undo,
+            },
+            7 => Kind::Gated,
+            8 => Kind::Careful {
+                once: self.rng.bool(),
             },
             _ => Kind::Step,
         }
