@@ -130,6 +130,13 @@ fn construct(flow: Flow<Data>, node: &Node, undone: &Undone) -> Flow<Data> {
                 flow.idempotent(|data| format!("{data:?}"))
             }
         }
+        Kind::Overdue => {
+            let waits = format!("{name}-waits");
+            let flow = flow.scope(name, |flow| {
+                flow.wait_event(&waits, "never", |_, (): ()| {})
+            });
+            flow.scope_timeout(Duration::from_millis(30))
+        }
         Kind::Fail => flow.step(name, |_, _| Err(failed())),
         Kind::Flaky(failures) => {
             let failures = *failures;

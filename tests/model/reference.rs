@@ -109,6 +109,7 @@ impl Interpreter {
                 Ok(())
             }
             Kind::Fail => failure(FAIL),
+            Kind::Overdue => failure("scope-timeout"),
             Kind::Change { fails_on } => {
                 if fails_on.is_some_and(|divisor| data.divides(divisor)) {
                     return failure(FAIL);

@@ -110,6 +110,8 @@ pub(crate) enum Kind {
     Careful {
         once: bool,
     },
+    /// A scope that waits for what never comes, and whose time is over.
+    Overdue,
     /// Fails with code `fail`.
     Fail,
     /// Fails so many times, then does what a step does.
@@ -465,6 +467,7 @@ impl Grower<'_> {
         let can_recover = matches!(
             kind,
             Kind::Fail
+                | Kind::Overdue
                 | Kind::Wait(_)
                 | Kind::Change { .. }
                 | Kind::Split { .. }
@@ -498,7 +501,7 @@ impl Grower<'_> {
     }
 
     fn leaf(&mut self, number: u32, place: Place) -> Kind {
-        match self.rng.u32(0..14) {
+        match self.rng.u32(0..15) {
             // A failure ends most of what follows, so it is rare where nothing recovers from it.
             0 if place.may_fail && self.rng.bool() => Kind::Fail,
             1 => Kind::Flaky(self.rng.u32(1..=2)),
@@ -517,6 +520,7 @@ impl Grower<'_> {
             8 => Kind::Careful {
                 once: self.rng.bool(),
             },
+            9 if place.may_fail && self.rng.bool() => Kind::Overdue,
             _ => Kind::Step,
         }
     }
