@@ -28,6 +28,7 @@ pub mod limits;
 mod memory;
 mod meter;
 mod owner;
+mod paths;
 mod record;
 mod sqlite;
 mod store;

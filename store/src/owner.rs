@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use windlass_workflow_model::{ActivationId, BranchId, FencingToken, NodeId, Timestamp};
 
+use crate::paths::beside;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 
 /// Bytes of the header and of each slot.
@@ -179,32 +180,43 @@ impl OwnerFiles {
 /// one: the log is gone under its feet, and with it what it has acknowledged.
 pub(crate) fn writes_in_lost_log(database: &Path) -> Option<u32> {
     let log = log_inode(database);
-    let lives = fs::read_dir(folder_of(database)).into_iter().flatten();
-    lives.flatten().find_map(|life| {
-        let files = OwnerFiles {
-            folder: life.path(),
-        };
-        let lost = |name: &String| {
-            files.log_of(name).is_some_and(|theirs| Some(theirs) != log)
-                && matches!(files.probe(name), Proof::Alive)
-        };
-        let name = files.names().into_iter().find(lost)?;
-        name.split('-').next()?.parse().ok()
+    lives(database).into_iter().find_map(|(files, name)| {
+        let lost = files
+            .log_of(&name)
+            .is_some_and(|theirs| Some(theirs) != log);
+        let lost = lost && matches!(files.probe(&name), Proof::Alive);
+        lost.then(|| name.split('-').next()?.parse().ok())?
     })
+}
+
+/// Whether an engine lives that works on the file at `database`, whatever is in that file.
+pub(crate) fn is_in_use(database: &Path) -> bool {
+    let lives = lives(database).into_iter();
+    let mut alive = lives.map(|(files, name)| matches!(files.probe(&name), Proof::Alive));
+    alive.any(|alive| alive)
+}
+
+/// The owner files beside `database`, of all databases that had this path.
+fn lives(database: &Path) -> Vec<(OwnerFiles, String)> {
+    let folders = fs::read_dir(folder_of(database)).into_iter().flatten();
+    let files = folders.flatten().map(|folder| OwnerFiles {
+        folder: folder.path(),
+    });
+    let named = |files: OwnerFiles| {
+        let names = files.names().into_iter();
+        names.map(move |name| (files.clone(), name))
+    };
+    files.flat_map(named).collect()
 }
 
 /// The inode of a database's write-ahead log. Looked up without opening it: closing a descriptor would
 /// drop the locks that this process holds.
 pub(crate) fn log_inode(database: &Path) -> Option<u64> {
-    let mut log = database.as_os_str().to_owned();
-    log.push("-wal");
-    Some(fs::metadata(log).ok()?.ino())
+    Some(fs::metadata(beside(database, "-wal")).ok()?.ino())
 }
 
 fn folder_of(database: &Path) -> PathBuf {
-    let mut folder = database.as_os_str().to_owned();
-    folder.push(".owners");
-    PathBuf::from(folder)
+    beside(database, ".owners")
 }
 
 /// Waits until nobody else sets up or migrates `database`; nobody else does until the file returned

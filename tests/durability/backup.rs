@@ -184,6 +184,30 @@ fn nothing_is_replaced_that_is_there_or_in_use() {
     assert_eq!(drafts.count(), 0, "no draft is left behind");
 }
 
+#[test]
+fn a_damaged_database_in_use_is_not_replaced_and_a_log_without_one_is_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let (database, copy) = (folder.path().join("w.db"), folder.path().join("copy.db"));
+    let engine = open(&database).unwrap();
+    backup(&database, &copy).unwrap();
+    // The log is gone: nobody can open the database, and an engine lives in it.
+    let log = folder.path().join("w.db-wal");
+    std::fs::rename(&log, folder.path().join("gone")).unwrap();
+    let used = restore(&copy, &database).unwrap_err();
+    assert!(matches!(used, BackupError::InUse(_)), "{used}");
+    std::fs::rename(folder.path().join("gone"), &log).unwrap();
+    engine.shutdown(PATIENCE);
+    // Of a database that somebody deleted only the log is left.
+    std::fs::remove_file(&database).unwrap();
+    std::fs::write(&log, "of another one").unwrap();
+    let replaced = restore(&copy, &database).unwrap().unwrap();
+    let mut kept = replaced.into_os_string();
+    kept.push("-wal");
+    assert_eq!(std::fs::read_to_string(kept).unwrap(), "of another one");
+    assert!(!log.exists());
+    open(&database).unwrap();
+}
+
 /// A workflow that waits for an event; what comes then is of no interest.
 fn waits(version: &str, then: &str) -> Workflow<Json> {
     let text = format!(

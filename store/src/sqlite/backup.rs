@@ -11,7 +11,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::connection::{check, create_private, failed};
 use crate::error::{BackupError, OpenError};
-use crate::owner::{OwnerFiles, Proof, lock_opening};
+use crate::owner::{is_in_use, lock_opening};
+use crate::paths::beside;
 
 /// Copies the database at `from`, which others may be writing, to the new file `to`: as it is after
 /// some commit, verified, synced, and readable by its owner alone. `to` appears when it is whole.
@@ -80,7 +81,7 @@ impl TemporaryCopy {
     }
 
     fn remove(&self) {
-        for suffix in ["", "-wal", "-shm"] {
+        for suffix in FILES {
             let _ = fs::remove_file(beside(&self.0, suffix));
         }
         let _ = fs::remove_dir_all(beside(&self.0, ".owners"));
@@ -104,32 +105,41 @@ fn canonical(path: &Path) -> Result<PathBuf, BackupError> {
 }
 
 /// Gives the database at `path` another name, with the files that SQLite has beside it: a log that
-/// stayed would be taken for that of its successor.
+/// stayed, even one without a database, would be taken for that of its successor.
 fn set_aside(path: &Path) -> Result<Option<PathBuf>, BackupError> {
-    if !path.exists() {
+    if !FILES.iter().any(|suffix| beside(path, suffix).exists()) {
         return Ok(None);
     }
-    if let Ok((_, nonce)) = check(path) {
-        let owners = OwnerFiles::beside(path, &nonce);
-        let lives = |name: &String| matches!(owners.probe(name), Proof::Alive);
-        if owners.names().iter().any(lives) {
-            return Err(BackupError::InUse(path.to_owned()));
-        }
+    // Whether it can still be read or not.
+    if is_in_use(path) {
+        return Err(BackupError::InUse(path.to_owned()));
     }
     let aside = (1..u32::MAX)
         .map(|number| beside(path, &format!(".replaced-{number}")))
-        .find(|aside| !aside.exists())
+        .find(|aside| !FILES.iter().any(|suffix| beside(aside, suffix).exists()))
         .unwrap_or_default();
     rename_all(path, &aside)?;
     Ok(Some(aside))
 }
 
+/// What SQLite has of a database.
+const FILES: [&str; 3] = ["-wal", "-shm", ""];
+
+/// All of them, or none.
 fn rename_all(from: &Path, to: &Path) -> Result<(), BackupError> {
-    for suffix in ["-wal", "-shm", ""] {
+    let mut renamed: Vec<(PathBuf, PathBuf)> = Vec::new();
+    for suffix in FILES {
         let (old, new) = (beside(from, suffix), beside(to, suffix));
-        if old.exists() {
-            fs::rename(&old, &new).map_err(|error| BackupError::file(&old, &error))?;
+        if !old.exists() {
+            continue;
         }
+        if let Err(error) = fs::rename(&old, &new) {
+            for (old, new) in renamed {
+                let _ = fs::rename(new, old);
+            }
+            return Err(BackupError::file(&old, &error));
+        }
+        renamed.push((old, new));
     }
     Ok(())
 }
@@ -171,12 +181,6 @@ fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
     // Nobody else has this file open: closing it can drop nobody's locks.
     let synced = File::open(to).and_then(|file| file.sync_all());
     synced.map_err(|error| BackupError::file(to, &error))
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(suffix);
-    PathBuf::from(beside)
 }
 
 /// Makes the name of a new file durable.

@@ -15,6 +15,7 @@ use crate::backend::{JoinCount, Result};
 use crate::error::OpenError;
 use crate::limits::WAL_BYTES_MAX;
 use crate::owner::{OwnerFiles, Proof};
+use crate::paths::beside;
 use crate::record::{BranchRow, State};
 
 /// Runs and joins that one finding names at most.
@@ -454,10 +455,4 @@ fn fine(check: &'static str, what: &str) -> Finding {
         help: String::new(),
         runs: Vec::new(),
     }
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(suffix);
-    PathBuf::from(beside)
 }
