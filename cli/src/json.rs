@@ -251,6 +251,7 @@ pub(crate) fn outputs(detail: &RunDetail) -> Json {
 pub(crate) struct WhyJson {
     run: String,
     status: &'static str,
+    deadline: Option<String>,
     branches: Vec<BranchJson>,
 }
 
@@ -268,6 +269,7 @@ struct WaitJson {
     owner: Option<String>,
     until: Option<String>,
     event: Option<String>,
+    correlation: Option<String>,
     join: Option<String>,
     open_map: Option<String>,
     mutex: Option<String>,
@@ -287,6 +289,7 @@ impl From<&Why> for WhyJson {
                 owner: branch.waits_for.owner.clone(),
                 until: text(branch.waits_for.until),
                 event: branch.waits_for.event.clone(),
+                correlation: branch.waits_for.correlation.clone(),
                 join: branch.waits_for.join.clone(),
                 open_map: branch.waits_for.open_map.clone(),
                 mutex: branch.waits_for.mutex.clone(),
@@ -298,6 +301,7 @@ impl From<&Why> for WhyJson {
         Self {
             run: why.run.to_string(),
             status: why.status.as_str(),
+            deadline: text(why.deadline),
             branches: branches.collect(),
         }
     }

@@ -240,7 +240,15 @@ pub(crate) fn graph(definition: &Definition) -> String {
 pub(crate) fn why(why: &Why, database: Option<&Path>) -> String {
     let db = database.map_or_else(String::new, |path| format!(" --db {}", path.display()));
     let propose = |word: &str, what: &str| format!("windlass {word} {}{what}{db}", why.run);
-    let head = format!("run {} is {}", why.run, why.status);
+    let deadline = why
+        .deadline
+        .map(|due| format!("; it fails at its deadline, {}", rfc3339(due.0)));
+    let head = format!(
+        "run {} is {}{}",
+        why.run,
+        why.status,
+        deadline.unwrap_or_default()
+    );
     let nothing = why
         .branches
         .is_empty()
@@ -274,6 +282,8 @@ fn wait(branch: &BranchWait, propose: impl Fn(&str, &str) -> String) -> String {
     }
     let mut more = Vec::new();
     more.extend(wait.event.iter().map(|event| format!("event {event:?}")));
+    let correlation = wait.correlation.iter();
+    more.extend(correlation.map(|correlation| format!("correlation {correlation:?}")));
     more.extend(wait.join.iter().map(|join| format!("join {join:?}")));
     more.extend(wait.mutex.iter().map(|mutex| format!("mutex {mutex:?}")));
     let milestone = wait.milestone.iter();

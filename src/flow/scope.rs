@@ -71,6 +71,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
     }
 
     /// Ends the run here, well, with the data of this branch; whatever else goes on is withdrawn.
+    /// Nothing is undone, as in any run that ends well: not what withdrawn scopes had done either.
     #[must_use]
     pub fn terminate(self, name: &str) -> Self {
         let node = self.parts.borrow_mut().draft.terminate(name);

@@ -524,6 +524,11 @@ pub trait Reader: Send + std::fmt::Debug {
     /// # Errors
     /// See [`run`](Self::run).
     fn branch(&mut self, id: BranchId) -> Result<Option<BranchRow>>;
+    /// What the branches of a run wait for: the name of an event, with its correlation if it has one.
+    ///
+    /// # Errors
+    /// See [`run`](Self::run).
+    fn subscriptions(&mut self, run: RunId) -> Result<Vec<(BranchId, String)>>;
     /// The branches of a split that still exist, in branch order, from `from` on.
     ///
     /// # Errors

@@ -409,10 +409,16 @@ impl Simulation {
         let whys = unfinished
             .into_iter()
             .filter_map(|run| inspector.why(run.run).expect("the store can be read"));
-        let branches = whys.flat_map(|why| why.branches);
-        branches
-            .filter_map(|branch| branch.waits_for.until)
-            .min_by_key(|due| due.0)
+        let whys: Vec<_> = whys.collect();
+        let branches = whys.iter().flat_map(|why| &why.branches);
+        let waits = branches.map(|branch| &branch.waits_for);
+        // What is in somebody's hands goes on by itself, long before any deadline.
+        let in_hand = ["running", "channel", "outbox", "lock"];
+        let is_idle = !waits.clone().any(|waits| in_hand.contains(&waits.kind));
+        let deadlines = whys.iter().filter_map(|why| why.deadline);
+        let due = waits.filter_map(|waits| waits.until);
+        let due = due.chain(deadlines.filter(|_| is_idle));
+        due.min_by_key(|due| due.0)
     }
 
     fn jump(&mut self) {

@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
-use windlass::{Arms, BranchResult, FailurePolicy, Flow, Map, Need, Rest, StepError, Workflow};
+use windlass::{
+    Arms, BranchResult, FailurePolicy, Flow, Map, Need, Net, Rest, StepError, Workflow,
+};
 
 use crate::reference::FAIL;
-use crate::shape::{self, Called, Comes, Count, Data, Join, Kind, Node, Seq, Shape, Undo, Wait};
+use crate::shape::{
+    self, Called, Comes, Count, Data, Join, Kind, MeetWaits, Node, Seq, Shape, Undo, Wait,
+    Withdrawer,
+};
 use crate::undo::Undone;
 
 /// The timer of a select whose event is never sent.
@@ -18,9 +23,42 @@ const NEVER: Duration = Duration::from_hours(300_000);
 /// The prefix of the events that the outside sends.
 pub(crate) const SENT: &str = "sent-";
 
+/// The prefix of the events that are waited for where the outside may withdraw it.
+pub(crate) const HELD: &str = "held-";
+
 /// The tree as a workflow; what it undoes it notes in `undone`.
 pub(crate) fn workflow(shape: &Shape, undone: &Undone) -> Workflow<Data> {
-    Workflow::build("model", "1", |flow| sequence(flow, &shape.body, undone)).unwrap()
+    let flow = |flow: Flow<Data>| {
+        let flow = sequence(flow, &shape.body, undone);
+        if shape.has_deadline {
+            flow.deadline(NEVER)
+        } else {
+            flow
+        }
+    };
+    Workflow::build("model", "1", flow).unwrap()
+}
+
+/// The workflow whose runs live on by themselves; what they begin with they note in `asides`.
+pub(crate) fn aside_workflow(asides: &Undone) -> Workflow<Data> {
+    let asides = asides.clone();
+    let flow = |flow: Flow<Data>| {
+        let flow = flow.sleep("pause", Duration::from_millis(5));
+        flow.step("aside", move |context, data| {
+            asides.note(context, data);
+            Ok(())
+        })
+    };
+    Workflow::build("aside", "1", flow).unwrap()
+}
+
+/// The workflow whose runs take too long.
+pub(crate) fn late_workflow() -> Workflow<Data> {
+    let flow = |flow: Flow<Data>| {
+        let flow = flow.wait_event("waits", "never", |_, (): ()| {});
+        flow.deadline(Duration::from_millis(30))
+    };
+    Workflow::build("late", "1", flow).unwrap()
 }
 
 /// The workflow that the tree calls.
@@ -137,6 +175,23 @@ fn construct(flow: Flow<Data>, node: &Node, undone: &Undone) -> Flow<Data> {
             });
             flow.scope_timeout(Duration::from_millis(30))
         }
+        Kind::Late => flow.run(name, "late", Data::clone, |_, _: Data| {}),
+        Kind::Passed => {
+            let milestone = format!("{name}-reached");
+            let flow = flow.milestone(&format!("{name}-milestone"), &milestone);
+            let flow = flow.milestone_passed(&format!("{name}-passed"), &milestone);
+            let flow = flow.step(name, |_, _| Ok(()));
+            flow.only_while(&milestone)
+        }
+        Kind::Endless => flow.wait_event(name, "never", |_, (): ()| {}),
+        Kind::Terminate { divisor } => {
+            let (divisor, end) = (*divisor, format!("{name}-end"));
+            let when = move |data: &Data| data.divides(divisor);
+            flow.choice(name, |arms| {
+                arms.when("ends", when, |flow| flow.terminate(&end))
+            })
+        }
+        Kind::Aside => flow.run_detached(name, "aside", Data::clone),
         Kind::Fail => flow.step(name, |_, _| Err(failed())),
         Kind::Flaky(failures) => {
             let failures = *failures;
@@ -215,25 +270,25 @@ fn construct(flow: Flow<Data>, node: &Node, undone: &Undone) -> Flow<Data> {
                 data.pass(number);
             })
         }
-        Kind::Meet { arms, after } => flow.net(name, |net| {
-            let names: Vec<_> = (0..arms.len()).map(|arm| format!("arm{arm}")).collect();
-            let inputs: Vec<_> = names.iter().map(String::as_str).collect();
-            let (inputs, meet) = net.meet(&format!("{name}-meet"), &inputs, Need::All, Rest::Queue);
+        Kind::Meet(meet) => flow.net(name, |net| meeting(net, name, number, meet, undone)),
+        Kind::Merge { arms, after } => flow.net(name, |net| {
             let fork = net.fork(&format!("{name}-fork"));
+            let point = net.multi_merge(&format!("{name}-merge"));
             net.start(&fork);
-            for ((arm, input), name) in arms.iter().zip(&inputs).zip(&names) {
+            for (index, arm) in arms.iter().enumerate() {
                 let part = net.part(|flow| sequence(flow, arm, undone));
-                net.arm(&fork, name, &part);
-                net.connect(&part, input);
+                net.arm(&fork, &format!("arm{index}"), &part);
+                net.connect(&part, &point);
             }
-            net.meet_join(&meet, move |data, ends| {
+            let after = net.part(|flow| sequence(flow, after, undone));
+            net.connect(&point, &after);
+            net.join(move |data, ends| {
                 let tokens = ends.into_iter().filter_map(|end| end.ended.succeeded());
-                *data = Data::met(number, tokens.collect());
+                *data = Data::merged(number, tokens.collect());
                 Ok(())
             });
-            let after = net.part(|flow| sequence(flow, after, undone));
-            net.connect(&meet, &after);
         }),
+        Kind::Withdraw { held, by } => withdrawing(flow, number, held, *by, undone),
         Kind::Cycle {
             rounds,
             body,
@@ -275,6 +330,74 @@ fn construct(flow: Flow<Data>, node: &Node, undone: &Undone) -> Flow<Data> {
             block(flow, node, name, undone)
         }
     }
+}
+
+fn meeting(net: &mut Net<Data>, name: &str, number: u32, meet: &shape::Meet, undone: &Undone) {
+    let names: Vec<_> = (0..meet.arms.len())
+        .map(|arm| format!("arm{arm}"))
+        .collect();
+    let inputs: Vec<_> = names.iter().map(String::as_str).collect();
+    let need = match meet.waits {
+        MeetWaits::All => Need::All,
+        MeetWaits::ActiveLocal => Need::ActiveLocal,
+        MeetWaits::ActiveGlobal => Need::ActiveGlobal,
+    };
+    let (inputs, point) = net.meet(&format!("{name}-meet"), &inputs, need, Rest::Queue);
+    let fork = net.fork(&format!("{name}-fork"));
+    net.start(&fork);
+    for (((when, arm), input), name) in meet.arms.iter().zip(&inputs).zip(&names) {
+        let part = net.part(|flow| sequence(flow, arm, undone));
+        match *when {
+            Some(divisor) => net.arm_when(&fork, name, move |data| data.divides(divisor), &part),
+            None => net.arm(&fork, name, &part),
+        }
+        net.connect(&part, input);
+    }
+    net.meet_join(&point, move |data, ends| {
+        let tokens = ends.into_iter().filter_map(|end| end.ended.succeeded());
+        *data = Data::met(number, tokens.collect());
+        Ok(())
+    });
+    let after = net.part(|flow| sequence(flow, &meet.after, undone));
+    net.connect(&point, &after);
+    if meet.arms.iter().all(|(when, _)| when.is_some()) {
+        net.otherwise(&fork, &after);
+    }
+}
+
+fn withdrawing(
+    flow: Flow<Data>,
+    number: u32,
+    held: &Seq,
+    by: Withdrawer,
+    undone: &Undone,
+) -> Flow<Data> {
+    let (scope, waits) = (format!("n{number}-held"), format!("n{number}-waits"));
+    flow.split(&format!("n{number}-split"), |split| {
+        let hold = |flow: Flow<Data>| {
+            flow.scope(&scope, |flow| {
+                let flow = sequence(flow, held, undone);
+                let flow = flow.milestone(&format!("n{number}-milestone"), &waits);
+                flow.wait_event(&waits, &format!("{HELD}{number}"), |_, (): ()| {})
+            })
+        };
+        let other = |flow: Flow<Data>| {
+            let flow = flow.step(&format!("n{number}"), move |_, data| {
+                data.pass(number);
+                Ok(())
+            });
+            match by {
+                Withdrawer::Branch => flow
+                    .only_while(&waits)
+                    .cancel(&format!("n{number}-cancel"), &scope),
+                Withdrawer::Outside => flow,
+            }
+        };
+        split
+            .branch("held", hold)
+            .branch("other", other)
+            .join(merge(number, Join::All))
+    })
 }
 
 fn waiting(flow: Flow<Data>, name: &str, number: u32, wait: Wait) -> Flow<Data> {

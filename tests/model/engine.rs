@@ -1,7 +1,7 @@
 //! Plays a tree on an engine: a random order of its parts, and now and then it dies, the wall clock
 //! jumps, or a step is slow or stuck.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -11,7 +11,7 @@ use windlass::{
 };
 use windlass_testkit::{RunHistory, Setting, Simulation, Trouble, snapshot};
 
-use crate::build::{self, SENT};
+use crate::build::{self, HELD, SENT};
 use crate::reference::{Expected, Steps};
 use crate::shape::{Comes, Data, Open, Shape, Wait, reply};
 use crate::undo::Undone;
@@ -32,11 +32,13 @@ fn number_of(name: &str) -> u32 {
 
 /// Plays `shape` and says so if it is not what was expected. Gives what was done as text.
 pub(crate) fn play(shape: &Shape, expected: &Expected, rng: &mut Rng) -> String {
-    let undone = Undone::default();
+    let (undone, asides) = (Undone::default(), Undone::default());
     let workflow = build::workflow(shape, &undone);
     let builder = Engine::builder()
         .workflow(&workflow)
-        .workflow(&build::second_workflow(&undone));
+        .workflow(&build::second_workflow(&undone))
+        .workflow(&build::aside_workflow(&asides))
+        .workflow(&build::late_workflow());
     let setting = Setting::new(rng.u64(..))
         .runners(rng.usize(1..=4), rng.usize(1..=3))
         .trouble(trouble(rng));
@@ -65,6 +67,12 @@ pub(crate) fn play(shape: &Shape, expected: &Expected, rng: &mut Rng) -> String 
     } else {
         stage.assert_end(run, expected);
         undone.assert_are(&expected.undone);
+        if expected.steps.is_some() {
+            let (mut found, mut expected) = (asides.all(), expected.asides.clone());
+            found.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(found, expected, "what lives on by itself");
+        }
     }
     stage.assert_nothing_is_left();
     stage.told(run)
@@ -259,7 +267,7 @@ impl Stage {
         }
     }
 
-    /// Sends what somebody waits for. `false`: nobody does.
+    /// Sends what somebody waits for, and withdraws what is held. `false`: there is nothing.
     fn send_events(&mut self, run: RunId, rng: &mut Rng) -> bool {
         let Some(why) = self.inspector().why(run).unwrap() else {
             return false;
@@ -269,7 +277,20 @@ impl Stage {
             let waits = branch.waits_for;
             waits.event.into_iter().chain(waits.missing)
         });
-        let mut sent: Vec<_> = waited_for.filter(|name| name.starts_with(SENT)).collect();
+        let waited_for: Vec<_> = waited_for.collect();
+        let held = waited_for.iter().filter_map(|name| name.strip_prefix(HELD));
+        let held: BTreeSet<_> = held.collect();
+        for number in &held {
+            let (scheduler, scope) = (self.simulation.scheduler(), format!("n{number}-held"));
+            let withdrawn = self
+                .simulation
+                .ask(scheduler.cancel_node(run, &scope, "it is held"))
+                .unwrap();
+            assert!(withdrawn > 0, "{scope} goes on");
+        }
+        let is_any_held = !held.is_empty();
+        let sent = waited_for.iter().filter(|name| name.starts_with(SENT));
+        let mut sent: Vec<_> = sent.collect();
         rng.shuffle(&mut sent);
         for name in &sent {
             let number = name.trim_start_matches(SENT).parse().unwrap();
@@ -278,7 +299,7 @@ impl Stage {
                 self.send(run, number, correlation, rng.u32(0..4) == 0);
             }
         }
-        !sent.is_empty()
+        !sent.is_empty() || is_any_held
     }
 
     fn assert_end(&mut self, run: RunId, expected: &Expected) {

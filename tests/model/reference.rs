@@ -12,6 +12,13 @@ pub(crate) type Steps = BTreeMap<u32, usize>;
 /// Why a way ended early: the sorted codes, or `None` where they depend on who is faster.
 pub(crate) type Codes = Option<Vec<String>>;
 
+/// Why a way ends before its end.
+enum Stop {
+    Fails(Codes),
+    /// It ends the run.
+    Ends(Data),
+}
+
 /// What must come of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Expected {
@@ -20,6 +27,8 @@ pub(crate) struct Expected {
     pub(crate) steps: Option<Steps>,
     /// What is undone, each of them as one.
     pub(crate) undone: Vec<Group>,
+    /// What the runs begin with that live on by themselves; certain if the steps are.
+    pub(crate) asides: Vec<Data>,
 }
 
 /// The code of an ordinary failure.
@@ -29,8 +38,16 @@ pub(crate) fn interpret(shape: &Shape) -> Expected {
     let mut interpreter = Interpreter::default();
     let mut data = shape.input.clone();
     let end = interpreter.seq(&shape.body, &mut data);
-    let failed = end.err().into_iter().chain(interpreter.aside);
-    let failed: Vec<_> = failed.collect();
+    let mut failed = interpreter.failed_aside;
+    match end {
+        Ok(()) => {}
+        Err(Stop::Fails(codes)) => failed.push(codes),
+        Err(Stop::Ends(last)) => {
+            data = last;
+            // The others may have come as far as they like.
+            interpreter.is_racy |= interpreter.detaches;
+        }
+    }
     let end = if failed.is_empty() {
         Ok(data)
     } else {
@@ -45,6 +62,7 @@ pub(crate) fn interpret(shape: &Shape) -> Expected {
         end,
         steps: (!interpreter.is_racy).then_some(steps),
         undone: interpreter.undone,
+        asides: interpreter.asides,
     }
 }
 
@@ -52,8 +70,10 @@ pub(crate) fn interpret(shape: &Shape) -> Expected {
 struct Interpreter {
     steps: Steps,
     is_racy: bool,
+    /// Whether there was a detached branch.
+    detaches: bool,
     /// Failures of detached branches, which fail the run at its end.
-    aside: Vec<Codes>,
+    failed_aside: Vec<Codes>,
     /// What the innermost scope and branch has done so far.
     done: Vec<Done>,
     /// What detached branches have done.
@@ -61,10 +81,12 @@ struct Interpreter {
     undone: Vec<Group>,
     /// What called runs have undone.
     undone_below: Vec<Group>,
+    /// What runs have begun with that live on by themselves.
+    asides: Vec<Data>,
 }
 
-fn failure(code: &str) -> Result<(), Codes> {
-    Err(Some(vec![code.to_owned()]))
+fn failure(code: &str) -> Result<(), Stop> {
+    Err(Stop::Fails(Some(vec![code.to_owned()])))
 }
 
 /// All failures in one.
@@ -76,19 +98,22 @@ fn together(failures: Vec<Codes>) -> Codes {
 }
 
 impl Interpreter {
-    fn seq(&mut self, seq: &Seq, data: &mut Data) -> Result<(), Codes> {
+    fn seq(&mut self, seq: &Seq, data: &mut Data) -> Result<(), Stop> {
         seq.iter().try_for_each(|node| self.node(node, data))
     }
 
-    fn maybe(&mut self, seq: Option<&Seq>, data: &mut Data) -> Result<(), Codes> {
+    fn maybe(&mut self, seq: Option<&Seq>, data: &mut Data) -> Result<(), Stop> {
         seq.map_or(Ok(()), |seq| self.seq(seq, data))
     }
 
-    fn node(&mut self, node: &Node, data: &mut Data) -> Result<(), Codes> {
+    fn node(&mut self, node: &Node, data: &mut Data) -> Result<(), Stop> {
         let end = self.kind(node, data);
         match &node.recover {
             // The path of a loop is only for its limit, not for what fails in a round.
-            Some(path) if end.is_err() && !matches!(node.kind, Kind::Loop { .. }) => {
+            Some(path)
+                if matches!(end, Err(Stop::Fails(_)))
+                    && !matches!(node.kind, Kind::Loop { .. }) =>
+            {
                 data.pass(node.number);
                 self.seq(path, data)
             }
@@ -97,7 +122,7 @@ impl Interpreter {
     }
 
     /// Leaves the data of before when a block fails.
-    fn kind(&mut self, node: &Node, data: &mut Data) -> Result<(), Codes> {
+    fn kind(&mut self, node: &Node, data: &mut Data) -> Result<(), Stop> {
         let number = node.number;
         match &node.kind {
             Kind::Step | Kind::Gated | Kind::Careful { .. } | Kind::Flaky(_) => {
@@ -110,6 +135,18 @@ impl Interpreter {
             }
             Kind::Fail => failure(FAIL),
             Kind::Overdue => failure("scope-timeout"),
+            Kind::Late | Kind::Endless => failure("run-deadline"),
+            Kind::Passed => failure("milestone-passed"),
+            Kind::Terminate { divisor } => {
+                if data.divides(*divisor) {
+                    return Err(Stop::Ends(data.clone()));
+                }
+                Ok(())
+            }
+            Kind::Aside => {
+                self.asides.push(data.clone());
+                Ok(())
+            }
             Kind::Change { fails_on } => {
                 if fails_on.is_some_and(|divisor| data.divides(divisor)) {
                     return failure(FAIL);
@@ -194,15 +231,21 @@ impl Interpreter {
                         self.done.append(&mut done);
                         Ok(())
                     }
-                    Err(codes) => {
-                        self.undone.push(done);
-                        Err(codes)
+                    Err(stop) => {
+                        // Of a run that has ended well nothing is undone.
+                        if matches!(stop, Stop::Fails(_)) {
+                            self.undone.push(done);
+                        }
+                        Err(stop)
                     }
                 }
             }
             Kind::Detach(body) => {
                 let (end, done) = self.apart(body, data);
-                self.aside.extend(end.err());
+                self.detaches = true;
+                if let Err(Stop::Fails(codes)) = end {
+                    self.failed_aside.push(codes);
+                }
                 self.done_aside.push(done);
                 Ok(())
             }
@@ -215,16 +258,43 @@ impl Interpreter {
                 data.pass(number);
                 Ok(())
             }
-            Kind::Meet { arms, after } => {
+            Kind::Meet(meet) => {
                 let (mut came, mut all_done) = (Vec::new(), Vec::new());
-                for arm in arms {
+                for arm in meet.taken(data) {
                     let (end, done) = self.apart(arm, data);
                     came.push(end?);
                     all_done.push(done);
                 }
                 self.done.push(Done::Together(all_done));
-                *data = Data::met(number, came);
-                self.seq(after, data)
+                if !came.is_empty() {
+                    *data = Data::met(number, came);
+                }
+                self.seq(&meet.after, data)
+            }
+            Kind::Merge { arms, after } => {
+                let (mut came, mut all_done) = (Vec::new(), Vec::new());
+                for arm in arms {
+                    let (end, mut done) = self.apart(arm, data);
+                    let (end, done_after) = self.apart(after, &end?);
+                    came.push(end?);
+                    done.extend(done_after);
+                    all_done.push(done);
+                }
+                self.done.push(Done::Together(all_done));
+                *data = Data::merged(number, came);
+                Ok(())
+            }
+            Kind::Withdraw { held, .. } => {
+                let (end, done) = self.apart(held, data);
+                end?;
+                self.undone.push(done);
+                *self.steps.entry(number).or_default() += 1;
+                let before = data.trail.len();
+                let mut other = data.clone();
+                other.pass(number);
+                data.gather(before, other);
+                data.pass(number);
+                Ok(())
             }
             Kind::Cycle {
                 rounds,
@@ -263,7 +333,7 @@ impl Interpreter {
     }
 
     /// A way with a copy of the data: how it ends, and what it has done by then.
-    fn apart(&mut self, seq: &Seq, data: &Data) -> (Result<Data, Codes>, Vec<Done>) {
+    fn apart(&mut self, seq: &Seq, data: &Data) -> (Result<Data, Stop>, Vec<Done>) {
         let around = take(&mut self.done);
         let mut own = data.clone();
         let end = self.seq(seq, &mut own).map(|()| own);
@@ -276,14 +346,14 @@ impl Interpreter {
         join: Join,
         branches: &[&Seq],
         data: &mut Data,
-    ) -> Result<(), Codes> {
+    ) -> Result<(), Stop> {
         let ways = branches.iter();
         let ways = ways.map(|branch| Way::new(branch, data.clone(), data));
         let block = Block::new(number, join, ways.collect());
         self.join(&block, data)
     }
 
-    fn map(&mut self, number: u32, map: &Map, data: &mut Data) -> Result<(), Codes> {
+    fn map(&mut self, number: u32, map: &Map, data: &mut Data) -> Result<(), Stop> {
         let item = |index| {
             if map.by_index {
                 data.clone().item(index)
@@ -307,16 +377,22 @@ impl Interpreter {
         self.join(&block, data)
     }
 
-    fn join(&mut self, block: &Block<'_>, data: &mut Data) -> Result<(), Codes> {
+    fn join(&mut self, block: &Block<'_>, data: &mut Data) -> Result<(), Stop> {
         let join = block.join;
         let (mut ended, mut failed, mut all_done) = (Vec::new(), Vec::new(), Vec::new());
+        let mut ends = None;
         for way in &block.ways {
             let (end, done) = self.apart(way.seq, &way.data);
             match end {
                 Ok(own) => ended.push((way.before, own)),
-                Err(codes) => failed.push(codes),
+                Err(Stop::Fails(codes)) => failed.push(codes),
+                Err(stop) => ends = Some(stop),
             }
             all_done.push(done);
+        }
+        if let Some(stop) = ends {
+            self.is_racy = true;
+            return Err(stop);
         }
         self.done.push(Done::Together(all_done));
         // Whoever is not waited for may be withdrawn before its steps.
@@ -332,7 +408,7 @@ impl Interpreter {
         };
         if fails {
             let is_exact = !gives_up || block.ways.len() == 1;
-            return Err(together(failed).filter(|_| is_exact));
+            return Err(Stop::Fails(together(failed).filter(|_| is_exact)));
         }
         for (before, own) in ended.into_iter().filter(|_| block.gathers) {
             if block.reduces {

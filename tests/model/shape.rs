@@ -71,6 +71,12 @@ impl Data {
         data
     }
 
+    /// What comes of tokens that have gone through construct `number` each by itself.
+    pub(crate) fn merged(number: u32, mut tokens: Vec<Self>) -> Self {
+        tokens.sort_unstable();
+        Self::met(number, tokens)
+    }
+
     /// Adds what a branch that began with `self` of length `before` has made.
     pub(crate) fn gather(&mut self, before: usize, branch: Self) {
         self.n = (self.n + branch.n) % 1_009;
@@ -112,6 +118,18 @@ pub(crate) enum Kind {
     },
     /// A scope that waits for what never comes, and whose time is over.
     Overdue,
+    /// Calls a workflow that waits for what never comes, and whose time is over.
+    Late,
+    /// A step that may start only in a milestone that has passed.
+    Passed,
+    /// Waits for what never comes, until the time of the run is over.
+    Endless,
+    /// Ends the run, well, when the number is divisible.
+    Terminate {
+        divisor: u32,
+    },
+    /// Starts a run of another workflow that lives on by itself.
+    Aside,
     /// Fails with code `fail`.
     Fail,
     /// Fails so many times, then does what a step does.
@@ -168,10 +186,18 @@ pub(crate) enum Kind {
         /// Whether it is noted what the called run undoes.
         noted: bool,
     },
-    /// Tokens that fork and meet, and go on as one.
-    Meet {
+    /// Tokens that fork and meet, and go on as one. See [`Meet`].
+    Meet(Meet),
+    /// Tokens that fork, and go on by themselves after the same point.
+    Merge {
         arms: Vec<Seq>,
         after: Seq,
+    },
+    /// Of two branches one does `held` in a scope, and then waits for what never comes: the scope is
+    /// withdrawn. The other is a step.
+    Withdraw {
+        held: Seq,
+        by: Withdrawer,
     },
     /// A way back in a graph. Each round passes the number first, see [`Data::wants_round`].
     Cycle {
@@ -186,6 +212,41 @@ pub(crate) enum Kind {
         event: Option<Seq>,
         timer: Option<Seq>,
     },
+}
+
+/// Who withdraws a scope once its body is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Withdrawer {
+    /// A construct in the branch beside it.
+    Branch,
+    Outside,
+}
+
+/// Where tokens meet.
+#[derive(Clone, Debug)]
+pub(crate) struct Meet {
+    /// Each with the remainder that takes it, or taken in any case.
+    pub(crate) arms: Vec<(Option<u32>, Seq)>,
+    /// Whether all inputs are waited for, else the tokens that may still come.
+    pub(crate) waits: MeetWaits,
+    /// Also the way of a token for which no arm is taken.
+    pub(crate) after: Seq,
+}
+
+impl Meet {
+    /// The arms that are taken.
+    pub(crate) fn taken(&self, data: &Data) -> impl Iterator<Item = &Seq> {
+        let taken = |(divisor, _): &&(Option<u32>, Seq)| divisor.is_none_or(|by| data.divides(by));
+        self.arms.iter().filter(taken).map(|(_, arm)| arm)
+    }
+}
+
+/// What a meet waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum MeetWaits {
+    All,
+    ActiveLocal,
+    ActiveGlobal,
 }
 
 /// A wait for one event.
@@ -363,16 +424,20 @@ pub(crate) struct Shape {
     pub(crate) open: Vec<(u32, Open)>,
     /// What the outside sends events for, by number.
     pub(crate) waits: BTreeMap<u32, Wait>,
+    /// Whether the run has a deadline. Nothing but [`Kind::Endless`] gets there.
+    pub(crate) has_deadline: bool,
 }
 
 impl Shape {
     pub(crate) fn grow(rng: &mut Rng) -> Self {
         let nodes = rng.u32(3..=NODES_MAX);
         let n = rng.i64(0..100);
+        let ends = (rng.u32(0..4) == 0).then(|| rng.bool());
         let mut grower = Grower {
             rng,
             left: nodes,
             next: 0,
+            ends_early: ends.is_some(),
             open: Vec::new(),
             waits: BTreeMap::new(),
         };
@@ -382,10 +447,20 @@ impl Shape {
             may_fail: true,
             may_undo: grower.rng.u32(0..4) > 0,
             is_once: true,
+            may_end: ends == Some(true),
             mutexes: 0,
         };
         while grower.left > 0 {
             body.push(grower.node(place));
+        }
+        let is_endless = ends == Some(false);
+        if is_endless {
+            body.push(Node {
+                number: grower.next + 1,
+                kind: Kind::Endless,
+                undo: None,
+                recover: None,
+            });
         }
         let trail = Vec::new();
         Self {
@@ -393,6 +468,7 @@ impl Shape {
             body,
             open: grower.open,
             waits: grower.waits,
+            has_deadline: is_endless || n % 4 == 0,
         }
     }
 }
@@ -406,6 +482,8 @@ struct Place {
     may_undo: bool,
     /// Whether it is come to once at most.
     is_once: bool,
+    /// Whether the run may be ended there: nobody else might end or fail it at the same time.
+    may_end: bool,
     /// How many critical sections are around it: each takes a mutex of its own level, so that no two
     /// are ever taken in opposite orders.
     mutexes: u32,
@@ -428,7 +506,24 @@ impl Place {
     /// In a branch that is joined so.
     fn joined(self, join: Join) -> Self {
         let may_undo = self.may_undo && matches!(join, Join::All);
-        Self { may_undo, ..self }
+        Self { may_undo, ..self }.beside()
+    }
+
+    /// Beside others that go on at the same time.
+    fn beside(self) -> Self {
+        Self {
+            may_end: false,
+            ..self
+        }
+    }
+
+    /// One of several tokens in a graph: no failure of one meets another's.
+    fn token(self) -> Self {
+        Self {
+            may_fail: false,
+            ..self
+        }
+        .beside()
     }
 }
 
@@ -436,6 +531,8 @@ struct Grower<'a> {
     rng: &'a mut Rng,
     left: u32,
     next: u32,
+    /// Whether the run may end before all that it began: then no detached branch may fail it.
+    ends_early: bool,
     open: Vec<(u32, Open)>,
     waits: BTreeMap<u32, Wait>,
 }
@@ -468,6 +565,8 @@ impl Grower<'_> {
             kind,
             Kind::Fail
                 | Kind::Overdue
+                | Kind::Late
+                | Kind::Passed
                 | Kind::Wait(_)
                 | Kind::Change { .. }
                 | Kind::Split { .. }
@@ -501,7 +600,7 @@ impl Grower<'_> {
     }
 
     fn leaf(&mut self, number: u32, place: Place) -> Kind {
-        match self.rng.u32(0..15) {
+        match self.rng.u32(0..18) {
             // A failure ends most of what follows, so it is rare where nothing recovers from it.
             0 if place.may_fail && self.rng.bool() => Kind::Fail,
             1 => Kind::Flaky(self.rng.u32(1..=2)),
@@ -521,13 +620,19 @@ impl Grower<'_> {
                 once: self.rng.bool(),
             },
             9 if place.may_fail && self.rng.bool() => Kind::Overdue,
+            10 if place.may_fail && self.rng.bool() => Kind::Late,
+            11 if place.may_fail && place.is_once && self.rng.bool() => Kind::Passed,
+            12 => Kind::Aside,
+            13 if place.may_end => Kind::Terminate {
+                divisor: self.rng.u32(1..=2),
+            },
             _ => Kind::Step,
         }
     }
 
     /// `within` is where the bodies grow from whose failures the construct's own fault path sees.
     fn block(&mut self, number: u32, place: Place, within: Place) -> Kind {
-        match self.rng.u32(0..17) {
+        match self.rng.u32(0..19) {
             0 => Kind::Choice {
                 divisor: self.rng.u32(2..=3),
                 then: self.seq(place),
@@ -537,7 +642,19 @@ impl Grower<'_> {
                 let count = self.rng.usize(2..=3);
                 let join = self.join(within, count);
                 let branch = within.joined(join);
-                let branches = (0..count).map(|_| self.seq(branch)).collect();
+                // One of them may end the run, whatever the others have done by then.
+                let ends = within.may_end && matches!(join, Join::All);
+                let first = Place {
+                    may_end: ends,
+                    ..branch
+                };
+                let rest = Place {
+                    may_undo: branch.may_undo && !ends,
+                    ..branch
+                };
+                let place = |index| if index == 0 { first } else { rest };
+                let mut branches: Vec<_> = (0..count).map(|index| self.seq(place(index))).collect();
+                self.rng.shuffle(&mut branches);
                 let parallelism = self.rng.bool().then(|| self.rng.u32(1..=2));
                 Kind::Split {
                     branches,
@@ -564,7 +681,7 @@ impl Grower<'_> {
             }
             4 => Kind::Copies {
                 count: self.rng.u32(1..=3),
-                each: self.seq(within.repeated()),
+                each: self.seq(within.beside().repeated()),
             },
             5 => {
                 let rounds = self.rng.u32(1..=3);
@@ -580,30 +697,19 @@ impl Grower<'_> {
             12 => Kind::Each {
                 count: self.count(),
                 parallelism: self.rng.bool().then(|| self.rng.u32(1..=2)),
-                each: self.seq(within.repeated()),
+                each: self.seq(within.beside().repeated()),
             },
-            15 => {
-                let token = Place {
-                    may_fail: false,
-                    ..place
-                };
-                let count = self.rng.usize(2..=3);
-                Kind::Meet {
-                    arms: (0..count).map(|_| self.seq(token)).collect(),
-                    after: self.seq(token),
-                }
-            }
-            16 => {
-                let token = Place {
-                    may_fail: false,
-                    ..place
-                };
-                Kind::Cycle {
-                    rounds: self.rng.u32(1..=3),
-                    body: self.seq(token.repeated()),
-                    after: self.seq(token),
-                }
-            }
+            15 => Kind::Meet(self.meet(place.token())),
+            16 => Kind::Cycle {
+                rounds: self.rng.u32(1..=3),
+                body: self.seq(place.token().repeated()),
+                after: self.seq(place.token()),
+            },
+            17 => Kind::Merge {
+                arms: self.arms(place.token()),
+                after: self.seq(place.token().repeated()),
+            },
+            18 => self.withdraw(place),
             7 | 13 | 14 => Kind::Scope(self.seq(within)),
             8 => Kind::Critical {
                 mutex: place.mutexes,
@@ -615,13 +721,65 @@ impl Grower<'_> {
             // Nobody recovers from a detached branch; and in a block that may be withdrawn it would
             // depend on who is faster whether it fails the run.
             9 => {
-                let may_fail = place.depth == 0 && self.rng.u32(0..3) == 0;
-                Kind::Detach(self.seq(Place { may_fail, ..place }))
+                let may_fail = place.depth == 0 && !self.ends_early && self.rng.u32(0..3) == 0;
+                let may_undo = place.may_undo && !self.ends_early;
+                let detached = Place {
+                    may_fail,
+                    may_undo,
+                    ..place
+                };
+                Kind::Detach(self.seq(detached.beside()))
             }
             _ => Kind::Select {
                 sent: self.event_of_select(number),
                 event: self.maybe(place),
                 timer: self.maybe(place),
+            },
+        }
+    }
+
+    fn arms(&mut self, token: Place) -> Vec<Seq> {
+        let count = self.rng.usize(2..=3);
+        (0..count).map(|_| self.seq(token)).collect()
+    }
+
+    fn meet(&mut self, token: Place) -> Meet {
+        let waits = match self.rng.u32(0..4) {
+            0 => MeetWaits::ActiveLocal,
+            1 => MeetWaits::ActiveGlobal,
+            _ => MeetWaits::All,
+        };
+        let mut when = || {
+            let is_taken = matches!(waits, MeetWaits::All) || self.rng.u32(0..3) == 0;
+            (!is_taken).then(|| self.rng.u32(2..=3))
+        };
+        let when = [when(), when(), when()];
+        let arms = when.into_iter().zip(self.arms(token));
+        Meet {
+            arms: arms.collect(),
+            waits,
+            after: self.seq(token),
+        }
+    }
+
+    fn withdraw(&mut self, place: Place) -> Kind {
+        // Where there may be several of one name it is not sure how far they have come.
+        if !place.is_once {
+            return Kind::Withdraw {
+                held: Seq::new(),
+                by: Withdrawer::Outside,
+            };
+        }
+        let held = Place {
+            depth: DEPTH_MAX,
+            ..place.token()
+        };
+        Kind::Withdraw {
+            held: self.seq(held),
+            by: if self.rng.bool() {
+                Withdrawer::Branch
+            } else {
+                Withdrawer::Outside
             },
         }
     }

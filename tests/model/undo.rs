@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use windlass::Context;
+use windlass::{ActivationId, Context, RunId};
 
 use crate::shape::Data;
 
@@ -57,12 +57,13 @@ fn precedes(first: &Path, then: &Path) -> bool {
 
 /// What was undone, as the handlers saw it: by whom, with which data. Lives on when an engine dies.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Undone(Arc<Mutex<Vec<(String, Data)>>>);
+pub(crate) struct Undone(Arc<Mutex<Vec<((RunId, ActivationId), Data)>>>);
 
 impl Undone {
     /// An attempt to undo that succeeds. After a crash it may come once more.
     pub(crate) fn note(&self, context: &Context, data: &Data) {
-        let key = context.idempotency_key();
+        // Not the idempotency key: copies of a branch may have given theirs alike.
+        let key = (context.run(), context.activation());
         let mut log = self.0.lock().unwrap();
         if log.iter().all(|(by, _)| *by != key) {
             log.push((key, data.clone()));

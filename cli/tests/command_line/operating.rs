@@ -46,6 +46,42 @@ fn a_run_of_another_process_can_be_looked_at_and_cancelled() {
 }
 
 #[test]
+fn a_wait_names_its_event_its_correlation_and_the_deadline_of_the_run() {
+    let lab = Lab::new();
+    lab.write(
+        "w.json",
+        r#"{"name": "w", "version": "1", "start": "paid", "deadline_ms": 3600000, "nodes": [
+            {"name": "paid", "kind": {"await": {"event": "payment",
+                "matching": {"correlation": "=data.order"}}}}
+        ]}"#,
+    );
+    let mut engine = lab.start(&["run", "w.json", "--input", r#"{"order": "o-17"}"#]);
+    let why = || lab.call(&["why", "last", "--json"]);
+    eventually("it waits", || {
+        let why = why();
+        why.code == Some(0) && why.out.contains("payment")
+    });
+    let found = why().expect(0).json();
+    let wait = &found["branches"][0]["waits_for"];
+    assert_eq!(
+        (&wait["event"], &wait["correlation"]),
+        (&json!("payment"), &json!("o-17"))
+    );
+    assert!(found["deadline"].is_string(), "{found}");
+    let text = lab.call(&["why", "last"]).expect(0).out;
+    for part in [
+        "fails at its deadline",
+        "event \"payment\"",
+        "correlation \"o-17\"",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    lab.call(&["signal", "last", "payment", "{}", "--correlation", "o-17"])
+        .expect(0);
+    assert!(engine.wait().unwrap().success());
+}
+
+#[test]
 fn the_end_of_a_run_names_the_detached_branches_that_it_waits_for() {
     let lab = Lab::new();
     lab.write(

@@ -228,10 +228,10 @@ impl<T: Tables> Apply<'_, T> {
                 upto,
                 enough,
             }) => self.note_counted(row, counted, *upto, *enough)?,
-            Then::Move(Next::Terminate { data, .. }) => self.terminate(row.run, data)?,
             Then::Move(Next::End { .. }) => ends = true,
             Then::Move(
-                Next::Await { .. }
+                Next::Terminate { .. }
+                | Next::Await { .. }
                 | Next::Run { .. }
                 | Next::Sleep { .. }
                 | Next::Call { .. }
@@ -294,6 +294,10 @@ impl<T: Tables> Apply<'_, T> {
             if known.is_none() {
                 self.begin_run(admit, 0, None)?;
             }
+        }
+        // Last, so that nothing is begun in a run that has ended.
+        if let Then::Move(Next::Terminate { data, .. }) = &checkpoint.then {
+            self.terminate(row.run, data)?;
         }
         Ok(())
     }

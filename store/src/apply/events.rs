@@ -30,6 +30,12 @@ pub(super) fn subscription(event: &str, correlation: Option<&str>) -> String {
     }
 }
 
+/// The correlation in the name of a [`subscription`].
+pub(crate) fn correlation(name: &str) -> Option<&str> {
+    name.split_once('\u{1f}')
+        .map(|(_, correlation)| correlation)
+}
+
 impl<T: Tables> Apply<'_, T> {
     pub(super) fn signal(&mut self, run: RunId, came: &Came<'_>) -> Verdict<SignalOutcome> {
         let Came {

@@ -38,6 +38,7 @@ use crate::sync::Arc;
 pub(crate) use admission::Refused;
 pub(crate) use at_work::AtWork;
 pub use endings::outcome_of;
+pub(crate) use events::correlation;
 #[cfg(test)]
 pub(crate) use frontier::Frontier;
 pub(crate) use maps::{late, no_map};

@@ -65,6 +65,24 @@ fn what_a_withdrawn_branch_did_before_stays_in_history() {
 }
 
 #[test]
+fn what_is_begun_with_the_end_of_a_run_ends_with_it() {
+    let mut draft = Draft::new("ends", "1");
+    let [before, aside] = ["before", "aside"].map(|name| draft.step(name, StepSpec::new("h")));
+    let detach = draft.detach("detach", aside);
+    let end = draft.terminate("end");
+    draft.start_at(before);
+    draft.connect(before, detach);
+    draft.connect(detach, end);
+    on_each(&draft.finish().unwrap(), Options::default(), |rig| {
+        rig.admit(1).unwrap();
+        rig.do_one();
+        rig.turn();
+        assert_eq!(rig.leftovers(), []);
+        assert_eq!(rig.ended.len(), 1);
+    });
+}
+
+#[test]
 fn a_large_split_is_cleaned_up_in_pieces_before_the_run_ends() {
     let count = crate::limits::SWEEP_ROWS_MAX * 4 + 500;
     on_each(&split(1, None, None), Options::default(), |rig| {

@@ -16,7 +16,7 @@ use windlass_workflow_model::{
     Timestamp,
 };
 
-use crate::apply::MUTEX;
+use crate::apply::{MUTEX, correlation};
 use crate::backend::{Reader, Result, RunFilter};
 use crate::change::RunOutcome;
 use crate::error::{OpenError, StorageError};
@@ -324,6 +324,12 @@ impl Inspector {
         let mut branches = Vec::new();
         let live = self.live(&root)?;
         all_known(&definition, places(&live, &running))?;
+        let subscriptions: HashMap<BranchId, String> =
+            if live.iter().any(|row| row.state == State::Event) {
+                self.reader.subscriptions(run)?.into_iter().collect()
+            } else {
+                HashMap::new()
+            };
         for row in &live {
             if row.state.is_end() || row.state == State::Arrived {
                 continue;
@@ -332,6 +338,11 @@ impl Inspector {
             let mut waits_for = waits_for(row, &definition, &running, serving);
             waits_for.owner = owners.get(&row.owner).cloned();
             match row.state {
+                State::Event if waits_for.event.is_some() => {
+                    let name = subscriptions.get(&row.id);
+                    let correlation = name.and_then(|name| correlation(name));
+                    waits_for.correlation = correlation.map(str::to_owned);
+                }
                 State::Joining => {
                     waits_for.missing = self.missing(row)?;
                     self.add_to_come(row, &definition, &mut waits_for)?;
@@ -363,6 +374,9 @@ impl Inspector {
         Ok(Some(Why {
             run,
             status,
+            deadline: (!root.state.is_end())
+                .then(|| root.record.flow().deadline)
+                .flatten(),
             branches,
         }))
     }

@@ -84,6 +84,8 @@ pub struct Why {
     pub run: RunId,
     /// Where it stands.
     pub status: RunStatus,
+    /// When it fails if it has not ended by then.
+    pub deadline: Option<Timestamp>,
     /// Its live branches.
     pub branches: Vec<BranchWait>,
 }
@@ -113,6 +115,8 @@ pub struct WaitsFor {
     pub until: Option<Timestamp>,
     /// The event.
     pub event: Option<String>,
+    /// The correlation that the event must have.
+    pub correlation: Option<String>,
     /// The join or meet.
     pub join: Option<String>,
     /// The map at the join, if more may be added to it: it is not over before it is closed.

@@ -28,6 +28,16 @@ impl Reader for MemoryReader {
         Ok(self.rows.lock().branches.get(&id).cloned())
     }
 
+    fn subscriptions(&mut self, run: RunId) -> Result<Vec<(BranchId, String)>> {
+        let rows = self.rows.lock();
+        let from = (run, String::new(), BranchId(i64::MIN));
+        let own = rows.subscriptions.range(from..).map(|(key, _)| key);
+        let own = own.take_while(|(of, ..)| *of == run);
+        Ok(own
+            .map(|(_, name, branch)| (*branch, name.clone()))
+            .collect())
+    }
+
     fn range(&mut self, range: ChildRange, from: u32, limit: u32) -> Result<Vec<BranchRow>> {
         let rows = self.rows.lock();
         let first = range.first.0;

@@ -55,6 +55,13 @@ impl Reader for SqliteReader {
         first(&self.db, &sql, params![id.0], rows::branch)
     }
 
+    fn subscriptions(&mut self, run: RunId) -> Result<Vec<(BranchId, String)>> {
+        let sql = "SELECT branch, name FROM subscriptions WHERE run = ?1";
+        query(&self.db, sql, params![run.0], |row| {
+            Ok((BranchId(column(row, 0)?), column(row, 1)?))
+        })
+    }
+
     fn range(&mut self, range: ChildRange, from: u32, limit: u32) -> Result<Vec<BranchRow>> {
         let sql = format!(
             "SELECT {BRANCH_COLUMNS} FROM branches WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT ?3"
