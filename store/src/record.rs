@@ -573,10 +573,15 @@ pub struct HistoryRow {
 
 impl HistoryRow {
     /// Whether `later`, a row of the same activation that comes after this one by the wall clock, did so
-    /// in fact: the clock may have been set back in between, locks of a branch only grow.
+    /// in fact: the clock may have been set back in between. Locks of a branch only grow; what a
+    /// branch has to undo is undone by one above it, which is older, when it is withdrawn itself.
     pub(crate) fn precedes(&self, later: &Self) -> bool {
-        let lock = |row: &Self| (row.token, row.ordinal);
-        self.branch != later.branch || lock(self) <= lock(later)
+        if self.branch == later.branch {
+            let lock = |row: &Self| (row.token, row.ordinal);
+            return lock(self) <= lock(later);
+        }
+        let undoes = |row: &Self| row.detail.reason.as_deref() == Some(UNDO);
+        !(undoes(self) || undoes(later)) || self.branch > later.branch
     }
 }
 

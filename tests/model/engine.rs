@@ -2,6 +2,7 @@
 //! jumps, or a step is slow or stuck.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -62,20 +63,15 @@ pub(crate) fn play(shape: &Shape, expected: &Expected, rng: &mut Rng) -> String 
     let run = run.unwrap().id();
     stage.send_too_early(run);
     stage.finish(run, rng);
-    if stage.is_cancelled {
-        stage.assert_cancelled(run, &undone);
-    } else {
-        stage.assert_end(run, expected);
-        undone.assert_are(&expected.undone);
-        if expected.steps.is_some() {
-            let (mut found, mut expected) = (asides.all(), expected.asides.clone());
-            found.sort_unstable();
-            expected.sort_unstable();
-            assert_eq!(found, expected, "what lives on by itself");
-        }
+    let asserted = catch_unwind(AssertUnwindSafe(|| {
+        stage.assert(run, expected, &undone, &asides);
+    }));
+    let told = stage.told(run);
+    if let Err(panic) = asserted {
+        eprintln!("{told}");
+        resume_unwind(panic);
     }
-    stage.assert_nothing_is_left();
-    stage.told(run)
+    told
 }
 
 /// What goes wrong in a case: often nothing of one kind, so that the others have their effects alone.
@@ -300,6 +296,22 @@ impl Stage {
             }
         }
         !sent.is_empty() || is_any_held
+    }
+
+    fn assert(&mut self, run: RunId, expected: &Expected, undone: &Undone, asides: &Undone) {
+        if self.is_cancelled {
+            self.assert_cancelled(run, undone);
+        } else {
+            self.assert_end(run, expected);
+            undone.assert_are(&expected.undone);
+            if expected.steps.is_some() {
+                let (mut found, mut expected) = (asides.all(), expected.asides.clone());
+                found.sort_unstable();
+                expected.sort_unstable();
+                assert_eq!(found, expected, "what lives on by itself");
+            }
+        }
+        self.assert_nothing_is_left();
     }
 
     fn assert_end(&mut self, run: RunId, expected: &Expected) {
