@@ -297,7 +297,7 @@ impl<T: Tables> Apply<'_, T> {
         }
         // Last, so that nothing is begun in a run that has ended.
         if let Then::Move(Next::Terminate { data, .. }) = &checkpoint.then {
-            self.terminate(row.run, data)?;
+            self.terminate(row, data)?;
         }
         Ok(())
     }

@@ -399,13 +399,13 @@ impl<T: Tables> Apply<'_, T> {
         Ok(())
     }
 
-    /// Ends the run well, with `data`, whatever goes on.
-    pub(super) fn terminate(
-        &mut self,
-        run: windlass_workflow_model::RunId,
-        data: &Payload,
-    ) -> Result<()> {
-        if let Some(mut root) = self.tables.branch(run.root())? {
+    /// Ends the run of `last` well, with `data`, whatever goes on.
+    pub(super) fn terminate(&mut self, last: &BranchRow, data: &Payload) -> Result<()> {
+        if last.parent.is_some() {
+            // It has arrived, and who withdraws a branch passes by what has arrived.
+            self.clean(&mut last.clone())?;
+        }
+        if let Some(mut root) = self.tables.branch(last.run.root())? {
             root.data = Some(data.clone());
             self.withdraw_run(root)?;
         }

@@ -253,7 +253,7 @@ impl<T: Tables> Apply<'_, T> {
     }
 
     /// Takes away all that a branch has beside its row, before it is withdrawn or deleted.
-    fn clean(&mut self, row: &mut BranchRow) -> Result<()> {
+    pub(super) fn clean(&mut self, row: &mut BranchRow) -> Result<()> {
         if let Some(nested) = row.record.children {
             self.add_sweep(row.run, nested, None)?;
             self.tables.delete_scope_joins(row.run, nested.scope)?;
