@@ -14,7 +14,7 @@ use fastrand::Rng;
 use rusqlite::types::Value;
 use windlass::{
     BranchResult, Engine, EngineError, Event, Inspector, ManualClock, Payload, RunFilter,
-    StepError, SteppedEngine, Timestamp, Workflow, examine,
+    RunOutcome, StepError, SteppedEngine, Timestamp, Workflow, examine,
 };
 
 /// Files that are damaged when nothing else is asked for.
@@ -368,4 +368,74 @@ fn a_job_at_a_node_that_is_not_there_harms_no_other() {
         runs.len() - 1,
         "one cannot be read, and only one"
     );
+}
+
+/// What the inspector tells about all runs; `None` where it refuses to.
+fn told(database: &Path) -> Vec<Option<String>> {
+    let mut inspector = Inspector::open(database).unwrap();
+    let runs = inspector.runs(RunFilter::All, 100).unwrap_or_default();
+    let mut told = vec![Some(format!("{runs:?}")).filter(|_| !runs.is_empty())];
+    for run in runs {
+        let run = run.run;
+        told.push(inspector.show(run).map(|detail| format!("{detail:?}")).ok());
+        told.push(inspector.why(run).map(|why| format!("{why:?}")).ok());
+        told.push(inspector.history(run).map(|rows| format!("{rows:?}")).ok());
+        // By its data: a payload shows no more than its length.
+        let outcome = inspector.outcome(run);
+        told.push(
+            outcome
+                .map(|outcome| format!("{:?}", outcome.map(text_of)))
+                .ok(),
+        );
+    }
+    told
+}
+
+fn text_of(outcome: RunOutcome) -> String {
+    match outcome {
+        RunOutcome::Succeeded(data) => String::from_utf8_lossy(data.as_bytes()).into_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// Data, records and definitions carry checksums: with any bit of them changed they are refused, and never
+/// taken for what was stored.
+#[test]
+fn no_stored_record_or_payload_with_a_changed_bit_is_believed() {
+    let folder = folder();
+    leave(folder.path(), true);
+    let database = folder.path().join("w.db");
+    let db = rusqlite::Connection::open(&database).unwrap();
+    let cells = "SELECT 'branches', 'data', rowid, data FROM branches WHERE typeof(data) = 'blob' \
+         UNION ALL SELECT 'branches', 'record', rowid, record FROM branches WHERE typeof(record) = 'blob' \
+         UNION ALL SELECT 'workflows', 'definition', rowid, definition FROM workflows";
+    let mut cells = db.prepare(cells).unwrap();
+    let cells = cells.query_map([], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    });
+    let cells: Vec<(String, String, i64, Vec<u8>)> = cells.unwrap().map(Result::unwrap).collect();
+    let whole = told(&database);
+    assert!(whole.iter().all(Option::is_some));
+    let random = &mut Rng::with_seed(number("WINDLASS_TEST_FILES_FIRST").unwrap_or(0));
+    let mut refused = 0;
+    for (table, column, row, kept) in &cells {
+        let sql = format!("UPDATE {table} SET {column} = ?1 WHERE rowid = {row}");
+        for _ in 0..8 {
+            let mut damaged = kept.clone();
+            let at = random.usize(0..damaged.len());
+            damaged[at] ^= 1 << random.u32(0..8);
+            db.execute(&sql, [&damaged]).unwrap();
+            let told = told(&database);
+            refused += told.iter().filter(|answer| answer.is_none()).count();
+            for answer in told.iter().flatten() {
+                let is_known = whole.iter().flatten().any(|known| known == answer);
+                assert!(
+                    is_known,
+                    "byte {at} of {column} in row {row} of {table}: {answer}"
+                );
+            }
+        }
+        db.execute(&sql, [kept]).unwrap();
+    }
+    assert!(cells.len() > 20 && refused > cells.len(), "{refused}");
 }

@@ -1,9 +1,7 @@
-//! Records at random, damaged at random: reading one never panics and gives a typed error, or a record
-//! that reads back as itself.
+//! Records at random, damaged at random: reading one never panics and gives a typed error.
 //!
-//! A record has no checksum. What is noticed for certain: a first byte that is damaged, bytes that are
-//! missing at the end, bytes that are added there. A bit within a number or a text makes another
-//! number or text, and nothing in the record says so.
+//! One damage in four thousand million has the right checksum by chance. Bytes that look like a record
+//! from before there were checksums are read as one.
 //!
 //! `WINDLASS_TEST_RECORDS` says how many are damaged, and `WINDLASS_TEST_RECORDS_FIRST` from which seed
 //! on; a panic names the seed.
@@ -17,7 +15,7 @@ use serde::de::DeserializeOwned;
 use windlass_workflow_model::Fault;
 
 use super::any_record::any;
-use super::{decode, encode};
+use super::{BINCODE_2, decode, encode};
 use crate::apply::Frontier;
 use crate::backend::JoinMore;
 use crate::error::StorageError;
@@ -77,19 +75,14 @@ impl Damage {
         }
         damaged
     }
-
-    /// Whether it is noticed in every case.
-    fn is_always_noticed(self) -> bool {
-        matches!(self, Self::Cut | Self::Longer)
-    }
 }
 
-/// How often a damage was noticed, made another record, and made the same one.
+/// How often a damage was noticed, left a whole record, and made one without a checksum.
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
     refused: u64,
-    another: u64,
-    same: u64,
+    whole: u64,
+    unchecked: u64,
 }
 
 type Decode<T> = fn(&[u8]) -> Result<T, StorageError>;
@@ -108,17 +101,11 @@ fn damage_one<T: Debug + PartialEq + Serialize + DeserializeOwned>(
     match read(&damaged) {
         Err(StorageError::Corrupt { .. }) => tally.refused += 1,
         Err(error) => panic!("{error} is not how a damaged record is refused"),
-        Ok(accepted) => {
-            let first = damaged.first() == bytes.first();
-            assert!(first, "{damage:?} of the first byte was not noticed");
-            let noticed = damage.is_always_noticed() && damaged != bytes;
-            assert!(!noticed, "{damage:?} was not noticed");
-            assert_eq!(read(&encode(&accepted)).unwrap(), accepted);
-            if accepted == record {
-                tally.same += 1;
-            } else {
-                tally.another += 1;
-            }
+        // Another whole record in its place: that is no damage of bytes.
+        Ok(_) if damaged == bytes || damaged == other => tally.whole += 1,
+        Ok(_) => {
+            assert_eq!(damaged[0], BINCODE_2, "{damage:?} was not noticed");
+            tally.unchecked += 1;
         }
     }
 }

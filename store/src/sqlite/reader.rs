@@ -83,9 +83,7 @@ impl Reader for SqliteReader {
     fn item(&mut self, run: RunId, scope: ActivationId, index: i64) -> Result<Option<Payload>> {
         let sql = "SELECT data FROM items WHERE run = ?1 AND scope = ?2 AND item = ?3";
         let params = params![run.0, rows::activation(scope), index];
-        first(&self.db, sql, params, |row| {
-            Ok(Payload::from_json(column::<Vec<u8>>(row, 0)?))
-        })
+        first(&self.db, sql, params, |row| rows::payload(row, 0))
     }
 
     fn results(
@@ -168,7 +166,7 @@ impl Reader for SqliteReader {
                     seq: column(row, 0)?,
                     node: NodeId(column(row, 1)?),
                     activation: rows::read_activation(column(row, 2)?),
-                    data: Payload::from_json(column::<Vec<u8>>(row, 3)?),
+                    data: rows::payload(row, 3)?,
                 })
             },
         )
@@ -226,10 +224,7 @@ impl Reader for SqliteReader {
     fn event(&mut self, run: RunId, seq: i64) -> Result<Option<(Payload, bool)>> {
         let sql = "SELECT payload, is_fault FROM events WHERE run = ?1 AND seq = ?2";
         first(&self.db, sql, params![run.0, seq], |row| {
-            Ok((
-                Payload::from_json(column::<Vec<u8>>(row, 0)?),
-                column(row, 1)?,
-            ))
+            Ok((rows::payload(row, 0)?, column(row, 1)?))
         })
     }
 
@@ -244,12 +239,11 @@ impl Reader for SqliteReader {
         if let Some(known) = self.definitions.get(&workflow) {
             return Ok(Some(Arc::clone(known)));
         }
-        let sql = "SELECT definition FROM workflows WHERE id = ?1";
-        let json = first(&self.db, sql, params![workflow.0], |row| {
-            column::<Vec<u8>>(row, 0)
-        })?;
-        let Some(json) = json else { return Ok(None) };
-        let definition = rows::definition(&json)?;
+        let sql = "SELECT definition, fingerprint FROM workflows WHERE id = ?1";
+        let found = first(&self.db, sql, params![workflow.0], rows::definition)?;
+        let Some(definition) = found else {
+            return Ok(None);
+        };
         self.definitions.insert(workflow, Arc::clone(&definition));
         Ok(Some(definition))
     }

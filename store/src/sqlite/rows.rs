@@ -86,7 +86,7 @@ pub(super) fn branch(row: &Row<'_>) -> Result<BranchRow> {
         crashes: small(13)?,
         suspect: small(14)?,
         due: optional(15)?.map(Timestamp),
-        data: data?.map(Payload::from_json),
+        data: data?.map(codec::unseal).transpose()?,
         record: match record? {
             Some(bytes) => Extras::decode(bytes)?.into(),
             None => Record::default(),
@@ -106,10 +106,21 @@ pub(super) fn range(row: &Row<'_>) -> Result<ChildRange> {
     })
 }
 
-pub(super) fn definition(json: &[u8]) -> Result<Arc<Definition>> {
+/// Reads the columns `definition, fingerprint` of a workflow.
+pub(super) fn definition(row: &Row<'_>) -> Result<Arc<Definition>> {
+    let json = column::<Vec<u8>>(row, 0)?;
     let definition: Definition =
-        serde_json::from_slice(json).map_err(|error| corrupt("workflow", error.to_string()))?;
+        serde_json::from_slice(&json).map_err(|error| corrupt("workflow", error.to_string()))?;
+    if definition.fingerprint() != column::<i64>(row, 1)?.cast_unsigned() {
+        return Err(corrupt("workflow", "its fingerprint is another one"));
+    }
     Ok(Arc::new(definition))
+}
+
+/// Reads a column of JSON with its checksum.
+pub(super) fn payload(row: &Row<'_>, index: usize) -> Result<Payload> {
+    let stored = blob(row, index)?.ok_or_else(|| corrupt("payload", "it is not there"))?;
+    codec::unseal(stored)
 }
 
 fn blob<'a>(row: &'a Row<'_>, index: usize) -> Result<Option<&'a [u8]>> {
@@ -155,7 +166,7 @@ pub(super) fn map(row: &Row<'_>) -> Result<MapRow> {
 pub(super) fn result(row: &Row<'_>) -> Result<ResultRow> {
     let data = column::<Option<Vec<u8>>>(row, 2)?;
     let outcome = match (read_status(column(row, 1)?)?, data) {
-        (StepStatus::Succeeded, Some(data)) => Some(Ok(Payload::from_json(data))),
+        (StepStatus::Succeeded, Some(data)) => Some(Ok(codec::unseal(&data)?)),
         (StepStatus::Failed, Some(fault)) => Some(Err(codec::decode(&fault)?)),
         _ => None,
     };

@@ -5,10 +5,10 @@
 
 use rusqlite::types::Null;
 use rusqlite::{CachedStatement, Connection, Row, ToSql};
-use windlass_workflow_model::Payload;
 
 use super::rows::{activation, record_bytes, storage};
 use crate::backend::Result;
+use crate::codec;
 use crate::record::BranchRow;
 
 /// The statements that one transaction has used.
@@ -201,7 +201,7 @@ impl Binder<'_, '_> {
             .number(row.crashes)
             .number(row.suspect)
             .optional(row.due.map(|due| due.0))
-            .bytes(row.data.as_ref().map(Payload::as_bytes))
+            .bytes(row.data.as_ref().map(codec::seal).as_deref())
             .bytes(record_bytes(&row.record).as_deref())
     }
 

@@ -40,7 +40,7 @@ fn event_row(row: &rusqlite::Row<'_>) -> Result<EventRow> {
         name: column(row, 1)?,
         id: column(row, 2)?,
         seq: column(row, 3)?,
-        payload: Payload::from_json(column::<Vec<u8>>(row, 4)?),
+        payload: rows::payload(row, 4)?,
         is_fault: column(row, 5)?,
         consumed: column(row, 6)?,
     })
@@ -394,7 +394,7 @@ impl Tables for SqliteTransaction<'_> {
         let sql = "SELECT data FROM items WHERE run = ?1 AND scope = ?2 AND item = ?3";
         self.statements
             .first(sql, params![run.0, activation(scope), index], |row| {
-                Ok(Payload::from_json(column::<Vec<u8>>(row, 0)?))
+                rows::payload(row, 0)
             })
     }
 
@@ -406,7 +406,7 @@ impl Tables for SqliteTransaction<'_> {
         data: &Payload,
     ) -> Result<()> {
         let sql = "INSERT INTO items (run, scope, item, data) VALUES (?1, ?2, ?3, ?4)";
-        let params = params![run.0, activation(scope), index, data.as_bytes()];
+        let params = params![run.0, activation(scope), index, codec::seal(data)];
         self.statements.execute(sql, params)?;
         Ok(())
     }
@@ -471,7 +471,7 @@ impl Tables for SqliteTransaction<'_> {
             seq,
             node.0,
             activation(*of),
-            data.as_bytes()
+            codec::seal(data)
         ];
         self.statements.execute(sql, params)?;
         Ok(())
@@ -540,21 +540,10 @@ impl Tables for SqliteTransaction<'_> {
     fn insert_result(&mut self, run: RunId, scope: ActivationId, row: &ResultRow) -> Result<()> {
         let sql =
             "INSERT INTO results (run, scope, item, status, data) VALUES (?1, ?2, ?3, ?4, ?5)";
-        let (status, fault);
-        let data = match &row.outcome {
-            Some(Ok(data)) => {
-                status = StepStatus::Succeeded;
-                Some(data.as_bytes())
-            }
-            Some(Err(error)) => {
-                status = StepStatus::Failed;
-                fault = codec::encode(error);
-                Some(fault.as_slice())
-            }
-            None => {
-                status = StepStatus::Cancelled;
-                None
-            }
+        let (status, data) = match &row.outcome {
+            Some(Ok(data)) => (StepStatus::Succeeded, Some(codec::seal(data))),
+            Some(Err(error)) => (StepStatus::Failed, Some(codec::encode(error))),
+            None => (StepStatus::Cancelled, None),
         };
         let status = rows::status_number(status);
         let params = params![run.0, activation(scope), row.index, status, data];
@@ -601,7 +590,7 @@ impl Tables for SqliteTransaction<'_> {
             is_fault,
             consumed,
         } = event;
-        let payload = payload.as_bytes();
+        let payload = codec::seal(payload);
         self.statements.execute(
             sql,
             params![run.0, name, id, seq, payload, is_fault, consumed],
@@ -876,11 +865,8 @@ impl Tables for SqliteTransaction<'_> {
     }
 
     fn definition(&mut self, key: WorkflowKey) -> Result<Option<Arc<Definition>>> {
-        let sql = "SELECT definition FROM workflows WHERE id = ?1";
-        let json = self
-            .statements
-            .first(sql, params![key.0], |row| column::<Vec<u8>>(row, 0))?;
-        json.map(|json| rows::definition(&json)).transpose()
+        let sql = "SELECT definition, fingerprint FROM workflows WHERE id = ?1";
+        self.statements.first(sql, params![key.0], rows::definition)
     }
 
     fn owners(&mut self) -> Result<Vec<OwnerId>> {
