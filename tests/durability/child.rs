@@ -125,6 +125,8 @@ fn act() {
         }
         "effects" => drop(super::effects::see_through(&database, builder)),
         "map" => super::map::play(&database),
+        "stray engine" => super::stray_close::work_and_copy(builder, &database),
+        "stray connection" => super::stray_close::write_and_copy(&database),
         "suffer" => super::poison::suffer(builder),
         "work" => super::two_processes::work(builder),
         other => panic!("no role {other}"),

@@ -16,5 +16,6 @@ mod kill_sweep;
 mod map;
 mod poison;
 mod random_kills;
+mod stray_close;
 mod tidy;
 mod two_processes;

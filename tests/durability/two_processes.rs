@@ -51,7 +51,7 @@ fn begun_by(folder: &Path, pid: u32) -> usize {
         .count()
 }
 
-fn until(what: &str, mut holds: impl FnMut() -> bool) -> Duration {
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) -> Duration {
     let began = SystemClock::new();
     while !holds() {
         assert!(began.elapsed() < Duration::from_secs(20), "{what}");
