@@ -19,6 +19,8 @@
 //! assert!(db.execute_batch("CREATE TABLE t (a)").is_ok());
 //! ```
 //!
+//! [`locking()`] reads in a system-call trace whether a process let go of its own locks on a database.
+//!
 //! This is the one crate with `unsafe` code, all of it in one module: SQLite calls a file system
 //! through C.
 
@@ -29,6 +31,7 @@ mod disk;
 mod fault;
 mod image;
 mod recording;
+mod trace;
 #[expect(unsafe_code, reason = "SQLite calls its file system through C")]
 mod vfs;
 
@@ -36,3 +39,4 @@ pub use disk::Disk;
 pub use fault::{Call, Fault, Times};
 pub use image::{Image, Sampling};
 pub use recording::Recording;
+pub use trace::{Locking, locking, strace};

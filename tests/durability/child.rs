@@ -127,6 +127,8 @@ fn act() {
         "map" => super::map::play(&database),
         "stray engine" => super::stray_close::work_and_copy(builder, &database),
         "stray connection" => super::stray_close::write_and_copy(&database),
+        "everything" => super::trace::do_everything(builder, &database),
+        "everything twice" => super::trace::do_everything_twice(&database),
         "suffer" => super::poison::suffer(builder),
         "work" => super::two_processes::work(builder),
         other => panic!("no role {other}"),

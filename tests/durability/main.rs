@@ -18,4 +18,5 @@ mod poison;
 mod random_kills;
 mod stray_close;
 mod tidy;
+mod trace;
 mod two_processes;

@@ -2,7 +2,7 @@
 //! to copy it, drops all locks that it has on it. Who closes the file next takes itself for the last
 //! one and deletes the log in which the other still writes.
 //!
-//! A step or the program around us may; then it is to be noticed.
+//! We never do so (`crate::trace`). A step or the program around us may; then it is to be noticed.
 //! The rule of POSIX: <https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_>.
 
 use std::fs;
@@ -42,7 +42,7 @@ fn beside(database: &Path, suffix: &str) -> PathBuf {
 /// Copies what is in `suffixes`, as a program does that knows nothing of locks.
 fn copy_with_std(database: &Path, suffixes: &[&str]) {
     for suffix in suffixes {
-        let copy = beside(&database.with_file_name("copy.db"), suffix);
+        let copy = beside(&database.with_file_name("copy"), suffix);
         fs::copy(beside(database, suffix), copy).unwrap();
     }
 }

@@ -13,4 +13,5 @@ mod refusals;
 mod running;
 mod settings;
 mod shapes;
+mod trace;
 mod upkeep;
