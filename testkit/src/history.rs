@@ -65,6 +65,15 @@ impl RunHistory {
         }
     }
 
+    /// What happened on the branches of one name, without those that split off from them.
+    #[must_use]
+    pub fn of_branch(&self, branch: &str) -> Self {
+        let of_branch = |entry: &&Entry| entry.branch.as_deref() == Some(branch);
+        Self {
+            entries: self.entries.iter().filter(of_branch).cloned().collect(),
+        }
+    }
+
     /// The steps that succeeded, in order.
     pub fn succeeded(&self) -> Vec<&str> {
         self.names(|entry| entry.is_step && !entry.is_undo)
@@ -132,22 +141,27 @@ impl RunHistory {
 
 impl fmt::Display for RunHistory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for entry in &self.entries {
-            let undo = if entry.is_undo { "undo of " } else { "" };
-            let Entry {
-                step,
-                attempt,
-                status,
-                ..
-            } = entry;
-            write!(f, "{undo}{step}, attempt {attempt}: {status}")?;
-            if let Some(branch) = &entry.branch {
-                write!(f, " on {branch}")?;
-            }
-            if let Some(code) = &entry.code {
-                write!(f, " [{code}]")?;
-            }
-            writeln!(f)?;
+        self.entries
+            .iter()
+            .try_for_each(|entry| writeln!(f, "{entry}"))
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let undo = if self.is_undo { "undo of " } else { "" };
+        let Self {
+            step,
+            attempt,
+            status,
+            ..
+        } = self;
+        write!(f, "{undo}{step}, attempt {attempt}: {status}")?;
+        if let Some(branch) = &self.branch {
+            write!(f, " on {branch}")?;
+        }
+        if let Some(code) = &self.code {
+            write!(f, " [{code}]")?;
         }
         Ok(())
     }

@@ -39,8 +39,9 @@
 //!
 //! A failure prints where it died, what the run did, the seed, and a command with
 //! `WINDLASS_TESTKIT_REPLAY` that plays exactly that again. [`snapshot()`] gives a run as text without
-//! ids and times, [`RunHistory`] what it did attempt by attempt, with assertions. [`Simulation`] is the
-//! seeded order alone, for tests that drive the engine themselves.
+//! ids and times, [`RunHistory`] what it did attempt by attempt, with assertions; [`assert_history!`]
+//! compares it with a short pattern, such as `["price" succeeded, .., "mail" failed with "no-such-address"]`.
+//! [`Simulation`] is the seeded order alone, for tests that drive the engine themselves.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -62,6 +63,7 @@ mod failure;
 mod history;
 mod kill;
 mod outside;
+mod pattern;
 mod process;
 mod recorder;
 mod seeds;
@@ -77,6 +79,7 @@ pub use failure::{Failure, REPLAY};
 pub use history::{Entry, RunHistory};
 pub use kill::CrashPoint;
 pub use outside::{Act, Look};
+pub use pattern::{How, Pattern};
 pub use recorder::{Note, Recorder};
 pub use seeds::{Simulated, seeds_from_environment};
 pub use simulation::{Setting, Simulation};
