@@ -13,7 +13,7 @@ use windlass_store::sync::{
     Arc, Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError, oneshot,
 };
 use windlass_store::{
-    Change, Committed, LockedJob, Reader, Retention, Store, StoreKind, Withdrawn,
+    Change, Committed, LockedJob, Reader, Retention, Store, StoreKind, Withdrawn, WriteError,
 };
 use windlass_workflow_model::{BranchId, FencingToken, RunId};
 
@@ -70,6 +70,8 @@ pub struct Dispatcher {
     closes_after: Duration,
     retention: Option<Retention>,
     retained_at: Duration,
+    /// What the last piece of retention did, while it is not known.
+    retaining: Option<oneshot::Receiver<Result<(u32, bool), WriteError>>>,
     /// Whether nothing could be written the last time.
     troubled: bool,
     closed: bool,
@@ -111,6 +113,7 @@ impl Dispatcher {
             closes_after: Duration::ZERO,
             retention,
             retained_at: Duration::ZERO,
+            retaining: None,
             troubled: false,
             closed: false,
         })
@@ -242,17 +245,7 @@ impl Dispatcher {
         if self.store.meter().should_refill() {
             self.store.nudge();
         }
-        if let Some(Retention { keep }) = self.retention
-            && now.saturating_sub(self.retained_at) >= RETAIN_EVERY
-        {
-            self.retained_at = now;
-            let ended_before = self.store.clock().now().before(keep);
-            let (reply, _) = oneshot::channel();
-            self.submit(Change::Retain {
-                ended_before,
-                reply,
-            });
-        }
+        self.retain(now);
         if now.saturating_sub(self.recovered_at) >= RECOVER_EVERY {
             self.recovered_at = now;
             if self.changed_since_check {
@@ -263,6 +256,33 @@ impl Dispatcher {
                 recovery.look_and_free();
             }
         }
+    }
+
+    /// Deletes what has been kept long enough: a piece every few seconds, and piece after piece while
+    /// there is more to delete, or a busy engine would fill the disk.
+    fn retain(&mut self, now: Duration) {
+        let Some(Retention { keep }) = self.retention else {
+            return;
+        };
+        let answer = self.retaining.as_mut().map(oneshot::Receiver::try_recv);
+        let has_more = match answer {
+            Some(Err(oneshot::error::TryRecvError::Empty)) => return,
+            Some(Ok(Ok((_, is_all)))) => !is_all,
+            // What could not be written is tried again when it is time.
+            Some(Ok(Err(_)) | Err(oneshot::error::TryRecvError::Closed)) | None => false,
+        };
+        self.retaining = None;
+        if !has_more && now.saturating_sub(self.retained_at) < RETAIN_EVERY {
+            return;
+        }
+        self.retained_at = now;
+        let ended_before = self.store.clock().now().before(keep);
+        let (reply, answer) = oneshot::channel();
+        self.retaining = Some(answer);
+        self.submit(Change::Retain {
+            ended_before,
+            reply,
+        });
     }
 
     /// Tells steps whose jobs were cancelled or freed from outside: their outcomes would be refused.

@@ -27,5 +27,6 @@ pub const ALONE_DOUBLINGS_MAX: u32 = 12;
 /// How long work goes on before that is tried again.
 pub const ALONE_PAUSE: Duration = Duration::from_secs(10);
 
-/// How often runs are deleted that have been kept long enough.
+/// How often runs are looked for that have been kept long enough. What is found is deleted piece after
+/// piece.
 pub const RETAIN_EVERY: Duration = Duration::from_secs(5);

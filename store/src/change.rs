@@ -131,7 +131,7 @@ pub enum Change {
     Retain {
         /// Runs that ended before this go.
         ended_before: Timestamp,
-        /// Gets how many runs went, and whether the end of the table was reached.
+        /// Gets how many runs went, and whether that was all for now.
         reply: Reply<(u32, bool), WriteError>,
     },
 }

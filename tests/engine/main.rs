@@ -9,6 +9,7 @@ mod mediator;
 mod nets;
 mod policy;
 mod results;
+mod retention;
 mod retry;
 mod running;
 mod stepped;

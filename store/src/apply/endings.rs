@@ -247,50 +247,108 @@ impl<T: Tables> Apply<'_, T> {
     }
 
     /// Deletes runs that ended before `ended_before`, a bounded number of rows; says how many went
-    /// and whether the last run was reached.
+    /// and whether that was all for now.
+    ///
+    /// Runs end about in the order in which they came, so what is to go lies at the front, up to the first
+    /// one that has ended and stays: that part goes as fast as it is asked for. A run that still went on
+    /// when its turn had come is found by a second search, which goes around the whole table, a piece each
+    /// time: there may be millions that wait.
     pub(super) fn retain(&mut self, ended_before: Timestamp) -> Result<(u32, bool)> {
-        let mut gone = 0;
-        let mut rows = 0;
-        let found = self
-            .tables
-            .runs_from(self.ledger.meta.retention_cursor, SWEEP_ROWS_MAX)?;
-        let last_reached = found.len() < SWEEP_ROWS_MAX as usize;
-        let mut cursor = self.ledger.meta.retention_cursor;
-        for (run, ended_at) in found {
-            let root = self.tables.branch(run.root())?;
-            let wanted = match &root {
-                Some(root) => self.is_wanted(root)?,
-                None => false,
-            };
-            if ended_at.is_some_and(|ended_at| ended_at < ended_before) && !wanted {
-                rows += self.tables.delete_history(run, SWEEP_ROWS_MAX)?;
-                rows += self.tables.delete_results(run, SWEEP_ROWS_MAX)?;
-                if rows >= SWEEP_ROWS_MAX {
-                    // Perhaps not all of it: come back to this run.
-                    self.ledger.meta.retention_cursor = run.0;
-                    return Ok((gone, false));
-                }
-                let left = root.as_ref().map_or(0, |root| root.flags);
-                if left & flags::EVENTS != 0 {
-                    self.tables.delete_events(run)?;
-                }
-                if left & (flags::EVENTS | flags::BRANCHED) != 0 {
-                    self.tables.delete_marks(run)?;
-                }
-                let key = root
-                    .and_then(|row| row.record.into_extras().attributes)
-                    .and_then(|attributes| attributes.dedupe_key);
-                if let Some(key) = key {
-                    self.tables.delete_dedupe(&key)?;
-                }
-                self.tables.delete(run.root(), 1)?;
-                gone += 1;
-            }
-            cursor = run.0 + 1;
+        let front = self.ledger.retained_upto;
+        let front = self.retain_from(front, ended_before, StopAt::FirstKept)?;
+        self.ledger.retained_upto = front.next;
+        if front.is_cut && front.rows > 0 {
+            return Ok((front.gone, false));
         }
-        self.ledger.meta.retention_cursor = if last_reached { 0 } else { cursor };
-        Ok((gone, last_reached))
+        let around = self.ledger.meta.retention_cursor;
+        let around = self.retain_from(around, ended_before, StopAt::Last)?;
+        self.ledger.meta.retention_cursor = if around.is_cut { around.next } else { 0 };
+        Ok((front.gone + around.gone, true))
     }
+
+    fn retain_from(
+        &mut self,
+        from: i64,
+        ended_before: Timestamp,
+        stop_at: StopAt,
+    ) -> Result<Retained> {
+        let found = self.tables.runs_from(from, SWEEP_ROWS_MAX)?;
+        let mut retained = Retained {
+            gone: 0,
+            rows: 0,
+            next: from,
+            is_cut: found.len() == SWEEP_ROWS_MAX as usize,
+        };
+        for (run, ended_at) in found {
+            retained.next = run.0;
+            let is_old = ended_at.is_some_and(|ended_at| ended_at < ended_before);
+            if is_old && !self.delete_run(run, &mut retained)? {
+                return Ok(retained);
+            }
+            if !is_old && ended_at.is_some() && stop_at == StopAt::FirstKept {
+                retained.is_cut = false;
+                return Ok(retained);
+            }
+            retained.next = run.0 + 1;
+        }
+        Ok(retained)
+    }
+
+    /// Deletes a run that has ended, unless another one still waits for it. `false`: there may be more
+    /// of it than one piece.
+    fn delete_run(&mut self, run: RunId, retained: &mut Retained) -> Result<bool> {
+        let root = self.tables.branch(run.root())?;
+        if let Some(root) = &root
+            && self.is_wanted(root)?
+        {
+            return Ok(true);
+        }
+        retained.rows += self.tables.delete_history(run, SWEEP_ROWS_MAX)?;
+        retained.rows += self.tables.delete_results(run, SWEEP_ROWS_MAX)?;
+        if retained.rows >= SWEEP_ROWS_MAX {
+            // Perhaps not all of it: come back to this run.
+            retained.is_cut = true;
+            return Ok(false);
+        }
+        let left = root.as_ref().map_or(0, |root| root.flags);
+        if left & flags::EVENTS != 0 {
+            self.tables.delete_events(run)?;
+        }
+        if left & (flags::EVENTS | flags::BRANCHED) != 0 {
+            self.tables.delete_marks(run)?;
+        }
+        let key = root
+            .and_then(|row| row.record.into_extras().attributes)
+            .and_then(|attributes| attributes.dedupe_key);
+        if let Some(key) = key {
+            self.tables.delete_dedupe(&key)?;
+        }
+        self.tables.delete(run.root(), 1)?;
+        retained.gone += 1;
+        retained.rows += 1;
+        Ok(true)
+    }
+}
+
+/// Where a search for runs to be deleted ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum StopAt {
+    /// At the first run that has ended, but not long ago.
+    FirstKept,
+    /// At the last one of all.
+    Last,
+}
+
+/// What one piece of such a search did.
+struct Retained {
+    /// Runs that went.
+    gone: u32,
+    /// Rows that went with them.
+    rows: u32,
+    /// Where the next piece begins.
+    next: i64,
+    /// Whether it came to its bound before it came to its end.
+    is_cut: bool,
 }
 
 /// How a run has ended, by its first row.

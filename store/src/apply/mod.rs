@@ -72,6 +72,8 @@ pub(crate) struct Ledger {
     definitions: Arc<BTreeMap<WorkflowKey, Known>>,
     /// Runs below it have all started, or cannot be dropped.
     unstarted_from: BranchId,
+    /// Of the runs below it none stays that had ended when retention came there.
+    retained_upto: i64,
     /// First jobs on our channel, kept only where load shedding may drop them.
     droppable: HashMap<BranchId, Arc<LockedJob>>,
     /// Whether clean-ups may be open.
@@ -89,6 +91,7 @@ impl Ledger {
             picks: 0,
             definitions: Arc::default(),
             unstarted_from: BranchId(0),
+            retained_upto: 0,
             droppable: HashMap::new(),
             sweeping: true,
             next_due: Some(Timestamp(i64::MIN)),
