@@ -125,6 +125,8 @@ fn act() {
         }
         "effects" => drop(super::effects::see_through(&database, builder)),
         "map" => super::map::play(&database),
+        "soak load" => super::soak::produce(builder, &database),
+        "soak serve" => super::soak::serve(builder),
         "stray engine" => super::stray_close::work_and_copy(builder, &database),
         "stray connection" => super::stray_close::write_and_copy(&database),
         "everything" => super::trace::do_everything(builder, &database),

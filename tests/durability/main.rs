@@ -16,6 +16,7 @@ mod kill_sweep;
 mod map;
 mod poison;
 mod random_kills;
+mod soak;
 mod stray_close;
 mod tidy;
 mod trace;
