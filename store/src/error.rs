@@ -125,7 +125,7 @@ pub enum OpenError {
         kind: String,
     },
     /// An engine works on the file, but its log was deleted or replaced under its feet.
-    #[error("the log of {path} is gone, and process {pid} still writes in it: stop that process, whose newest work is lost; find out what opens, closes, copies or deletes the database file beside it", path = path.display())]
+    #[error("the log of {path} is gone, and process {pid} still writes in it: shut that process down and do not kill it, which saves its newest work if nobody else has written; find out what opens, closes, copies or deletes the database file beside it", path = path.display())]
     LogLost {
         /// The database.
         path: PathBuf,

@@ -397,7 +397,8 @@ fn lost(path: PathBuf, pid: u32) -> Examination {
     };
     let finding = Finding {
         severity: Severity::Problem,
-        help: "restart that process; then look what its runs have lost".to_owned(),
+        help: "shut that process down, do not kill it; then look what its runs have lost"
+            .to_owned(),
         ..fine("log", &what.to_string())
     };
     Examination {
