@@ -42,6 +42,16 @@ pub enum StorageError {
         /// The epoch now.
         found: i64,
     },
+    /// The database or its log was deleted or replaced while this engine wrote in it. What was stored
+    /// before was acknowledged, this was not.
+    #[error(
+        "the store is closed: {path} or its log was deleted or replaced under this engine; shut this process down and do not kill it, which saves its newest work if nobody else has written; find out what opens, closes, copies or deletes the database file beside it",
+        path = path.display()
+    )]
+    LogLost {
+        /// The database.
+        path: PathBuf,
+    },
     /// The engine is shut down.
     #[error("the store is closed: the engine is shut down")]
     Closed,
@@ -61,6 +71,11 @@ impl StorageError {
     /// Whether the same write can work later without anybody reopening the store.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Full | Self::ReadOnly { .. })
+    }
+
+    /// Whether what was being written may or may not be stored.
+    pub(crate) fn is_unknown(&self) -> bool {
+        matches!(self, Self::Poisoned { .. } | Self::LogLost { .. })
     }
 }
 

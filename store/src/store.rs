@@ -177,7 +177,7 @@ impl Store {
             others: Vec::new(),
             commits: 0,
         };
-        let backend = SqliteBackend::new(opened.connection, Box::new(yielding));
+        let backend = SqliteBackend::new(opened.connection, &opened.path, Box::new(yielding));
         let kind = StoreKind::Sqlite {
             nonce: opened.nonce,
             path: opened.path,

@@ -375,9 +375,14 @@ impl Stage {
     }
 
     fn assert_nothing_is_left(&mut self) {
+        // A step that hangs keeps the mutexes that it is in, even those of a run that has failed.
+        let hangs = self.simulation.engine().in_flight() > 0;
         let inspector = self.inspector();
         let left = inspector.leftovers().unwrap();
-        let left: Vec<_> = left.iter().filter(|(_, rows)| *rows > 0).collect();
+        let left = left.iter().filter(|(_, rows)| *rows > 0);
+        let left: Vec<_> = left
+            .filter(|(what, _)| !(hangs && *what == "marks"))
+            .collect();
         assert!(left.is_empty(), "left over: {left:?}");
     }
 }

@@ -176,7 +176,11 @@ impl<B: Backend> Turning for Loop<B> {
         let (mut changes, open) = self.gather(rest);
         let ends = !open || changes.iter().any(|change| matches!(change, Change::Close));
         if let Some(poison) = self.poison.clone() {
-            return self.refuse_all(changes, &poison, !ends);
+            let turn = self.refuse_all(changes, &poison, !ends);
+            if ends && matches!(poison, StorageError::LogLost { .. }) {
+                self.end();
+            }
+            return turn;
         }
         self.expire();
         if changes.is_empty() && self.waiting.is_empty() && !self.is_due() && !ends {
@@ -512,6 +516,12 @@ impl<B: Backend> Loop<B> {
 
     /// Nothing of the batch is written, or nobody knows.
     fn fail(&mut self, changes: Vec<Change>, error: &StorageError) {
+        if let StorageError::LogLost { .. } = error {
+            // Our lock stays: whoever opened the file now would make a log of its own beside ours.
+            self.shut(error.clone());
+            self.refuse_all(changes, error, true);
+            return;
+        }
         if !error.is_passing() {
             // Our jobs are free for others from now on: the file stays, to prove that we are gone.
             self.close(error.clone(), false);
@@ -545,10 +555,15 @@ impl<B: Backend> Loop<B> {
     }
 
     fn close(&mut self, error: StorageError, remove: bool) {
-        self.poison = Some(error.clone());
         if let Some(life) = &*self.life.lock() {
             life.end(remove);
         }
+        self.shut(error);
+    }
+
+    /// From now on nothing is written.
+    fn shut(&mut self, error: StorageError) {
+        self.poison = Some(error.clone());
         self.tell(Committed {
             closed: Some(error),
             ..Committed::default()
@@ -561,7 +576,7 @@ impl<B: Backend> Loop<B> {
             (true, true) => return Turn::Idle,
             (true, false) => Turn::Worked,
         };
-        let unknown = matches!(error, StorageError::Poisoned { .. });
+        let unknown = error.is_unknown();
         let mut answers: Vec<Box<dyn Answer>> = changes
             .into_iter()
             .filter_map(|change| refuse(change, error, unknown))
@@ -577,7 +592,8 @@ impl<B: Backend> Loop<B> {
     fn end(&mut self) {
         // After a clean end there is nothing to prove: our row is gone.
         let clean = self.poison.is_none() && self.last_tries <= LAST_TRIES;
-        if clean {
+        let saves = matches!(self.poison, Some(StorageError::LogLost { .. }));
+        if clean || saves {
             self.backend.finish();
         }
         self.close(StorageError::Closed, clean);

@@ -1,9 +1,12 @@
 //! The writing connection: its turn among other processes, and its log.
 
+use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 
+use super::files::Files;
 use super::lock_window::LockWindow;
 use super::rows::{column, first, storage};
 use super::transaction::SqliteTransaction;
@@ -33,11 +36,14 @@ pub(crate) struct SqliteBackend {
     commits: u32,
     /// Where our locks are; there are none before we are registered as an owner.
     window: Option<LockWindow>,
+    files: Files,
 }
 
 impl SqliteBackend {
-    pub(crate) fn new(db: Connection, yielding: Box<dyn Yielding>) -> Self {
+    /// `db`: at `path`.
+    pub(crate) fn new(db: Connection, path: &Path, yielding: Box<dyn Yielding>) -> Self {
         Self {
+            files: Files::at(path),
             db,
             yielding,
             data_version: -1,
@@ -93,7 +99,7 @@ impl Backend for SqliteBackend {
     fn begin(&mut self) -> Result<(SqliteTransaction<'_>, bool)> {
         self.begin_immediate()?;
         self.commits += 1;
-        let transaction = SqliteTransaction::new(&self.db, &mut self.window);
+        let transaction = SqliteTransaction::new(&self.db, &mut self.window, &self.files);
         let version = first(&self.db, "PRAGMA data_version", &[], |row| column(row, 0))?;
         let version = version.unwrap_or_default();
         let foreign = version != self.data_version;
@@ -122,6 +128,12 @@ impl Backend for SqliteBackend {
     }
 
     fn finish(&mut self) {
+        if !self.files.can_be_saved() {
+            // Others have written since: what is in our log does not fit theirs any more.
+            let keep = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+            let _ = self.db.set_db_config(keep, true);
+            return;
+        }
         // While others read or write it stays in the log, which is as good.
         let _ = self
             .db

@@ -5,6 +5,7 @@ mod backup;
 mod bulk;
 mod connection;
 mod doctor;
+mod files;
 mod joins;
 mod lock_window;
 mod reader;

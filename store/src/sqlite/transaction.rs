@@ -5,6 +5,7 @@ use windlass_workflow_model::{BranchId, OwnerId};
 
 use super::backend::{BUSY_POLL, is_busy};
 use super::bulk::{Bulk, NewBranch};
+use super::files::Files;
 use super::joins::Joins;
 use super::lock_window::{LockWindow, Moved};
 use super::rows::storage;
@@ -33,17 +34,23 @@ pub(crate) struct SqliteTransaction<'t> {
     /// Our locks as this transaction leaves them.
     pub(super) window: Option<LockWindow>,
     committed_window: &'t mut Option<LockWindow>,
+    files: &'t Files,
     changes_before: u64,
 }
 
 impl<'t> SqliteTransaction<'t> {
-    pub(super) fn new(db: &'t Connection, window: &'t mut Option<LockWindow>) -> Self {
+    pub(super) fn new(
+        db: &'t Connection,
+        window: &'t mut Option<LockWindow>,
+        files: &'t Files,
+    ) -> Self {
         Self {
             statements: Statements::of(db),
             bulk: Bulk::default(),
             joins: Joins::default(),
             window: window.clone(),
             committed_window: window,
+            files,
             changes_before: db.total_changes(),
         }
     }
@@ -63,6 +70,10 @@ impl<'t> SqliteTransaction<'t> {
         self.write_pending()?;
         loop {
             match self.statements.bind("COMMIT")?.execute() {
+                Ok(_) if !self.files.are_there() => {
+                    let path = self.files.path().to_owned();
+                    return Err(StorageError::LogLost { path });
+                }
                 Ok(_) => {
                     *self.committed_window = self.window.take();
                     return Ok(());
@@ -256,7 +267,7 @@ mod tests {
             let path = folder.path().join("w.db");
             let open = || {
                 let opened = super::super::open(&path, &Options::default()).unwrap();
-                SqliteBackend::new(opened.connection, Box::new(Alone))
+                SqliteBackend::new(opened.connection, &opened.path, Box::new(Alone))
             };
             let (mut first, mut second) = (open(), open());
             let owners = [register(&mut first, 5), register(&mut second, 6)];
@@ -364,7 +375,7 @@ mod tests {
         let path = folder.path().join("w.db");
         let open = || {
             let opened = super::super::open(&path, &Options::default()).unwrap();
-            SqliteBackend::new(opened.connection, Box::new(Alone))
+            SqliteBackend::new(opened.connection, &opened.path, Box::new(Alone))
         };
         let mut backend = open();
         let us = register(&mut backend, 5);
