@@ -8,7 +8,7 @@ use windlass_store::sync::{
 use windlass_store::{Change, LockedJob, Store};
 
 use crate::attempt::give_back;
-use crate::limits::{ABANDONED_MAX, IN_FLIGHT_MAX, RUNNERS_MAX, STOP_GRACE};
+use crate::limits::{ABANDONED_MAX, IN_FLIGHT_MAX, RUNNERS_MAX};
 use crate::pump::{Pump, Shared, gone_silent, killed_its_runner, overdue};
 use crate::seat::Seats;
 use crate::serving::Serving;
@@ -90,8 +90,7 @@ impl Crew {
     /// A pump that is not on a thread of its own, to be stepped. It takes the seats of Runner
     /// `number`.
     pub fn pump(&self, number: usize) -> Pump {
-        let seats = number * self.in_flight..(number + 1) * self.in_flight;
-        Pump::new(self.shared.clone(), Arc::default(), seats).stepped()
+        Pump::new(self.shared.clone(), Arc::default(), self.seats_of(number)).stepped()
     }
 
     /// Makes it so many Runners, at most 1,024. Those that are too many leave after their step.
@@ -129,8 +128,11 @@ impl Crew {
 
     fn engage(&self, number: usize) -> Option<Member> {
         let leave = Arc::new(AtomicBool::new(false));
-        let seats = number * self.in_flight..(number + 1) * self.in_flight;
-        let pump = Pump::new(self.shared.clone(), Arc::clone(&leave), seats);
+        let pump = Pump::new(
+            self.shared.clone(),
+            Arc::clone(&leave),
+            self.seats_of(number),
+        );
         match spawn(format!("windlass-runner-{number}"), move || pump.run()) {
             Ok(thread) => Some(Member { leave, thread }),
             Err(error) => {
@@ -185,12 +187,14 @@ impl Crew {
                 tracing::error!(runner = number, "a runner died and is replaced");
                 self.fail_seats(number);
                 *member = self.engage(number);
-            } else if self.is_stuck(number, now) && self.may_abandon() {
+            } else if self.is_stuck(number, now)
+                && self.may_abandon()
+                && self.let_go(number, now, &current.leave)
+            {
                 tracing::warn!(
                     runner = number,
                     "a step ignores that its time is over: its runner is replaced"
                 );
-                current.leave.store(true, Ordering::SeqCst);
                 self.renew_seats(number);
                 self.shared.store.nudge();
                 if let (Some(old), new) = (member.take(), self.engage(number)) {
@@ -201,18 +205,34 @@ impl Crew {
         }
     }
 
+    fn seats_of(&self, number: usize) -> std::ops::Range<usize> {
+        number * self.in_flight..(number + 1) * self.in_flight
+    }
+
     /// Whether a blocking step has been over for longer than the grace and does not return.
     fn is_stuck(&self, number: usize, now: Duration) -> bool {
-        let seats = number * self.in_flight..(number + 1) * self.in_flight;
-        seats.map(|seat| self.shared.seats.seat(seat)).any(|seat| {
-            seat.lock().as_ref().is_some_and(|job| {
-                let late = job
-                    .deadline
-                    .is_some_and(|deadline| deadline + STOP_GRACE <= now)
-                    || job.is_silent(now.saturating_sub(STOP_GRACE));
-                job.blocking && late && job.job.ticket.is_over()
-            })
-        })
+        let seats = self.seats_of(number);
+        seats
+            .map(|seat| self.shared.seats.seat(seat))
+            .any(|seat| seat.lock().as_ref().is_some_and(|job| job.is_stuck(now)))
+    }
+
+    /// Takes the stuck step off its seat and tells its Runner to leave. `false`: it has returned.
+    ///
+    /// Both under the lock of the seat, which the Runner takes when its step returns: it either sees
+    /// that it has to leave before it begins another job, or that job is not taken for the stuck one.
+    fn let_go(&self, number: usize, now: Duration, leave: &AtomicBool) -> bool {
+        let stuck = self.seats_of(number).find_map(|seat| {
+            let seat = self.shared.seats.seat(seat);
+            let mut on_seat = seat.lock();
+            let job = on_seat.take_if(|job| job.is_stuck(now))?;
+            leave.store(true, Ordering::SeqCst);
+            Some(job)
+        });
+        let Some(job) = stuck else { return false };
+        let took = now.saturating_sub(job.started);
+        self.shared.store.meter().ended(took);
+        true
     }
 
     fn may_abandon(&self) -> bool {
@@ -241,7 +261,7 @@ impl Crew {
     /// The thread may never come back: its seats are free again without it.
     fn renew_seats(&self, number: usize) {
         let now = self.shared.store.clock().elapsed();
-        for seat in number * self.in_flight..(number + 1) * self.in_flight {
+        for seat in self.seats_of(number) {
             self.free_seat(seat, now);
             self.shared.seats.renew(seat);
         }
@@ -250,7 +270,7 @@ impl Crew {
     /// A thread died of a step: that attempt has failed, as with any other panic.
     fn fail_seats(&self, number: usize) {
         let clock = self.shared.store.clock();
-        for seat in number * self.in_flight..(number + 1) * self.in_flight {
+        for seat in self.seats_of(number) {
             let Some(job) = self.shared.seats.seat(seat).lock().take() else {
                 continue;
             };

@@ -7,6 +7,7 @@ use windlass_store::sync::{Arc, Mutex};
 use windlass_workflow_model::{BranchId, FencingToken, Handover, RunId, Timestamp};
 
 use crate::context::{Cancellation, Context};
+use crate::limits::STOP_GRACE;
 use crate::serving::Served;
 use crate::work::Work;
 
@@ -37,6 +38,15 @@ impl InFlight {
         self.pulse
             .as_ref()
             .is_some_and(|(limit, context)| context.last_beat().max(self.started) + *limit <= now)
+    }
+
+    /// Whether it has its outcome, and its thread has not come back for longer than the grace.
+    pub(crate) fn is_stuck(&self, now: Duration) -> bool {
+        let late = self
+            .deadline
+            .is_some_and(|deadline| deadline + STOP_GRACE <= now)
+            || self.is_silent(now.saturating_sub(STOP_GRACE));
+        self.blocking && late && self.job.ticket.is_over()
     }
 }
 
