@@ -12,8 +12,10 @@ pub const IN_FLIGHT_MAX: usize = 10_000;
 /// any more: the engine takes less work, and says so.
 pub const ABANDONED_MAX: usize = 64;
 
-/// How long a step that was told to stop may take before its thread is replaced.
-pub const STOP_GRACE: Duration = Duration::from_millis(500);
+/// How long a step that was told to stop may take before its thread is replaced. Where orders of threads
+/// are played it is short, so that little else happens until then.
+pub const STOP_GRACE: Duration =
+    Duration::from_millis(if cfg!(windlass_shuttle) { 10 } else { 500 });
 
 /// Branches read at once when they are merged.
 pub const ARRIVALS_AT_ONCE: u32 = 4_096;

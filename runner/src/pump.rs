@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tracing::Instrument as _;
 use windlass_store::sync::{
-    Arc, AtomicBool, Mutex, Notify, Ordering, Receiver, RecvTimeoutError, pause,
+    Arc, AtomicBool, Mutex, Notify, Ordering, Receiver, RecvTimeoutError, pause, thread_local,
 };
 use windlass_store::{Change, Checkpoint, LockedJob, OwnerLife, Running, Store, Then};
 use windlass_workflow_model::{Effect, Handover, Payload, StepStatus, Timestamp, codes};
@@ -34,7 +34,7 @@ thread_local! {
 
 /// Whether this thread is a Runner: a wait for other work would be a wait for itself.
 pub fn on_runner_thread() -> bool {
-    ON_RUNNER.get()
+    ON_RUNNER.with(Cell::get)
 }
 
 /// What all Runners of an engine share.
@@ -126,7 +126,7 @@ impl Pump {
 
     /// Turns until it is told to stop.
     pub(crate) fn run(mut self) {
-        ON_RUNNER.set(true);
+        ON_RUNNER.with(|on| on.set(true));
         while self.turn(Duration::from_millis(50)) != PumpTurn::Stopped {}
     }
 

@@ -32,7 +32,11 @@ mod paths;
 mod record;
 mod sqlite;
 mod store;
+#[cfg(not(windlass_shuttle))]
 pub mod sync;
+
+#[cfg(windlass_shuttle)]
+pub use windlass_interleavings as sync;
 
 pub use apply::outcome_of;
 pub use backend::{MapRow, MapStanding, Reader, ResultRow, RunFilter, SqlEffect, UndoRow};

@@ -14,8 +14,9 @@ pub const BATCH_BYTES_MAX: usize = 8 << 20;
 /// How long changes are gathered into one transaction.
 pub const BATCH_TIME_MAX: Duration = Duration::from_millis(10);
 
-/// Changes that wait for the writer. A submitter blocks beyond it.
-pub const QUEUE_CHANGES_MAX: usize = 8_192;
+/// Changes that wait for the writer. A submitter blocks beyond it. Where orders of threads are played it
+/// is so small that they do.
+pub const QUEUE_CHANGES_MAX: usize = if cfg!(windlass_shuttle) { 2 } else { 8_192 };
 
 /// Bytes of one payload: input, data of a branch, output, event.
 pub const PAYLOAD_BYTES_MAX: usize = 4 << 20;

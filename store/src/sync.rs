@@ -1,8 +1,9 @@
 //! All synchronisation of Windlass: the one place to exchange it for a model of itself.
 //!
-//! Locks, atomics, channels, replies and threads are taken from here, so that schedule exploration can
-//! take hold by changing this file. (Asynchronous steps run on tokio's own single-threaded runtime,
-//! and what is computed once sits in a `OnceLock`.)
+//! Locks, atomics, channels, replies and threads are taken from here. Under `--cfg windlass_shuttle`,
+//! which only tests set, the crate `interleavings/` stands in this module's place
+//! (ADRs/0019-orders-of-threads-are-played-by-seed.md). Asynchronous steps run on tokio's own
+//! single-threaded runtime, and what is computed once sits in a `OnceLock`.
 
 use std::future::Future;
 use std::pin::pin;
@@ -13,12 +14,13 @@ use crate::clock::{Clock as _, SystemClock};
 
 pub use std::sync::Arc;
 pub use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
-pub use std::thread::{JoinHandle, Thread, ThreadId, current, yield_now};
+pub use std::thread::JoinHandle;
+pub use std::thread_local;
 
 pub use crossbeam_channel::{
     Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError, bounded, unbounded,
 };
-pub use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
+pub use parking_lot::{Mutex, MutexGuard, RwLock};
 pub use tokio::sync::{Notify, oneshot};
 
 /// Starts a named thread.
@@ -38,7 +40,7 @@ pub fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }
 
-struct Unpark(Thread);
+struct Unpark(std::thread::Thread);
 
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
@@ -49,7 +51,7 @@ impl Wake for Unpark {
 /// Like [`block_on`], for at most about `limit`; `None` if it is not ready by then.
 pub fn block_on_for<F: Future>(future: F, limit: Duration) -> Option<F::Output> {
     let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(current())));
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut context = Context::from_waker(&waker);
     let clock = SystemClock::new();
     loop {
@@ -66,7 +68,7 @@ pub fn block_on_for<F: Future>(future: F, limit: Duration) -> Option<F::Output> 
 /// Waits for a future on this thread, which must not be one that drives other futures.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(current())));
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut context = Context::from_waker(&waker);
     loop {
         match future.as_mut().poll(&mut context) {

@@ -9,6 +9,7 @@ const LEVELS: [&[(&str, &str)]; 6] = [
         ("workflow-model", "windlass-workflow-model"),
         ("faults", "windlass-faults"),
         ("protocol", "windlass-protocol"),
+        ("interleavings", "windlass-interleavings"),
     ],
     &[
         ("expressions", "windlass-expressions"),
@@ -75,6 +76,7 @@ fn every_module_opens_by_saying_what_it_is_for() {
         "cli",
         "faults",
         "protocol",
+        "interleavings",
     ];
     let mut found = Vec::new();
     sources(&root().join("src"), &mut found);
