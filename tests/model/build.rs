@@ -374,7 +374,7 @@ fn withdrawing(
 ) -> Flow<Data> {
     let (scope, waits) = (format!("n{number}-held"), format!("n{number}-waits"));
     flow.split(&format!("n{number}-split"), |split| {
-        let hold = |flow: Flow<Data>| {
+        let scoped = |flow: Flow<Data>| {
             flow.scope(&scope, |flow| {
                 let flow = sequence(flow, held, undone);
                 let flow = flow.milestone(&format!("n{number}-milestone"), &waits);
@@ -394,7 +394,7 @@ fn withdrawing(
             }
         };
         split
-            .branch("held", hold)
+            .branch("held", scoped)
             .branch("other", other)
             .join(merge(number, Join::All))
     })

@@ -475,6 +475,10 @@ impl Shape {
 
 /// Where something grows.
 #[derive(Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says of a place whether something may be there, whatever the others say"
+)]
 struct Place {
     depth: u32,
     may_fail: bool,

@@ -4,6 +4,7 @@
 
 mod checking;
 mod crashes;
+mod examples;
 mod files;
 mod guard;
 mod lab;

@@ -57,14 +57,14 @@ fn crowded(capacity: usize) {
             assert!(on_channel <= capacity as u64, "{on_channel} on the channel");
         }
     };
-    let watcher = spawn("watcher".to_owned(), watch).unwrap();
+    let looking = spawn("watcher".to_owned(), watch).unwrap();
     let requests = (0..6).map(|number| workflow.request(&number).unwrap());
     let runs = engine.scheduler().schedule_all_blocking(requests.collect());
     for run in runs.unwrap() {
         let outcome = run.wait_blocking(None).unwrap();
         assert!(matches!(outcome, RunOutcome::Succeeded(_)), "{outcome:?}");
     }
-    watcher.join().unwrap();
+    looking.join().unwrap();
     assert_comes_to_rest(&engine);
     let mut inspector = engine.inspector().unwrap();
     shut_down(Arc::into_inner(engine).expect("nobody watches any more"));
@@ -80,7 +80,7 @@ fn each_step_is_done_once_and_each_run_has_its_outcome() {
 #[test]
 fn a_channel_for_one_job_is_enough() {
     explore(&Plan::of_10_000("a narrow channel", 1_000), || {
-        journey(1, 2)
+        journey(1, 2);
     });
 }
 

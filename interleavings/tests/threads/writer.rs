@@ -55,7 +55,7 @@ fn queue(closes_early: bool, options: Options) {
                 let (reply, answer) = oneshot::channel();
                 let admit = Change::Admit {
                     runs: vec![Admit::new(workflow, &definition, input)],
-                    give_up_at: Duration::from_secs(3_600),
+                    give_up_at: Duration::from_hours(1),
                     reply,
                 };
                 if store.submit(admit).is_err() {
