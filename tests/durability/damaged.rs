@@ -368,6 +368,15 @@ fn a_job_at_a_node_that_is_not_there_harms_no_other() {
         runs.len() - 1,
         "one cannot be read, and only one"
     );
+    let damaged = runs.iter().find(|run| inspector.why(run.run).is_err());
+    let damaged = damaged.unwrap().run;
+    let clock = Arc::new(ManualClock::at(Timestamp(1_700_000_200_000_000)));
+    let mut engine = open(&database, &clock).unwrap();
+    let scheduler = engine.scheduler();
+    let cancelled = ask(&mut engine, scheduler.cancel(damaged, "damaged")).unwrap();
+    assert!(cancelled.unwrap(), "an operator can be rid of it");
+    let outcome = inspector.outcome(damaged).unwrap();
+    assert_eq!(outcome, Some(RunOutcome::Cancelled("damaged".to_owned())));
 }
 
 /// What the inspector tells about all runs; `None` where it refuses to.

@@ -48,10 +48,7 @@ impl Definition {
         let mut problems = Vec::new();
         number(&mut value, &names, &mut problems);
         let workflow = value["name"].as_str().unwrap_or_default().to_owned();
-        if !problems.is_empty() {
-            return Err(InvalidWorkflow { workflow, problems });
-        }
-        let problems = misshapen(&value);
+        problems.extend(misshapen(&value));
         if !problems.is_empty() {
             return Err(InvalidWorkflow { workflow, problems });
         }
@@ -163,6 +160,8 @@ fn resolve(value: &mut Value, names: &[String], problems: &mut Vec<Problem>) {
     } else {
         let text = "no node has this name, but another one leads to it; correct it";
         problems.push(Problem::new("edge-nowhere", Some(name.clone()), text));
+        // So that what else is wrong comes to light.
+        *value = Value::from(0);
     }
 }
 
@@ -233,6 +232,16 @@ mod tests {
         assert_eq!(Definition::from_json(TEXT).unwrap(), drafted);
         let stored = serde_json::to_string(&drafted).unwrap();
         assert_eq!(Definition::from_json(&stored).unwrap(), drafted);
+    }
+
+    #[test]
+    fn an_edge_to_nowhere_hides_no_other_problem() {
+        let text = TEXT.replace("\"next\": \"ship\"", "\"next\": \"shop\"");
+        let text = text.replace("\"handler\": \"ask\"", "\"handeler\": \"ask\"");
+        let invalid = Definition::from_json(&text).unwrap_err();
+        let codes = invalid.problems.iter().map(|problem| problem.code);
+        let codes: Vec<_> = codes.collect();
+        assert_eq!(codes, ["edge-nowhere", "not-a-workflow"], "{invalid}");
     }
 
     #[test]

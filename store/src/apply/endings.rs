@@ -204,8 +204,8 @@ impl<T: Tables> Apply<'_, T> {
                 row.record.flow_mut().begun = None;
             }
             let definition = self.definition(row.workflow)?;
-            let node = &definition.node(row.position.node).kind;
-            if matches!(node, NodeKind::Meet { .. }) && row.record.flow().met.is_empty() {
+            let node = definition.get(row.position.node).map(|node| &node.kind);
+            if matches!(node, Some(NodeKind::Meet { .. })) && row.record.flow().met.is_empty() {
                 self.wait_at_meet_again(&mut row)?;
                 continue;
             }

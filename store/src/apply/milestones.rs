@@ -69,7 +69,8 @@ impl<T: Tables> Apply<'_, T> {
     /// Notes when a step that has just become a job must have begun, if it says so.
     pub(super) fn set_start_by(&mut self, row: &mut BranchRow) -> Result<()> {
         let definition = self.definition(row.workflow)?;
-        if let NodeKind::Step(step) = &definition.node(row.position.node).kind
+        let node = definition.get(row.position.node).map(|node| &node.kind);
+        if let Some(NodeKind::Step(step)) = node
             && let Some(ms) = step.start_within_ms
         {
             row.record.flow_mut().start_by = Some(self.now.after(Duration::from_millis(ms)));
@@ -108,7 +109,8 @@ impl<T: Tables> Apply<'_, T> {
 
     fn gate_of(&mut self, row: &BranchRow) -> Result<Option<(String, Option<i64>)>> {
         let definition = self.definition(row.workflow)?;
-        let NodeKind::Step(step) = &definition.node(row.position.node).kind else {
+        let node = definition.get(row.position.node).map(|node| &node.kind);
+        let Some(NodeKind::Step(step)) = node else {
             return Ok(None);
         };
         let Some(milestone) = &step.gate else {

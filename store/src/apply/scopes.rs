@@ -117,7 +117,8 @@ impl<T: Tables> Apply<'_, T> {
         self.withdraw_tokens(row.id, key, "the time of its scope is over")?;
         self.tables.delete_scope_joins(row.run, scope)?;
         let definition = self.definition(row.workflow)?;
-        let name = &definition.node(row.position.node).name;
+        let node = definition.get(row.position.node);
+        let name = node.map_or("its end", |node| &node.name);
         let text = format!("{name:?} was not reached in time: raise the timeout of its scope");
         let fault = windlass_workflow_model::Fault::new(
             windlass_workflow_model::codes::SCOPE_TIMEOUT,
@@ -351,8 +352,10 @@ impl<T: Tables> Apply<'_, T> {
             if row.state != State::Meeting || loose.range.scope != around.key.scope {
                 continue;
             }
-            let meet = definition.node(row.position.node);
             let meeting = self.meeting(around, row.position.node)?;
+            let Some(meet) = definition.get(row.position.node) else {
+                continue;
+            };
             let NodeKind::Meet { inputs, .. } = &meet.kind else {
                 continue;
             };

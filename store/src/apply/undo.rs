@@ -55,7 +55,8 @@ impl<T: Tables> Apply<'_, T> {
     /// The scope at whose join a branch stands.
     fn scope_of(&mut self, row: &BranchRow) -> Result<Option<ActivationId>> {
         let definition = self.definition(row.workflow)?;
-        let NodeKind::Join { split, .. } = definition.node(row.position.node).kind else {
+        let node = definition.get(row.position.node).map(|node| &node.kind);
+        let Some(&NodeKind::Join { split, .. }) = node else {
             return Ok(None);
         };
         let is_scope = matches!(definition.node(split).kind, NodeKind::Scope { .. });

@@ -292,8 +292,8 @@ impl<T: Tables> Apply<'_, T> {
             }
             State::Parked => {
                 let definition = self.definition(row.workflow)?;
-                let node = &definition.node(row.position.node).kind;
-                if matches!(node, NodeKind::Meet { .. }) && !row.position.entering {
+                let node = definition.get(row.position.node).map(|node| &node.kind);
+                if matches!(node, Some(NodeKind::Meet { .. })) && !row.position.entering {
                     self.leave_meet(row)?;
                 }
             }

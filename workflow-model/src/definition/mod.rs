@@ -70,6 +70,11 @@ impl Definition {
         &self.nodes[id.0 as usize]
     }
 
+    /// The node with this id, which may have been read from somewhere; `None` if there is none.
+    pub fn get(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.get(id.0 as usize)
+    }
+
     /// Where every run begins.
     pub fn start(&self) -> NodeId {
         self.start
