@@ -16,7 +16,7 @@ mod any_record;
 mod damage;
 mod payload;
 
-pub(crate) use payload::{seal, unseal};
+pub(crate) use payload::{seal, seal_into, unseal};
 
 /// Bincode as it was stored before there were checksums.
 const BINCODE_2: u8 = 1;

@@ -10,15 +10,22 @@ use crate::error::StorageError;
 const COMMENT_BYTES: usize = 12;
 
 pub(crate) fn seal(payload: &Payload) -> Vec<u8> {
+    let mut sealed = Vec::new();
+    seal_into(&mut sealed, payload);
+    sealed
+}
+
+/// Puts it in the place of what is in `sealed`.
+pub(crate) fn seal_into(sealed: &mut Vec<u8>, payload: &Payload) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let json = payload.as_bytes();
-    let mut sealed = Vec::with_capacity(json.len() + COMMENT_BYTES);
+    sealed.clear();
+    sealed.reserve(json.len() + COMMENT_BYTES);
     sealed.extend_from_slice(json);
     sealed.extend_from_slice(b"/*");
     let sum = checksum(json);
     sealed.extend((0..8).map(|place| DIGITS[(sum >> (28 - 4 * place)) as usize & 15]));
     sealed.extend_from_slice(b"*/");
-    sealed
 }
 
 /// Also reads what was stored before there were checksums: that ends as JSON does.

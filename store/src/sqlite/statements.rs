@@ -5,6 +5,7 @@
 
 use rusqlite::types::Null;
 use rusqlite::{CachedStatement, Connection, Row, ToSql};
+use windlass_workflow_model::Payload;
 
 use super::rows::{activation, record_bytes, storage};
 use crate::backend::Result;
@@ -22,6 +23,8 @@ struct Held<'c> {
     sql: &'static str,
     statement: CachedStatement<'c>,
     bound: Vec<Bound>,
+    /// The payload that is bound, as it is stored: room for the next one.
+    sealed: Vec<u8>,
 }
 
 /// What a parameter is bound to. It stays so from one run of a statement to the next.
@@ -56,6 +59,7 @@ impl<'c> Statements<'c> {
             sql,
             statement,
             bound,
+            sealed: Vec::new(),
         });
         let newest = self.held.len() - 1;
         Ok(&mut self.held[newest])
@@ -180,6 +184,17 @@ impl Binder<'_, '_> {
         }
     }
 
+    fn payload(&mut self, payload: Option<&Payload>) -> &mut Self {
+        let Some(payload) = payload else {
+            return self.bind(Null, Bound::Null);
+        };
+        let mut sealed = std::mem::take(&mut self.held.sealed);
+        codec::seal_into(&mut sealed, payload);
+        self.bind(sealed.as_slice(), Bound::Unknown);
+        self.held.sealed = sealed;
+        self
+    }
+
     pub(super) fn text(&mut self, text: Option<&str>) -> &mut Self {
         match text {
             Some(text) => self.bind(text, Bound::Unknown),
@@ -201,7 +216,7 @@ impl Binder<'_, '_> {
             .number(row.crashes)
             .number(row.suspect)
             .optional(row.due.map(|due| due.0))
-            .bytes(row.data.as_ref().map(codec::seal).as_deref())
+            .payload(row.data.as_ref())
             .bytes(record_bytes(&row.record).as_deref())
     }
 
