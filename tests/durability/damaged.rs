@@ -347,29 +347,6 @@ fn a_damaged_database_is_a_typed_error_or_works_and_nothing_hangs_or_panics() {
     );
 }
 
-/// Whoever looks for what is around such a branch must not go round for ever.
-#[test]
-fn branches_that_are_each_others_parents_are_refused() {
-    let folder = folder();
-    leave(folder.path(), true);
-    let database = folder.path().join("w.db");
-    let db = rusqlite::Connection::open(&database).unwrap();
-    let sql = "UPDATE branches SET parent = (SELECT max(id) FROM branches WHERE parent IS NOT NULL) \
-               WHERE parent IS NOT NULL";
-    assert!(db.execute(sql, []).unwrap() > 1);
-    drop(db);
-    inspect(&database);
-    go_on(&database, 40);
-    let mut inspector = Inspector::open(&database).unwrap();
-    let error = inspector.runs(RunFilter::Unfinished, 100).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("its parent is no older than itself"),
-        "{error}"
-    );
-}
-
 /// Seeds find this one seldom: a job of a dead engine stands at a node that its workflow does not have.
 #[test]
 fn a_job_at_a_node_that_is_not_there_harms_no_other() {

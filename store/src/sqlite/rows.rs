@@ -66,15 +66,10 @@ pub(super) fn branch(row: &Row<'_>) -> Result<BranchRow> {
     };
     let data = blob(row, 16);
     let record = blob(row, 17);
-    let (id, parent) = (number(0)?, optional(2)?);
-    if parent.is_some_and(|parent| parent >= id) {
-        // Whoever followed it up might never come to the top.
-        return Err(corrupt("branch", "its parent is no older than itself"));
-    }
     Ok(BranchRow {
-        id: BranchId(id),
+        id: BranchId(number(0)?),
         run: RunId(number(1)?),
-        parent: parent.map(BranchId),
+        parent: optional(2)?.map(BranchId),
         workflow: WorkflowKey(number(3)?),
         epoch: Epoch(number(4)?),
         position: Position::from_number(number(5)?)
