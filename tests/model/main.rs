@@ -12,6 +12,7 @@
 
 mod build;
 mod engine;
+mod grow;
 mod reference;
 mod shape;
 mod undo;

@@ -35,11 +35,8 @@ fn each_example_survives_a_kill_at_every_commit() {
             let handlers = handlers
                 .into_iter()
                 .fold(Handlers::new(), |all, name| all.with(name, simulated()));
-            let workflow = Workflow::<Json>::from_parts(
-                workflow.definition.clone(),
-                workflow.functions,
-                handlers,
-            );
+            let workflow =
+                Workflow::<Json>::from_parts(workflow.definition, workflow.functions, handlers);
             let case = Case::new(&workflow, &Json::default());
             let case = case.ends(|end| matches!(end, End::Succeeded(_)));
             kills += case.kill_everywhere().crashes;
