@@ -121,6 +121,8 @@ pub(crate) struct Report {
     codes: HashSet<&'static str>,
     left_out: u64,
     errors_left_out: bool,
+    /// Whether something is wrong that no mode repairs.
+    is_broken: bool,
 }
 
 impl Report {
@@ -132,6 +134,7 @@ impl Report {
             codes: HashSet::new(),
             left_out: 0,
             errors_left_out: false,
+            is_broken: false,
         }
     }
 
@@ -140,11 +143,17 @@ impl Report {
         self.found.len() >= DIAGNOSTICS_MAX / 10
     }
 
+    /// Whether something is wrong that no mode repairs.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
     pub(crate) fn mode(&self) -> Mode {
         self.mode
     }
 
     pub(crate) fn error(&mut self, code: &'static str, spot: &Spot, what: impl AsRef<str>) {
+        self.is_broken = true;
         self.add(Severity::Error, code, spot, what.as_ref());
     }
 

@@ -3,25 +3,29 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{step_groups, workflow_json};
+use crate::{parallel_json, step_groups, workflow_json};
 
 /// A kind of workflow file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dialect {
     /// Step lists in YAML whose groups run side by side, as innominatus reads them.
     StepGroupsYaml,
+    /// Graphs of steps in JSON with parallel, fork-join, loop and conditional blocks, as `LiteCone`
+    /// Studio reads them.
+    ParallelJson,
     /// The engine's own form: JSON with named nodes and expressions.
     WorkflowJson,
 }
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::StepGroupsYaml, Self::WorkflowJson];
+    pub const ALL: [Self; 3] = [Self::StepGroupsYaml, Self::ParallelJson, Self::WorkflowJson];
 
     /// Its stable name, as it is written in definitions and on command lines.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::StepGroupsYaml => "step-groups-yaml",
+            Self::ParallelJson => "parallel-json",
             Self::WorkflowJson => "workflow-json",
         }
     }
@@ -31,6 +35,9 @@ impl Dialect {
     pub fn recognise(text: &str) -> Option<Self> {
         if workflow_json::recognises(text) {
             return Some(Self::WorkflowJson);
+        }
+        if parallel_json::recognises(text) {
+            return Some(Self::ParallelJson);
         }
         step_groups::recognises(text).then_some(Self::StepGroupsYaml)
     }

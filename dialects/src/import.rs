@@ -9,6 +9,7 @@ use crate::diagnostic::{Diagnostic, Report, Severity, Spot};
 use crate::dialect::Dialect;
 use crate::limits::FILE_BYTES_MAX;
 use crate::options::ImportOptions;
+use crate::parallel_json;
 use crate::step_groups;
 use crate::tree::Mark;
 use crate::workflow_json;
@@ -62,6 +63,8 @@ pub fn import(text: &str, options: &ImportOptions) -> Imported {
         .dialect
         .unwrap_or(if workflow_json::recognises(text) {
             Dialect::WorkflowJson
+        } else if parallel_json::recognises(text) {
+            Dialect::ParallelJson
         } else {
             Dialect::StepGroupsYaml
         });
@@ -69,6 +72,10 @@ pub fn import(text: &str, options: &ImportOptions) -> Imported {
         Dialect::StepGroupsYaml => {
             let found = step_groups::import(text, options, &mut report);
             (found.workflows, found.handlers_needed)
+        }
+        Dialect::ParallelJson => {
+            let found = parallel_json::import(text, options, &mut report);
+            (found.workflow.into_iter().collect(), found.handlers_needed)
         }
         Dialect::WorkflowJson => {
             let found = workflow_json::import(text, options, &mut report);

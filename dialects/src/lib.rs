@@ -25,9 +25,11 @@
 mod diagnostic;
 mod dialect;
 mod import;
+mod json;
 pub mod limits;
 mod number;
 mod options;
+mod parallel_json;
 mod run_data;
 mod step_groups;
 mod suggestion;
@@ -38,5 +40,9 @@ mod yaml;
 pub use diagnostic::{Diagnostic, Severity};
 pub use dialect::{Dialect, UnknownDialect};
 pub use import::{Imported, ImportedWorkflow, import, import_bytes};
-pub use options::{HandlerTypes, ImportOptions, Mode};
+pub use options::{
+    AgentOptions, EarlyExit, HandlerTypes, ImportOptions, IterationShape, LoopStop, Mode,
+    ParallelJsonOptions, ResolveAgents,
+};
+pub use parallel_json::{StepInput, step_input};
 pub use run_data::{record_output, run_outputs};

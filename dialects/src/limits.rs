@@ -15,6 +15,17 @@ pub const EXPANSION_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes of text that the workflows of one file keep together, each the whole file.
 pub const KEPT_BYTES_MAX: usize = 128 * 1024 * 1024;
 
+/// Steps of one graph of parallel JSON. Real files have less than a hundred.
+pub const STEPS_MAX: usize = 10_000;
+
+/// Blocks and conditionals inside each other in parallel JSON. People no longer see through more,
+/// and the data of a run nests as deep.
+pub const BLOCKS_DEEP_MAX: usize = 32;
+
+/// Iterations of one parallel loop that live at once when the file sets no limit: each is a row,
+/// and a list may be of any length.
+pub const ITERATIONS_AT_ONCE: u32 = 1_000;
+
 /// Diagnostics of one import, beside the first of each code; one more then says how many are left
 /// out.
 pub const DIAGNOSTICS_MAX: usize = 1_000;

@@ -1,6 +1,9 @@
 //! What a caller may choose about an import.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use windlass_workflow_model::RetryPolicy;
 
 use crate::dialect::Dialect;
 
@@ -55,6 +58,100 @@ pub struct ImportOptions {
     pub step_timeout: Option<Duration>,
     /// Which step types have a handler; default any.
     pub handlers: HandlerTypes,
+    /// What only parallel JSON knows.
+    pub parallel_json: ParallelJsonOptions,
+}
+
+/// The choices for parallel JSON, which has defaults of its own.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ParallelJsonOptions {
+    /// Steps of one run that may work at once, on top of each block's own limit, at least 1;
+    /// default none.
+    pub max_concurrent_steps: Option<u32>,
+    /// Limit for one call of an agent that has none of its own; default 300 s. `None` and zero are
+    /// no limit.
+    pub step_timeout: Option<Duration>,
+    /// Agents by name; default none.
+    pub agents: BTreeMap<String, AgentOptions>,
+    /// For fork-joins that do not say; default `None`.
+    pub early_exit: EarlyExit,
+    /// What `on_error: stop` does to running iterations; default drain.
+    pub parallel_loop_stop: LoopStop,
+    /// What the entries of a loop's `iterations` are; default records.
+    pub iteration_shape: IterationShape,
+    /// Whether a condition that errs fails its step instead of being false; default no.
+    pub strict_conditions: bool,
+    /// When an agent without a handler is an error; default when the file is loaded.
+    pub resolve_agents: ResolveAgents,
+}
+
+impl Default for ParallelJsonOptions {
+    fn default() -> Self {
+        Self {
+            max_concurrent_steps: None,
+            step_timeout: Some(Duration::from_mins(5)),
+            agents: BTreeMap::new(),
+            early_exit: EarlyExit::None,
+            parallel_loop_stop: LoopStop::Drain,
+            iteration_shape: IterationShape::Record,
+            strict_conditions: false,
+            resolve_agents: ResolveAgents::Load,
+        }
+    }
+}
+
+/// How an agent is called.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AgentOptions {
+    /// Limit for one call in milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// How often it is called; `None` once.
+    pub retry: Option<RetryPolicy>,
+    /// Whether its record asks for a circuit breaker, which there is none of.
+    pub has_circuit_breaker: bool,
+}
+
+/// When a fork-join decides, and what becomes of the other branches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum EarlyExit {
+    /// When all branches have settled.
+    #[default]
+    None,
+    /// As soon as its outcome is certain; the others go on without effect.
+    Absorb,
+    /// As soon as its outcome is certain; the others are cancelled.
+    Cancel,
+}
+
+/// What becomes of running iterations when a parallel loop stops.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum LoopStop {
+    /// They finish.
+    #[default]
+    Drain,
+    /// They are cancelled.
+    Cancel,
+}
+
+/// What the entries of a loop's `iterations` are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum IterationShape {
+    /// Records with index, status, input and output.
+    #[default]
+    Record,
+    /// The outputs alone; null for a failed iteration.
+    Output,
+}
+
+/// When an agent without a handler is an error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ResolveAgents {
+    /// When the file is loaded.
+    #[default]
+    Load,
+    /// When a run comes to its step, which then fails.
+    Run,
 }
 
 impl ImportOptions {
@@ -68,6 +165,7 @@ impl ImportOptions {
             max_concurrent_steps: 5,
             step_timeout: Some(Duration::from_mins(30)),
             handlers: HandlerTypes::Any,
+            parallel_json: ParallelJsonOptions::default(),
         }
     }
 }

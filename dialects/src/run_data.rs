@@ -10,11 +10,13 @@ use windlass_workflow_model::{
     Arrivals, BranchOutcome, Fault, Function, Functions, Payload, codes,
 };
 
+use crate::parallel_json::RunState;
+
 /// The name under which definitions find the merge.
 pub(crate) const MERGE: &str = "step-groups/merge";
 
-const STEPS: &str = "steps";
-const OUTPUTS: &str = "outputs";
+pub(crate) const STEPS: &str = "steps";
+pub(crate) const OUTPUTS: &str = "outputs";
 
 /// The data after `step` returned `output`; what it returned before is replaced. Empty data (null)
 /// becomes an object.
@@ -30,17 +32,7 @@ pub fn record_output(data: &Payload, step: &str, output: &Value) -> Result<Paylo
 /// What the steps of a run returned: an object, step name to output, in the order they ended or
 /// were joined in. Empty if no step has.
 pub fn run_outputs(data: &Payload) -> Value {
-    let Ok(Value::Object(mut data)) = data.decode() else {
-        return Value::Object(Map::new());
-    };
-    let Some(Value::Object(steps)) = data.remove(STEPS) else {
-        return Value::Object(Map::new());
-    };
-    let outputs = steps.into_iter().filter_map(|(name, mut step)| {
-        let output = step.as_object_mut()?.remove(OUTPUTS)?;
-        Some((name, output))
-    });
-    Value::Object(outputs.collect())
+    RunState::read(data).map_or_else(|_| json!({}), |state| state.outputs())
 }
 
 /// The functions that step groups need.

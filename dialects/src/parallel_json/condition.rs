@@ -1,0 +1,59 @@
+//! What a conditional does in a run.
+
+use std::sync::Arc;
+
+use windlass_workflow_model::{Fault, Function};
+
+use crate::parallel_json::block::Standing;
+use crate::parallel_json::evaluation::holds;
+use crate::parallel_json::expression::Expression;
+use crate::parallel_json::run_state::RunState;
+
+/// A conditional as runs know it.
+#[derive(Debug)]
+pub(crate) struct Condition {
+    pub(crate) standing: Standing,
+    pub(crate) expression: Expression,
+    /// The first step of each branch, unless the branch is empty.
+    pub(crate) then: Option<String>,
+    pub(crate) otherwise: Option<String>,
+}
+
+impl Condition {
+    /// Decides and writes the decision into the data.
+    pub(crate) fn decide(self) -> Function {
+        Function::Compute(Arc::new(move |data| {
+            let mut state = RunState::read(data)?;
+            let judged = holds(&state, &self.expression);
+            let (result, error) = match judged {
+                Ok(result) => (result, None),
+                Err(why) if state.options().strict_conditions => {
+                    let text = format!("{why}; with strict_conditions the step fails");
+                    return Err(Fault::new("condition-error", text).permanent().at(
+                        &self.standing.id,
+                        self.standing.parent(),
+                        self.standing.branch(),
+                    ));
+                }
+                Err(why) => (false, Some(why)),
+            };
+            let branch = if result { &self.then } else { &self.otherwise };
+            state.set_decision(
+                &self.standing.id,
+                result,
+                branch.as_deref(),
+                error.as_deref(),
+            );
+            state.write()
+        }))
+    }
+}
+
+/// Whether the conditional `id` has decided for its first branch.
+pub(crate) fn is_then(id: String) -> Function {
+    Function::Predicate(Arc::new(move |data| {
+        let state = RunState::read(data)?;
+        let output = state.output(&id);
+        Ok(output.is_some_and(|output| output["condition_result"] == true))
+    }))
+}

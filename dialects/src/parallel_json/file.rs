@@ -1,0 +1,139 @@
+//! A whole file, from its text to its workflow.
+
+use std::collections::BTreeSet;
+
+use windlass_workflow_model::{InvalidWorkflow, Source};
+
+use crate::diagnostic::{Report, Spot, quoted};
+use crate::dialect::Dialect;
+use crate::import::ImportedWorkflow;
+use crate::json;
+use crate::limits::FILE_BYTES_MAX;
+use crate::options::{ImportOptions, ParallelJsonOptions};
+use crate::parallel_json::document::{self, Document};
+use crate::parallel_json::step::Kind;
+use crate::parallel_json::{binding, lowering, seat};
+
+/// The workflow of a file and what it needs.
+#[derive(Default)]
+pub(crate) struct Found {
+    pub(crate) workflow: Option<ImportedWorkflow>,
+    pub(crate) handlers_needed: Vec<String>,
+}
+
+/// Whether a text looks like this dialect.
+pub(crate) fn recognises(text: &str) -> bool {
+    let start = text.trim_start_matches('\u{feff}').trim_start();
+    if text.len() > FILE_BYTES_MAX || !start.starts_with('{') {
+        return false;
+    }
+    match json::read(text).root {
+        Some(root) => document::is_workflow(&root),
+        // One that cannot be read gives itself away by a key that only this dialect has.
+        None => text.contains("\"start_step\""),
+    }
+}
+
+/// Imports the workflow of a text.
+pub(crate) fn import(text: &str, options: &ImportOptions, report: &mut Report) -> Found {
+    check_options(&options.parallel_json, report);
+    let read = json::read(text);
+    for problem in read.problems {
+        let spot = Spot {
+            document: Some(1),
+            mark: Some(problem.mark),
+            subject: problem.pointer.clone(),
+            step: step_of(&problem.pointer),
+            pointer: Some(problem.pointer),
+        };
+        report.error(problem.code, &spot, problem.what);
+    }
+    let Some(root) = read.root else {
+        return Found::default();
+    };
+    let Some(document) = document::read(&root, options, report) else {
+        return Found::default();
+    };
+    if is_other(&document, options, report) {
+        return Found::default();
+    }
+    let seats = seat::seat(&document, report);
+    binding::check(&document, &seats, report);
+    lowering::refuse_unsupported(&document, &options.parallel_json, report);
+    let workflow = if report.is_broken() {
+        None
+    } else {
+        let source = Source {
+            dialect: Dialect::ParallelJson.as_str().to_owned(),
+            file: options.file.clone(),
+            text: text.to_owned(),
+        };
+        match lowering::lower(&document, &seats, source, options) {
+            Ok(lowered) => Some(lowered),
+            Err(invalid) => {
+                report_invalid(&document, &invalid, report);
+                None
+            }
+        }
+    };
+    Found {
+        workflow,
+        handlers_needed: handlers_needed(&document),
+    }
+}
+
+/// The step that a pointer leads into.
+fn step_of(pointer: &str) -> Option<String> {
+    let id = pointer.strip_prefix("/steps/")?.split('/').next()?;
+    Some(id.replace("~1", "/").replace("~0", "~"))
+}
+
+fn check_options(options: &ParallelJsonOptions, report: &mut Report) {
+    if options.max_concurrent_steps == Some(0) {
+        let what = "option max_concurrent_steps is 0; no step could ever start; use 1 or more";
+        report.error("limit-invalid", &Spot::default(), what);
+    }
+    for (name, agent) in &options.agents {
+        if agent.has_circuit_breaker {
+            let spot = Spot::default().called(format!("agents /{name}/circuit_breaker_config"));
+            let what = "not offered here, so calls would be unprotected; remove it or put the breaker in the handler";
+            report.repairable("circuit-breaker-unsupported", &spot, what);
+        }
+    }
+}
+
+/// Whether another workflow was asked for by name.
+fn is_other(document: &Document<'_>, options: &ImportOptions, report: &mut Report) -> bool {
+    let Some(wanted) = &options.document else {
+        return false;
+    };
+    if *wanted == document.workflow_id || wanted == document.name {
+        return false;
+    }
+    let what = format!(
+        "no workflow is named {} (it has: {}); nothing can be run; correct the name",
+        quoted(wanted),
+        quoted(&document.workflow_id)
+    );
+    report.error("no-workflow-found", &document.spot, what);
+    true
+}
+
+fn handlers_needed(document: &Document<'_>) -> Vec<String> {
+    let agents = document.steps.iter().filter_map(|step| match &step.kind {
+        Kind::Agent { agent, .. } if !agent.is_empty() => Some((*agent).to_owned()),
+        _ => None,
+    });
+    agents.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Reports what only the finished graph shows: names and sizes that the engine refuses.
+fn report_invalid(document: &Document<'_>, invalid: &InvalidWorkflow, report: &mut Report) {
+    for problem in &invalid.problems {
+        let name = problem.node.as_deref().unwrap_or_default();
+        let id = name.split('/').next().unwrap_or_default();
+        let step = document.steps.iter().find(|step| step.id == id);
+        let spot = step.map_or(&document.spot, |step| &step.spot);
+        report.error("workflow-invalid", spot, &problem.message);
+    }
+}

@@ -1,0 +1,315 @@
+//! What a `loop` does in a run: which items it goes through, and what its iterations have given.
+//!
+//! A loop is a map. One that goes on after failures tolerates them all, and its merge judges; one
+//! that stops is withdrawn by the engine at the first failure, so the iteration that failed tells
+//! what the loop fails with.
+
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+use windlass_workflow_model::{Arrivals, BranchOutcome, ErrorEntry, Fault, Function, Payload};
+
+use crate::parallel_json::block::{Standing, error_of, fault_of};
+use crate::parallel_json::evaluation::{fill, kind};
+use crate::parallel_json::mapping::Mapping;
+use crate::parallel_json::run_state::RunState;
+use crate::parallel_json::step::OnError;
+
+/// A loop as runs know it.
+#[derive(Debug)]
+pub(crate) struct Iterations {
+    pub(crate) standing: Standing,
+    pub(crate) collection: Mapping,
+    /// Items that are kept; `None` is all of them.
+    pub(crate) most: Option<u32>,
+    pub(crate) parallel: bool,
+    pub(crate) on_error: OnError,
+    /// The last step of the body, and what it was given.
+    pub(crate) last: String,
+    pub(crate) last_input: Option<Mapping>,
+    /// Whether its failure is handed over, and so kept in the data.
+    pub(crate) hands_over: bool,
+}
+
+/// The items that a loop goes through.
+struct Items {
+    kept: Vec<Json>,
+    /// How many there were before some were cut off.
+    length: usize,
+}
+
+impl Iterations {
+    pub(crate) fn count(self: &Arc<Self>) -> Function {
+        let of = Arc::clone(self);
+        Function::Count(Arc::new(move |data| {
+            let items = of.items(&RunState::read(data)?)?;
+            // More than the engine takes is refused there, with its own words.
+            Ok(u32::try_from(items.kept.len()).unwrap_or(u32::MAX))
+        }))
+    }
+
+    pub(crate) fn item(self: &Arc<Self>) -> Function {
+        let of = Arc::clone(self);
+        Function::Item(Arc::new(move |data, index| {
+            let state = RunState::read(data)?;
+            let items = of.items(&state)?;
+            let index = index as usize;
+            let item = items.kept.get(index).unwrap_or(&Json::Null);
+            state.in_iteration(item, index, items.kept.len()).write()
+        }))
+    }
+
+    pub(crate) fn merge(self: &Arc<Self>) -> Function {
+        let of = Arc::clone(self);
+        Function::Merge(Arc::new(move |before, arrivals| {
+            of.settle(before, arrivals)
+        }))
+    }
+
+    /// Writes the error of a loop that stopped into the data.
+    pub(crate) fn fold(self: &Arc<Self>) -> Function {
+        let of = Arc::clone(self);
+        Function::Fold(Arc::new(move |before, fault| {
+            let mut state = RunState::read(before)?;
+            let error = match (of.items(&state), of.first_failed(fault)) {
+                (Ok(items), Some(first)) => of.stopped(&items, first, fault),
+                _ => error_of(fault, &of.standing.id),
+            };
+            state.set_error(&of.standing.id, &error);
+            state.write()
+        }))
+    }
+
+    /// Keeps the failure of an iteration, for [`raise`](Self::raise).
+    pub(crate) fn keep() -> Function {
+        Function::Fold(Arc::new(|data, fault| {
+            let mut state = RunState::read(data)?;
+            state.set_failing(&fault.errors);
+            state.write()
+        }))
+    }
+
+    /// Fails an iteration, with its index as the branch: a graph does not know that.
+    pub(crate) fn raise(self: &Arc<Self>) -> Function {
+        let of = Arc::clone(self);
+        Function::Compute(Arc::new(move |data| {
+            let state = RunState::read(data)?;
+            let index = state.loop_values(0).and_then(|values| values.get("index"));
+            let index = index.and_then(Json::as_u64).unwrap_or(0);
+            let branch = branch(index);
+            let mut errors = state.failing();
+            for (n, error) in errors.iter_mut().enumerate() {
+                if n == 0 || error.parent.as_deref() == Some(&of.standing.id) {
+                    error.parent = Some(of.standing.id.clone());
+                    error.branch = Some(branch.clone());
+                }
+            }
+            let total = state.loop_values(0).and_then(|values| values.get("total"));
+            let stops = of.on_error == OnError::Stop && !of.hands_over;
+            let own = stops.then(|| {
+                let total = total.and_then(Json::as_u64).unwrap_or(0);
+                let message = errors.first().map_or("", |error| &error.message);
+                of.standing
+                    .fault("loop-failed", &stopped_by(index, total, message))
+            });
+            let below = Fault {
+                errors,
+                retryable: false,
+            };
+            Err(Fault::join(own.into_iter().chain([below])))
+        }))
+    }
+
+    fn items(&self, state: &RunState) -> Result<Items, Fault> {
+        let mut warnings = Vec::new();
+        let found = fill(state, &self.collection, "collection", &mut warnings);
+        let place = |fault: Fault| {
+            fault.at(
+                &self.standing.id,
+                self.standing.parent(),
+                self.standing.branch(),
+            )
+        };
+        let found = match found.map_err(place)? {
+            Some(Json::Array(items)) => items,
+            other => {
+                let shown = match &self.collection {
+                    Mapping::Reference(reference) => format!("${{{}}}", reference.text),
+                    _ => "the collection".to_owned(),
+                };
+                let is = other.as_ref().map_or("absent", kind);
+                let text =
+                    format!("{shown} is {is}; a loop needs a list; let the step before return one");
+                return Err(self.standing.fault("collection-not-a-list", &text));
+            }
+        };
+        let length = found.len();
+        let mut kept = found;
+        if let Some(most) = self.most {
+            kept.truncate(most as usize);
+        }
+        Ok(Items { kept, length })
+    }
+
+    fn settle(&self, before: &Payload, arrivals: Arrivals<'_>) -> Result<Payload, Fault> {
+        let mut state = RunState::read(before)?;
+        let items = self.items(&state)?;
+        let bare = state.options().bare_outputs;
+        let (mut entries, mut failed, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+        for arrival in arrivals {
+            let index = u64::from(arrival.index);
+            match &arrival.outcome {
+                BranchOutcome::Succeeded(data) => {
+                    let arrived = RunState::read(data)?;
+                    entries.push(self.completed(index, &arrived, bare));
+                    state.take_notes(&arrived, (0, 0));
+                }
+                BranchOutcome::Failed(fault) => {
+                    entries.push(if bare {
+                        Json::Null
+                    } else {
+                        failed_record(index, fault)
+                    });
+                    failed.push(index);
+                    errors.extend(fault.errors.iter().cloned());
+                }
+                BranchOutcome::Cancelled(_) => entries.push(not_run(index)),
+            }
+        }
+        let id = &self.standing.id;
+        let mut result = json!({
+            "iterations": entries,
+            "total_count": items.kept.len(),
+            "failed_count": failed.len(),
+        });
+        if items.length > items.kept.len() {
+            result["truncated_from"] = items.length.into();
+            state.warn(format!(
+                "step {id}: only the first {} of {} items were taken",
+                items.kept.len(),
+                items.length
+            ));
+        }
+        if failed.is_empty() || self.on_error == OnError::Continue {
+            if !errors.is_empty() {
+                state.note_handled(id, &errors);
+            }
+            state.set_output(id, &result);
+        } else {
+            let names: Vec<_> = failed.iter().map(u64::to_string).collect();
+            let message = format!(
+                "Loop failed: {} of {} iteration(s) failed: {}",
+                failed.len(),
+                items.kept.len(),
+                names.join(", ")
+            );
+            let error = json!({
+                "code": "loop-failed",
+                "message": message,
+                "failed": failed,
+                "result": result,
+                "errors": errors,
+            });
+            if !self.hands_over {
+                return Err(fault_of(&self.standing, &error));
+            }
+            state.set_error(id, &error);
+        }
+        state.write()
+    }
+
+    fn completed(&self, index: u64, arrived: &RunState, bare: bool) -> Json {
+        let output = arrived.output(&self.last);
+        let output = output.map_or(Json::Null, std::borrow::Cow::into_owned);
+        if bare {
+            return output;
+        }
+        let mut warnings = Vec::new();
+        let input = self.last_input.as_ref();
+        // It was resolved when the step ran, from the same data.
+        let input = input.and_then(|input| fill(arrived, input, "", &mut warnings).ok().flatten());
+        json!({
+            "index": index,
+            "step_id": self.last,
+            "status": "COMPLETED",
+            "input": input,
+            "output_data": output,
+        })
+    }
+
+    /// The iteration that a loop was stopped by: the first one that an error names.
+    fn first_failed(&self, fault: &Fault) -> Option<u64> {
+        let own = |error: &&ErrorEntry| error.parent.as_deref() == Some(&self.standing.id);
+        let branches = fault
+            .errors
+            .iter()
+            .filter(own)
+            .filter_map(|e| e.branch.as_deref());
+        branches
+            .filter_map(|branch| branch.strip_prefix(BRANCH)?.parse().ok())
+            .min()
+    }
+
+    fn stopped(&self, items: &Items, first: u64, fault: &Fault) -> Json {
+        let total = items.kept.len() as u64;
+        let name = branch(first);
+        let own = fault
+            .errors
+            .iter()
+            .find(|error| error.branch.as_deref() == Some(&name));
+        let message = own.map_or("", |error| &error.message);
+        let one = Fault {
+            errors: own.cloned().into_iter().collect(),
+            retryable: false,
+        };
+        // What the others have given is gone with them: the engine keeps nothing of a join that
+        // fails. In a sequence it is known all the same how far it got.
+        let iterations: Vec<Json> = (0..total)
+            .filter_map(|index| {
+                if index == first {
+                    Some(failed_record(index, &one))
+                } else if self.parallel {
+                    None
+                } else if index < first {
+                    Some(json!({ "index": index, "step_id": self.last, "status": "COMPLETED" }))
+                } else {
+                    Some(not_run(index))
+                }
+            })
+            .collect();
+        json!({
+            "code": "loop-failed",
+            "message": stopped_by(first, total, message),
+            "failed": [first],
+            "result": { "iterations": iterations, "total_count": total, "failed_count": 1 },
+            "errors": fault.errors,
+        })
+    }
+}
+
+const BRANCH: &str = "iteration-";
+
+/// What rows call an iteration.
+fn branch(index: u64) -> String {
+    format!("{BRANCH}{index}")
+}
+
+fn stopped_by(index: u64, total: u64, message: &str) -> String {
+    format!("Loop failed: iteration {index} of {total}: {message}")
+}
+
+fn failed_record(index: u64, fault: &Fault) -> Json {
+    let first = fault.errors.first();
+    json!({
+        "index": index,
+        "step_id": first.map(|error| &error.step),
+        "status": "FAILED",
+        "input": null,
+        "output_data": null,
+        "error": first.map(|error| json!({ "code": error.code, "message": error.message })),
+    })
+}
+
+fn not_run(index: u64) -> Json {
+    json!({ "index": index, "step_id": null, "status": "NOT_RUN", "input": null, "output_data": null })
+}

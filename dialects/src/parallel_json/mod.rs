@@ -1,0 +1,27 @@
+//! Dialect `parallel-json`: steps in JSON that lead to each other, some of them blocks.
+//!
+//! Owns the grammar, what references may name, and the functions of the graphs it makes: they
+//! resolve references, judge conditions and join policies, and count iterations. A construct that
+//! has a meaning which is not lowered yet is refused (`construct-unsupported`), never skipped.
+
+mod binding;
+mod block;
+mod condition;
+mod document;
+mod evaluation;
+mod expression;
+mod field;
+mod file;
+mod iteration;
+mod lowering;
+mod mapping;
+mod reference;
+mod ring;
+mod run_state;
+mod seat;
+mod step;
+mod step_input;
+
+pub(crate) use file::{import, recognises};
+pub(crate) use run_state::RunState;
+pub use step_input::{StepInput, step_input};

@@ -1,0 +1,490 @@
+//! Where each step stands: in which block, and what comes after it.
+//!
+//! A scope is the main chain or one branch of a block. Inside it steps follow each other; a branch
+//! of a conditional is no scope of its own, it only ends elsewhere.
+
+use crate::diagnostic::{Report, listed, quoted};
+use crate::limits::BLOCKS_DEEP_MAX;
+use crate::parallel_json::document::Document;
+use crate::parallel_json::ring;
+use crate::parallel_json::step::{Kind, Link};
+
+/// How the steps of a document stand to each other.
+#[derive(Debug)]
+pub(crate) struct Seats {
+    /// By step; `None` for a step that nothing leads to.
+    pub(crate) of: Vec<Option<Seat>>,
+    /// The steps that have a seat, in the order in which they were reached.
+    pub(crate) order: Vec<usize>,
+    pub(crate) scopes: Vec<Scope>,
+    pub(crate) ways: Vec<Way>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Seat {
+    pub(crate) scope: usize,
+    /// The way that it is on, which says where its chain goes when it ends.
+    pub(crate) way: usize,
+    /// Whether a block lists it; then its own `next_step` does not count.
+    pub(crate) direct: bool,
+    /// The block or conditional around it, and its branch of that.
+    pub(crate) parent: Option<(usize, String)>,
+    depth: usize,
+}
+
+/// The main chain, or one branch of a block.
+#[derive(Debug)]
+pub(crate) struct Scope {
+    /// The block, unless it is the main chain.
+    pub(crate) block: Option<usize>,
+    /// Which of its branches.
+    pub(crate) branch: usize,
+}
+
+/// What a chain ends at. Steps that are on one way go on at the same step when their chain ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// The `next_step` of each conditional around it, where its branches end.
+    markers: Vec<usize>,
+    pub(crate) end: End,
+    /// The conditional around it whose `on_failure` takes its failures.
+    pub(crate) handler: Option<usize>,
+    /// The conditional whose branches are on it, and the way around that.
+    around: Option<(usize, usize)>,
+}
+
+/// Where a chain goes when it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The run ends.
+    Run,
+    /// To the join of the block.
+    Join(usize),
+    Step(usize),
+}
+
+/// Which steps a block lists.
+pub(crate) fn direct(document: &Document<'_>) -> Vec<bool> {
+    let mut direct = vec![false; document.steps.len()];
+    let links = document
+        .steps
+        .iter()
+        .flat_map(|step| step.lists())
+        .flatten();
+    for target in links.filter_map(|link| link.target) {
+        direct[target] = true;
+    }
+    direct
+}
+
+/// Seats all steps, and reports those that stand where they cannot.
+pub(crate) fn seat(document: &Document<'_>, report: &mut Report) -> Seats {
+    let direct = direct(document);
+    let has_ring = ring::report(document, &direct, report);
+    check_lists(document, report);
+    let main = Way {
+        markers: Vec::new(),
+        end: End::Run,
+        handler: None,
+        around: None,
+    };
+    let scope = Scope {
+        block: None,
+        branch: 0,
+    };
+    let mut walk = Walk {
+        document,
+        has_ring,
+        seats: Seats {
+            of: vec![None; document.steps.len()],
+            order: Vec::new(),
+            scopes: vec![scope],
+            ways: vec![main],
+        },
+        open: Vec::new(),
+    };
+    if let Some(start) = document.start.as_ref().and_then(|start| start.target) {
+        let seat = Seat {
+            scope: 0,
+            way: 0,
+            direct: false,
+            parent: None,
+            depth: 0,
+        };
+        walk.open.push((start, seat));
+    }
+    while let Some((step, seat)) = walk.open.pop() {
+        walk.visit(step, &seat, &direct, report);
+    }
+    let seats = walk.seats;
+    report_unreached(document, &seats, &direct, report);
+    report_children(document, report);
+    seats
+}
+
+impl Seats {
+    /// Where the chain goes behind a step that has a seat.
+    pub(crate) fn after(&self, document: &Document<'_>, step: usize) -> End {
+        let Some(seat) = &self.of[step] else {
+            return End::Run;
+        };
+        let way = &self.ways[seat.way];
+        if seat.direct {
+            return way.end;
+        }
+        let next = document.steps[step].next.as_ref();
+        match next.and_then(|next| next.target) {
+            Some(next) if !way.markers.contains(&next) => End::Step(next),
+            _ => way.end,
+        }
+    }
+
+    /// The steps to which a chain may go from a step, inside its scope.
+    pub(crate) fn successors(&self, document: &Document<'_>, step: usize) -> Vec<usize> {
+        let mut successors = Vec::new();
+        if let End::Step(next) = self.after(document, step) {
+            successors.push(next);
+        }
+        if let Kind::Conditional {
+            then, otherwise, ..
+        } = &document.steps[step].kind
+        {
+            for link in [then, otherwise].into_iter().flatten() {
+                successors.extend(self.branch_start(document, step, link));
+            }
+        }
+        successors.extend(self.failure(document, step));
+        successors
+    }
+
+    /// The first step of a branch of a conditional; `None` if the branch is empty.
+    pub(crate) fn branch_start(
+        &self,
+        document: &Document<'_>,
+        conditional: usize,
+        link: &Link<'_>,
+    ) -> Option<usize> {
+        let target = link.target?;
+        let seat = self.of[conditional].as_ref()?;
+        let next = document.steps[conditional].next.as_ref();
+        let is_end = next.and_then(|next| next.target) == Some(target)
+            || self.ways[seat.way].markers.contains(&target);
+        (!is_end).then_some(target)
+    }
+
+    /// Where a step goes when it fails, if it says so and may.
+    pub(crate) fn failure(&self, document: &Document<'_>, step: usize) -> Option<usize> {
+        let seat = self.of[step].as_ref()?;
+        let link = document.steps[step].on_failure.as_ref()?;
+        link.target.filter(|_| !seat.direct)
+    }
+
+    /// The scope around a scope.
+    pub(crate) fn outer(&self, scope: usize) -> Option<usize> {
+        let block = self.scopes[scope].block?;
+        Some(self.of[block].as_ref()?.scope)
+    }
+}
+
+struct Walk<'d, 'a> {
+    document: &'d Document<'a>,
+    has_ring: bool,
+    seats: Seats,
+    open: Vec<(usize, Seat)>,
+}
+
+impl Walk<'_, '_> {
+    fn visit(&mut self, step: usize, seat: &Seat, direct: &[bool], report: &mut Report) {
+        if direct[step] && !seat.direct {
+            // Its block seats it; the chain that leads here is wrong.
+            self.in_two_places(step, seat, report);
+            return;
+        }
+        if let Some(before) = &self.seats.of[step] {
+            if before.scope != seat.scope {
+                self.in_two_places(step, seat, report);
+            } else if !seat.direct && !self.has_ring && !self.goes_on_alike(before.way, seat.way) {
+                self.on_two_ways(step, before.way, seat.way, report);
+            }
+            return;
+        }
+        if seat.depth > BLOCKS_DEEP_MAX {
+            let what = format!(
+                "{} levels, limit {BLOCKS_DEEP_MAX}; nobody could follow the flow; split it",
+                seat.depth
+            );
+            report.error("nesting-too-deep", &self.document.steps[step].spot, what);
+            return;
+        }
+        self.seats.of[step] = Some(seat.clone());
+        self.seats.order.push(step);
+        // What is pushed last is visited first, so that steps are reached in the order they run in.
+        self.follow(step, seat);
+        self.enter_lists(step, seat);
+        self.enter_branches(step, seat);
+    }
+
+    fn goes_on_alike(&self, one: usize, other: usize) -> bool {
+        let (one, other) = (&self.seats.ways[one], &self.seats.ways[other]);
+        let of = |way: &Way| (way.end, way.handler);
+        of(one) == of(other) && one.markers == other.markers
+    }
+
+    /// To what follows the step, on the same way.
+    fn follow(&mut self, step: usize, seat: &Seat) {
+        if seat.direct {
+            return;
+        }
+        let document = self.document;
+        let markers = &self.seats.ways[seat.way].markers;
+        let links = [&document.steps[step].on_failure, &document.steps[step].next];
+        for target in links.into_iter().flatten().filter_map(|link| link.target) {
+            if !markers.contains(&target) {
+                self.open.push((target, seat.clone()));
+            }
+        }
+    }
+
+    fn enter_branches(&mut self, step: usize, seat: &Seat) {
+        let document = self.document;
+        let Kind::Conditional {
+            then, otherwise, ..
+        } = &document.steps[step].kind
+        else {
+            return;
+        };
+        let way = self.way_of_branches(step, seat);
+        for (name, link) in [("else", otherwise), ("then", then)] {
+            let start = link
+                .as_ref()
+                .and_then(|link| self.seats.branch_start(document, step, link));
+            if let Some(start) = start {
+                let seat = Seat {
+                    way,
+                    direct: false,
+                    parent: Some((step, name.to_owned())),
+                    depth: seat.depth + 1,
+                    ..seat.clone()
+                };
+                self.open.push((start, seat));
+            }
+        }
+    }
+
+    /// The way of both branches of a conditional, which may be the one that it is on itself.
+    fn way_of_branches(&mut self, step: usize, seat: &Seat) -> usize {
+        let document = self.document;
+        let around = &self.seats.ways[seat.way];
+        let mut way = Way {
+            end: self.seats.after(document, step),
+            ..around.clone()
+        };
+        let next = document.steps[step].next.as_ref();
+        if let Some(next) = next.and_then(|next| next.target)
+            && !way.markers.contains(&next)
+        {
+            way.markers.push(next);
+        }
+        if document.steps[step].on_failure.is_some() && !seat.direct {
+            way.handler = Some(step);
+        }
+        if way == *around {
+            return seat.way;
+        }
+        way.around = Some((step, seat.way));
+        self.seats.ways.push(way);
+        self.seats.ways.len() - 1
+    }
+
+    fn enter_lists(&mut self, block: usize, seat: &Seat) {
+        let document = self.document;
+        let lists = document.steps[block].lists();
+        for (branch, list) in lists.into_iter().enumerate().rev() {
+            let scope = self.seats.scopes.len();
+            self.seats.scopes.push(Scope {
+                block: Some(block),
+                branch,
+            });
+            let name = branch_name(document, block, branch);
+            let targets: Vec<_> = list.iter().filter_map(|link| link.target).collect();
+            let mut end = End::Join(block);
+            for target in targets.into_iter().rev() {
+                self.seats.ways.push(Way {
+                    markers: Vec::new(),
+                    end,
+                    handler: None,
+                    around: None,
+                });
+                let seat = Seat {
+                    scope,
+                    way: self.seats.ways.len() - 1,
+                    direct: true,
+                    parent: Some((block, name.clone())),
+                    depth: seat.depth + 1,
+                };
+                self.open.push((target, seat));
+                end = End::Step(target);
+            }
+        }
+    }
+
+    fn in_two_places(&self, step: usize, seat: &Seat, report: &mut Report) {
+        let document = self.document;
+        if seat.direct {
+            // Two lists: reported where the lists are read.
+            return;
+        }
+        let listed_by = document.steps.iter().find(|other| {
+            let links = other.lists().into_iter().flatten();
+            links.into_iter().any(|link| link.target == Some(step))
+        });
+        let place = match listed_by {
+            Some(block) => format!("a child of {} and also in a chain", quoted(block.id)),
+            None => "in the chains of two branches that may run side by side".to_owned(),
+        };
+        let what = format!("{place}; it has one output; make a second step");
+        report.error("step-in-two-places", &document.steps[step].spot, what);
+    }
+
+    /// A step to which chains lead that go on differently when they end.
+    fn on_two_ways(&self, step: usize, one: usize, other: usize, report: &mut Report) {
+        let document = self.document;
+        for (inner, outer) in [(one, other), (other, one)] {
+            let mut at = inner;
+            while let Some((conditional, around)) = self.seats.ways[at].around {
+                let next = &document.steps[conditional].next;
+                if around == outer
+                    && let Some(next) = next
+                    && next.target.is_some_and(|next| leads(document, next, step))
+                {
+                    let id = quoted(document.steps[step].id);
+                    let what = format!(
+                        "a branch reaches {id}, which also comes after its next_step {}; it would run twice; set next_step to {id}",
+                        quoted(next.id)
+                    );
+                    let spot = &document.steps[conditional].spot;
+                    report.error("branch-joins-past-next-step", spot, what);
+                    return;
+                }
+                at = around;
+            }
+        }
+        let what = "branches of several conditionals lead here that go on at different steps; such a step would have to be copied, which is not supported yet; make a second step";
+        report.error("construct-unsupported", &document.steps[step].spot, what);
+    }
+}
+
+/// Whether a chain leads from one step to another.
+fn leads(document: &Document<'_>, from: usize, to: usize) -> bool {
+    let mut seen = vec![false; document.steps.len()];
+    let mut open = vec![from];
+    while let Some(at) = open.pop() {
+        if at == to {
+            return true;
+        }
+        if !std::mem::replace(&mut seen[at], true) {
+            let ways = ring::ways(document, at, false).into_iter();
+            open.extend(
+                ways.filter(|(_, way)| *way != Some("contains"))
+                    .map(|(to, _)| to),
+            );
+        }
+    }
+    false
+}
+
+/// The name of a branch of a block, as rows show it.
+pub(crate) fn branch_name(document: &Document<'_>, block: usize, branch: usize) -> String {
+    match &document.steps[block].kind {
+        Kind::Parallel { children, .. } => children.get(branch).map(|child| child.id.to_owned()),
+        Kind::ForkJoin(fork) => fork
+            .branches
+            .get(branch)
+            .map(|branch| branch.name.to_owned()),
+        // Which iteration it is, only a run knows.
+        Kind::Loop(_) => Some("iteration".to_owned()),
+        Kind::Agent { .. } | Kind::Conditional { .. } | Kind::Unknown => None,
+    }
+    .unwrap_or_default()
+}
+
+/// Reports steps that are listed twice.
+fn check_lists(document: &Document<'_>, report: &mut Report) {
+    let mut first: Vec<Option<usize>> = vec![None; document.steps.len()];
+    for (block, step) in document.steps.iter().enumerate() {
+        for link in step.lists().into_iter().flatten() {
+            let Some(target) = link.target else { continue };
+            let Some(before) = first[target].replace(block) else {
+                continue;
+            };
+            first[target] = Some(before);
+            let id = quoted(link.id);
+            let what = if before == block {
+                format!("{id} is listed twice; it has one output; make a second step")
+            } else {
+                format!(
+                    "{id} is also listed by {}; it has one output; make a second step",
+                    quoted(document.steps[before].id)
+                )
+            };
+            report.error("duplicate-child", &link.spot, what);
+        }
+    }
+}
+
+fn report_unreached(document: &Document<'_>, seats: &Seats, direct: &[bool], report: &mut Report) {
+    if document
+        .start
+        .as_ref()
+        .is_none_or(|start| start.target.is_none())
+    {
+        return;
+    }
+    let mut led_to = vec![false; document.steps.len()];
+    for (step, is_direct) in direct.iter().enumerate() {
+        if seats.of[step].is_some() {
+            for (to, _) in ring::ways(document, step, *is_direct) {
+                led_to[to] = true;
+            }
+        }
+    }
+    for (step, seat) in seats.of.iter().enumerate() {
+        if seat.is_none() && !led_to[step] {
+            let what = "nothing leads to it; it would never run; link or remove it";
+            report.repairable("unreachable-step", &document.steps[step].spot, what);
+        }
+    }
+}
+
+/// Reports what the children of a block say that has no effect there.
+fn report_children(document: &Document<'_>, report: &mut Report) {
+    for block in &document.steps {
+        let mut following = Vec::new();
+        for child in block
+            .lists()
+            .into_iter()
+            .flatten()
+            .filter_map(|link| link.target)
+        {
+            let child = &document.steps[child];
+            // A conditional's next_step still says where its branches end.
+            if child.next.is_some() && !matches!(child.kind, Kind::Conditional { .. }) {
+                following.push(child.id);
+            }
+            if let Some(failure) = &child.on_failure {
+                let id = quoted(block.id);
+                let what = format!(
+                    "the step is a child of {id}; the block settles failures; move it to {id}"
+                );
+                report.repairable("child-on-failure-ignored", &failure.spot, what);
+            }
+        }
+        if !following.is_empty() {
+            let what = format!(
+                "next_step of children {} has no effect; the block decides; set null",
+                listed(following)
+            );
+            report.warning("child-next-step-ignored", &block.spot, what);
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Dialect `parallel-json`, from files to graphs, runs and diagnostics.
+
+mod bounds;
+mod checks;
+mod diagnostics;
+mod execution;
+mod graphs;
+mod play;
+mod references;
