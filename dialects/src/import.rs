@@ -3,6 +3,9 @@
 //! Never panics and never runs long, whatever the text is: size, nesting and copies by aliases are
 //! bounded (see [`limits`](crate::limits)), and what exceeds them is a diagnostic.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
 use windlass_workflow_model::{Definition, Functions};
 
 use crate::diagnostic::{Diagnostic, Report, Severity, Spot};
@@ -51,6 +54,10 @@ pub struct ImportedWorkflow {
     pub definition: Definition,
     /// What the graph needs to be run.
     pub functions: Functions,
+    /// For a rehearsal without the steps' own work: an output for each step of which the file reads
+    /// something, with all that it reads, made up. A value is the text `<step>.<key>`, a list where a
+    /// loop goes through it. Steps that are not in it may give anything.
+    pub rehearsal: BTreeMap<String, Value>,
 }
 
 /// Imports the workflows of a file.

@@ -44,5 +44,5 @@ pub use options::{
     AgentOptions, EarlyExit, HandlerTypes, ImportOptions, IterationShape, LoopStop, Mode,
     ParallelJsonOptions, ResolveAgents,
 };
-pub use parallel_json::{StepInput, step_input};
+pub use parallel_json::{StepInput, has_references, step_input};
 pub use run_data::{record_output, run_outputs};

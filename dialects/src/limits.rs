@@ -26,6 +26,16 @@ pub const BLOCKS_DEEP_MAX: usize = 32;
 /// and a list may be of any length.
 pub const ITERATIONS_AT_ONCE: u32 = 1_000;
 
+/// Items of one made-up list, and so the largest index that a rehearsal can have an item for.
+pub const MADE_UP_ITEMS_MAX: usize = 1_000;
+
+/// References that are followed to make up values for one file. Those in brackets that go through
+/// loops' items multiply.
+pub const MADE_UP_LOOKUPS_MAX: usize = 1_000_000;
+
+/// Values that are made up for one file. Lists in lists multiply.
+pub const MADE_UP_VALUES_MAX: usize = 100_000;
+
 /// Diagnostics of one import, beside the first of each code; one more then says how many are left
 /// out.
 pub const DIAGNOSTICS_MAX: usize = 1_000;

@@ -1,6 +1,8 @@
 //! The engine's own form of workflows: JSON with named nodes, see
 //! [`Definition::from_json`](windlass_workflow_model::Definition::from_json).
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use windlass_expressions::{PREFIX, compile};
 use windlass_workflow_model::{Definition, Functions, Source};
@@ -44,6 +46,7 @@ pub(crate) fn import(
     Some(ImportedWorkflow {
         definition: definition.with_source(source),
         functions,
+        rehearsal: BTreeMap::new(),
     })
 }
 

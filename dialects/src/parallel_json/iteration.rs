@@ -290,7 +290,7 @@ impl Iterations {
 const BRANCH: &str = "iteration-";
 
 /// What rows call an iteration.
-fn branch(index: u64) -> String {
+pub(crate) fn branch(index: u64) -> String {
     format!("{BRANCH}{index}")
 }
 

@@ -49,6 +49,16 @@ impl Mapping {
         }
     }
 
+    /// Whether anything in it is to be resolved.
+    pub(crate) fn has_references(&self) -> bool {
+        match self {
+            Self::Fixed(_) => false,
+            Self::Reference(_) | Self::Text(_) => true,
+            Self::List(items) => items.iter().any(Self::has_references),
+            Self::Object(entries) => entries.iter().any(|(_, value)| value.has_references()),
+        }
+    }
+
     /// Whether it is exactly one reference.
     pub(crate) fn is_reference(&self) -> bool {
         matches!(self, Self::Reference(_))

@@ -16,6 +16,7 @@ mod iteration;
 mod lowering;
 mod mapping;
 mod reference;
+mod rehearsal;
 mod ring;
 mod run_state;
 mod seat;
@@ -24,4 +25,4 @@ mod step_input;
 
 pub(crate) use file::{import, recognises};
 pub(crate) use run_state::RunState;
-pub use step_input::{StepInput, step_input};
+pub use step_input::{StepInput, has_references, step_input};

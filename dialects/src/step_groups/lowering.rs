@@ -3,6 +3,7 @@
 //! A phase of one step is that step; a phase of several is a split with a branch per step, all of
 //! them settled, then its join. A phase that fails ends the run with all its errors in branch order.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
@@ -46,6 +47,8 @@ pub(crate) fn lower(
     Ok(ImportedWorkflow {
         definition,
         functions: run_data::functions(),
+        // No reference is read yet, so nothing is asked of any output.
+        rehearsal: BTreeMap::new(),
     })
 }
 

@@ -7,3 +7,4 @@ mod execution;
 mod graphs;
 mod play;
 mod references;
+mod rehearsals;

@@ -19,6 +19,7 @@ use crate::import::ImportedWorkflow;
 use crate::options::{ImportOptions, IterationShape, LoopStop, Mode, ParallelJsonOptions};
 use crate::parallel_json::block::Standing;
 use crate::parallel_json::document::Document;
+use crate::parallel_json::rehearsal::rehearsal;
 use crate::parallel_json::run_state::{RunOptions, RunState};
 use crate::parallel_json::seat::{Seats, branch_name};
 use crate::parallel_json::step::{Kind, OnError};
@@ -80,6 +81,7 @@ pub(crate) fn lower(
     Ok(ImportedWorkflow {
         definition,
         functions: lowering.functions,
+        rehearsal: rehearsal(document, seats, options),
     })
 }
 

@@ -78,6 +78,12 @@ impl Lowering<'_, '_> {
         let default = options.step_timeout.map(whole_ms);
         let timeout_ms = own.timeout_ms.or(default).filter(|ms| *ms > 0);
         let place = self.place(step);
+        let parent = self.seats.of[step].as_ref();
+        let parent = parent.and_then(|seat| seat.parent.as_ref());
+        let in_body = parent
+            .is_some_and(|(block, _)| matches!(self.document.steps[*block].kind, Kind::Loop(_)));
+        // The branch of a loop is an iteration, and which one that is, only a run knows.
+        let branch = place.branch.filter(|_| !in_body);
         let spec = StepSpec {
             kind: "agent".to_owned(),
             timeout_ms,
@@ -88,7 +94,7 @@ impl Lowering<'_, '_> {
                 "type": agent,
                 "workflow": self.document.workflow_id,
                 "parent_step_id": place.parent,
-                "branch_name": place.branch,
+                "branch_name": branch,
                 "config": { "input_mapping": input_mapping },
                 "fields": {},
             }),
