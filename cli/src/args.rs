@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use windlass::ActivationId;
+use windlass_dialects::Dialect;
 
 use crate::allowed::{Allowed, Kind};
 use crate::config::{HELP, Layer};
@@ -135,14 +136,39 @@ impl HandlerArgs {
     }
 }
 
+/// How a workflow file is read; each flag wins over the configuration file.
+#[derive(Debug, Default, Args)]
+pub(crate) struct FileArgs {
+    /// The file's dialect: step-groups-yaml, parallel-json or workflow-json [default: found out by content]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dialect: Option<Dialect>,
+    /// Make the repairs that the dialect lists, each with a warning, instead of refusing the file
+    #[arg(long)]
+    pub(crate) lenient: bool,
+}
+
+impl FileArgs {
+    /// The flags as settings.
+    pub(crate) fn layers(&self) -> Vec<Layer> {
+        if self.lenient {
+            Layer::lenient().into()
+        } else {
+            Vec::new()
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// The workflow file
     pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) file_args: FileArgs,
     /// Run only the workflow of this name
     #[arg(long, value_name = "NAME")]
     pub(crate) document: Option<String>,
-    /// The data the run begins with: a JSON object, or @FILE with one
+    /// What the run begins with, or @FILE with it. Parallel JSON: any JSON, its workflow.input. Step
+    /// groups: an object that may hold variables, parameters, resources and context. Graphs: their data
     #[arg(long, value_name = "JSON|@FILE")]
     pub(crate) input: Option<String>,
     /// A value for a parameter that the workflow declares
@@ -210,6 +236,8 @@ pub(crate) struct OneRun {
 pub(crate) struct CheckArgs {
     /// The workflow file
     pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) file_args: FileArgs,
     /// Check only the workflow of this name
     #[arg(long, value_name = "NAME")]
     pub(crate) document: Option<String>,

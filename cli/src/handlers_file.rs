@@ -99,8 +99,8 @@ pub(crate) enum Action {
 pub(crate) struct Simulation {
     /// How long it takes.
     pub(crate) takes: Duration,
-    /// What it gives.
-    pub(crate) output: serde_json::Map<String, Json>,
+    /// What it gives; `None` is nothing but what the file reads.
+    pub(crate) output: Option<Json>,
     /// The message it fails with.
     pub(crate) fail: Option<String>,
     /// How many attempts fail before one succeeds; `None` is all of them.
@@ -254,22 +254,8 @@ impl EntryReader<'_, '_> {
     }
 
     fn simulation(&mut self) -> Simulation {
-        let output = self
-            .table
-            .get("output")
-            .map(|value| (value.span(), self.toml.json(value)));
-        let output = match output {
-            Some((_, Json::Object(output))) => output,
-            None => serde_json::Map::new(),
-            Some((span, _)) => {
-                self.key_problem(
-                    "output",
-                    &span,
-                    "must be a table: outputs have names; write { name = value }",
-                );
-                serde_json::Map::new()
-            }
-        };
+        let output = self.table.get("output");
+        let output = output.map(|value| self.toml.json(value));
         let fail_attempts = self.count("fail_attempts", 0);
         let fail = self.text("fail");
         if let (Some(value), false) = (
@@ -373,7 +359,7 @@ attempts = 2
             panic!("helm is served by the simulation");
         };
         assert_eq!(any.takes, Duration::from_millis(200));
-        assert_eq!(json!(any.output), json!({"id": 7}));
+        assert_eq!(any.output, Some(json!({"id": 7})));
         assert_eq!(
             (any.fail.as_deref(), any.fail_attempts),
             (Some("no luck"), Some(1))
@@ -406,7 +392,6 @@ simulate = "1s"
 d = 1
 [handlers.e]
 simulate = "soon"
-output = [1]
 fail = 3
 [handlers.f]
 simulate = "1s"
@@ -423,9 +408,8 @@ fail_attempts = 2
             ("h.toml:9:", "exclude each other"),
             ("h.toml:13:", "no table"),
             ("h.toml:15:", "\"soon\" is no duration"),
-            ("h.toml:16:", "outputs have names"),
-            ("h.toml:17:", "must be text"),
-            ("h.toml:20:", "no effect without fail"),
+            ("h.toml:16:", "must be text"),
+            ("h.toml:19:", "no effect without fail"),
         ];
         for (place, what) in expected {
             assert!(

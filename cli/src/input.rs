@@ -1,6 +1,7 @@
-//! The data a run begins with.
+//! What a run begins with, as each dialect takes it.
 
 use serde_json::{Map, Value as Json};
+use windlass_dialects::Dialect;
 
 use crate::args::Parameter;
 use crate::failure::Failure;
@@ -8,8 +9,11 @@ use crate::failure::Failure;
 /// The key under which a run keeps what its steps gave.
 const STEPS: &str = "steps";
 
-/// Reads `--input`: a JSON object, or `@FILE` with one. Without it the run begins with nothing.
-pub(crate) fn read(input: Option<&str>) -> Result<Json, Failure> {
+/// What a caller may give to step groups, each an object.
+const GIVEN: [&str; 4] = ["variables", "parameters", "resources", "context"];
+
+/// Reads `--input`: JSON, or `@FILE` with it. Without it the run begins with nothing.
+pub(crate) fn read(input: Option<&str>, dialect: Dialect) -> Result<Json, Failure> {
     let Some(given) = input else {
         return Ok(Json::Object(Map::new()));
     };
@@ -26,15 +30,36 @@ pub(crate) fn read(input: Option<&str>) -> Result<Json, Failure> {
             "--input is no JSON ({error}); write an object such as {{\"name\": 1}}"
         ))
     })?;
-    match value {
-        Json::Object(object) if object.contains_key(STEPS) => Err(Failure::refused(
-            "--input has a key \"steps\", where the run keeps what its steps give; give it another name",
-        )),
-        Json::Object(_) => Ok(value),
-        _ => Err(Failure::refused(
-            "--input is JSON but no object, so outputs of steps would have no place beside it; write an object such as {\"name\": 1}",
-        )),
+    let problems = match dialect {
+        // It stands apart from what steps give, and references reach into whatever it is.
+        Dialect::ParallelJson => Vec::new(),
+        Dialect::WorkflowJson => problems(&value, &[]),
+        Dialect::StepGroupsYaml => problems(&value, &GIVEN),
+    };
+    if problems.is_empty() {
+        Ok(value)
+    } else {
+        Err(Failure::all(problems))
     }
+}
+
+/// What is wrong with an input beside which steps keep what they give; `objects` are keys of it that
+/// hold objects.
+fn problems(value: &Json, objects: &[&str]) -> Vec<String> {
+    let Some(given) = value.as_object() else {
+        return vec!["--input is JSON but no object, so outputs of steps would have no place beside it; write an object such as {\"name\": 1}".to_owned()];
+    };
+    let mut problems = Vec::new();
+    if given.contains_key(STEPS) {
+        problems.push("--input has a key \"steps\", where the run keeps what its steps give; give it another name".to_owned());
+    }
+    let wrong = objects
+        .iter()
+        .filter(|key| given.get(**key).is_some_and(|value| !value.is_object()));
+    problems.extend(wrong.map(|key| {
+        format!("--input: {key} is no object, so nothing in it would have a name; write {{\"{key}\": {{\"name\": 1}}}}")
+    }));
+    problems
 }
 
 /// A line per parameter that no workflow declares. Until a dialect lets a workflow declare some,
@@ -59,18 +84,33 @@ mod tests {
         let path = folder.path().join("in.json");
         std::fs::write(&path, "{\"a\": 1}").unwrap();
         let at_file = format!("@{}", path.display());
-        let read = |input: Option<&str>| read(input).map_err(|failure| failure.problems);
-        assert_eq!(read(None), Ok(json!({})));
-        assert_eq!(read(Some("{\"a\": 1}")), Ok(json!({"a": 1})));
-        assert_eq!(read(Some(&at_file)), Ok(json!({"a": 1})));
-        for (wrong, word) in [
-            ("{", "no JSON"),
-            ("[1]", "no object"),
-            ("{\"steps\": 1}", "\"steps\""),
-            ("@/no/file", "cannot be read"),
+        let all = Dialect::ALL;
+        let read =
+            |input: Option<&str>, dialect| read(input, dialect).map_err(|failure| failure.problems);
+        for dialect in all {
+            assert_eq!(read(None, dialect), Ok(json!({})));
+            assert_eq!(read(Some("{\"a\": 1}"), dialect), Ok(json!({"a": 1})));
+            assert_eq!(read(Some(&at_file), dialect), Ok(json!({"a": 1})));
+            for (wrong, word) in [("{", "no JSON"), ("@/no/file", "cannot be read")] {
+                let problems = read(Some(wrong), dialect).unwrap_err();
+                assert!(problems[0].contains(word), "{problems:?}");
+            }
+        }
+        let wrong = "{\"steps\": 1, \"variables\": [], \"context\": 5}";
+        for (dialect, list, object) in [
+            (Dialect::StepGroupsYaml, 1, 3),
+            (Dialect::WorkflowJson, 1, 1),
+            (Dialect::ParallelJson, 0, 0),
         ] {
-            let problems = read(Some(wrong)).unwrap_err();
-            assert!(problems[0].contains(word), "{problems:?}");
+            let told = |input| read(Some(input), dialect).map_or_else(|told| told.len(), |_| 0);
+            assert_eq!((told("[1]"), told(wrong)), (list, object), "{dialect}");
+        }
+        let problems = read(Some(wrong), Dialect::StepGroupsYaml).unwrap_err();
+        for (problem, word) in problems
+            .iter()
+            .zip(["\"steps\"", "variables is", "context is"])
+        {
+            assert!(problem.contains(word), "{problems:?}");
         }
     }
 }

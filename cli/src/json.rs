@@ -214,14 +214,15 @@ impl From<&StepView> for StepJson {
     }
 }
 
-/// What a run gave: the outputs of its steps by name if it was imported from step groups, else its
-/// data.
+/// What a run gave: the outputs of its steps by name if it was imported from a dialect that keeps
+/// them so, else its data.
 ///
 /// The steps of a failed run that did succeed count too.
 pub(crate) fn outputs(detail: &RunDetail) -> Json {
     let source = detail.definition.source();
-    let has_steps_only = |source: &Source| source.dialect == Dialect::StepGroupsYaml.as_str();
-    if !source.is_some_and(has_steps_only) {
+    let by_step = [Dialect::StepGroupsYaml, Dialect::ParallelJson].map(Dialect::as_str);
+    let keeps_outputs = |source: &Source| by_step.contains(&source.dialect.as_str());
+    if !source.is_some_and(keeps_outputs) {
         return detail
             .data
             .as_ref()
@@ -472,6 +473,7 @@ mod tests {
         for (dialect, gives) in [
             (Dialect::WorkflowJson, json!({"k": true})),
             (Dialect::StepGroupsYaml, json!({"a": {"x": 1}})),
+            (Dialect::ParallelJson, json!({"a": {"x": 1}})),
         ] {
             let mut detail = detail();
             let definition = Definition::clone(&detail.definition);

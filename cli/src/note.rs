@@ -1,22 +1,20 @@
 //! What the command line stores with a run so that it can be resumed as it was begun.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::allowed::Allowed;
 use crate::args::HandlerArgs;
-use crate::config::Config;
+use crate::config::{Config, DialectSettings};
 use crate::failure::Failure;
 use crate::handlers_file::{HandlerEntries, handlers_text};
-use crate::time_text::DurationText;
 
 /// Marks notes of ours among those of programs that embed the engine.
 const FROM: &str = "windlass run";
 
 /// How a run was begun.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Note {
     from: String,
     /// Where its programs run.
@@ -33,8 +31,9 @@ pub(crate) struct Note {
     config_text: Option<String>,
     /// The kinds of step that may run.
     pub(crate) allow: Allowed,
-    /// Limit for a step that has none of its own.
-    pub(crate) step_timeout: Option<DurationText>,
+    /// How its file was read; notes of older versions do not say.
+    #[serde(default)]
+    pub(crate) dialects: Option<DialectSettings>,
 }
 
 impl Note {
@@ -53,7 +52,7 @@ impl Note {
             config_text: config.handlers_text.clone(),
             config: config.file.as_deref().map(whole),
             allow: args.allowed().unwrap_or_else(|| config.allow.clone()),
-            step_timeout: config.step_timeout.map(DurationText),
+            dialects: Some(config.dialects.clone()),
             folder,
         })
     }
@@ -80,11 +79,6 @@ impl Note {
             self.allow = allow;
         }
         Ok(self)
-    }
-
-    /// The limit for a step that has none of its own.
-    pub(crate) fn step_timeout(&self) -> Option<Duration> {
-        self.step_timeout.map(|limit| limit.0)
     }
 
     /// The handlers of both files; those of the handlers file win.
@@ -119,7 +113,7 @@ mod tests {
             config: None,
             config_text: None,
             allow: "shell".parse().unwrap(),
-            step_timeout: Some("30m".parse().unwrap()),
+            dialects: Some(DialectSettings::default()),
         };
         let text = note.to_text().unwrap();
         assert_eq!(Note::parse(Some(&text)), Some(note));

@@ -1,13 +1,12 @@
 //! Going on with runs that an earlier process began.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
-use windlass::{Definition, Functions, Inspector, RunDetail, RunId};
-use windlass_dialects::{Dialect, ImportOptions, import};
+use windlass::{Definition, Inspector, RunDetail, RunId};
+use windlass_dialects::{Dialect, ImportedWorkflow, import};
 
 use crate::args::{Global, HandlerArgs};
-use crate::config::Config;
+use crate::config::{Config, DialectSettings};
 use crate::failure::{Exit, Failure};
 use crate::follow::follow;
 use crate::handlers_file::HandlerEntries;
@@ -27,8 +26,7 @@ pub(crate) struct Resumption {
 
 #[derive(Debug)]
 struct Served {
-    definition: Arc<Definition>,
-    functions: Functions,
+    workflow: ImportedWorkflow,
     note: Note,
     entries: HandlerEntries,
 }
@@ -100,11 +98,7 @@ impl Resumption {
                 programs: programs.clone(),
                 folder: served.note.folder,
             };
-            session.serve(
-                Arc::unwrap_or_clone(served.definition),
-                served.functions,
-                &serving,
-            )?;
+            session.serve(served.workflow, &serving)?;
         }
         let followed = follow(&session, &mut inspector, &self.runs, &mut progress)?;
         let followed = session.close(followed, &mut inspector, &mut progress)?;
@@ -119,7 +113,8 @@ impl Served {
             Some(note) => note.overridden(args)?,
             None => Note::of_here(args, config)?,
         };
-        let functions = functions(&detail.definition)?;
+        let dialects = note.dialects.as_ref().unwrap_or(&config.dialects);
+        let workflow = imported_again(&detail.definition, dialects)?;
         let entries = note.entries()?;
         let definitions = [&*detail.definition];
         let mut problems = missing_handlers(&definitions, &entries);
@@ -128,16 +123,18 @@ impl Served {
             return Err(Failure::all(problems));
         }
         Ok(Self {
-            definition: Arc::clone(&detail.definition),
-            functions,
+            workflow,
             note,
             entries,
         })
     }
 }
 
-/// The functions of a stored workflow, imported again from its stored text.
-fn functions(definition: &Definition) -> Result<Functions, Failure> {
+/// A stored workflow with what only its file gives, imported again from its stored text.
+fn imported_again(
+    definition: &Definition,
+    dialects: &DialectSettings,
+) -> Result<ImportedWorkflow, Failure> {
     let Some(source) = definition.source() else {
         return Err(Failure::refused(
             "its workflow was not imported from a file, so only the program that defines it can go on with it; start that program",
@@ -147,14 +144,17 @@ fn functions(definition: &Definition) -> Result<Functions, Failure> {
         .dialect
         .parse()
         .map_err(|error| Failure::refused_by(&error))?;
-    let mut options = ImportOptions::new(source.file.clone());
-    options.dialect = Some(dialect);
+    let mut options = dialects.options(&source.file, Some(dialect));
     options.document = Some(definition.name().to_owned());
     let imported = import(&source.text, &options);
     let mut workflows = imported.workflows.into_iter();
     let found = workflows.find(|workflow| workflow.definition.name() == definition.name());
-    found.map(|workflow| workflow.functions).ok_or_else(|| {
+    let found = found.ok_or_else(|| {
         Failure::refused("its stored workflow file can no longer be read by this version; use the version that began it")
+    })?;
+    Ok(ImportedWorkflow {
+        definition: definition.clone(),
+        ..found
     })
 }
 

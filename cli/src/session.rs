@@ -1,6 +1,7 @@
 //! One engine at work for one command, from its opening to its end.
 
-use windlass::{Definition, Engine, Functions, Inspector, Json, RunId, Workflow};
+use windlass::{Engine, Inspector, Json, RunId, Workflow};
+use windlass_dialects::ImportedWorkflow;
 
 use crate::config::Config;
 use crate::engine::{self, SHUTDOWN};
@@ -69,11 +70,15 @@ impl Session {
     /// From now on the engine takes jobs of this workflow.
     pub(crate) fn serve(
         &self,
-        definition: Definition,
-        functions: Functions,
+        workflow: ImportedWorkflow,
         serving: &Serving,
     ) -> Result<(), Failure> {
-        let handlers = serving.handlers(&definition);
+        let handlers = serving.handlers(&workflow);
+        let ImportedWorkflow {
+            definition,
+            functions,
+            ..
+        } = workflow;
         let workflow = Workflow::<Json>::from_parts(definition, functions, handlers);
         self.engine
             .register(&workflow)

@@ -4,9 +4,11 @@ use std::path::Path;
 
 use windlass::NodeKind;
 use windlass_dialects::{
-    Diagnostic, HandlerTypes, ImportOptions, Imported, Severity, import_bytes,
+    Diagnostic, Dialect, HandlerTypes, ImportOptions, Imported, ResolveAgents, Severity,
+    import_bytes,
 };
 
+use crate::config::DialectSettings;
 use crate::failure::Failure;
 use crate::handlers_file::SHELL;
 use crate::stdout::say;
@@ -17,8 +19,10 @@ use crate::steps::{ShellFault, ShellStep};
 pub(crate) struct Reading<'r> {
     /// Only the workflow of this name.
     pub(crate) document: Option<&'r str>,
-    /// Steps of one run that may work at once.
-    pub(crate) max_concurrent_steps: u32,
+    /// Its dialect; `None` is found out by its content.
+    pub(crate) dialect: Option<Dialect>,
+    /// The settings of each dialect.
+    pub(crate) dialects: &'r DialectSettings,
     /// The step types that have a handler; `None` if that does not matter yet.
     pub(crate) types: Option<Vec<String>>,
     /// Whether the shell does the steps of its type, so that it must be able to take their settings.
@@ -26,8 +30,6 @@ pub(crate) struct Reading<'r> {
 }
 
 /// Reads and imports a file; what is wrong inside stands in the diagnostics.
-///
-/// Steps without a limit of their own get none here: it comes with the policies of their type.
 pub(crate) fn read(path: &Path, reading: Reading<'_>) -> Result<Imported, Failure> {
     let name = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|error| {
@@ -35,10 +37,9 @@ pub(crate) fn read(path: &Path, reading: Reading<'_>) -> Result<Imported, Failur
             "workflow file {name} cannot be read ({error}); correct the path or its permissions"
         ))
     })?;
-    let mut options = ImportOptions::new(name);
+    let dialect = reading.dialect.or_else(|| recognise(&bytes));
+    let mut options = reading.dialects.options(&name, dialect);
     options.document = reading.document.map(str::to_owned);
-    options.max_concurrent_steps = reading.max_concurrent_steps;
-    options.step_timeout = None;
     if let Some(types) = reading.types {
         options.handlers = HandlerTypes::Known(types);
     }
@@ -47,6 +48,10 @@ pub(crate) fn read(path: &Path, reading: Reading<'_>) -> Result<Imported, Failur
         judge_shell_steps(&mut imported, &bytes, &options);
     }
     Ok(imported)
+}
+
+fn recognise(bytes: &[u8]) -> Option<Dialect> {
+    Dialect::recognise(std::str::from_utf8(bytes).ok()?)
 }
 
 /// Adds a diagnostic for each setting of a step that the shell cannot take.
@@ -86,6 +91,7 @@ fn judge_shell_steps(imported: &mut Imported, bytes: &[u8], options: &ImportOpti
 fn shell_places(needed: &[String], bytes: &[u8], mut options: ImportOptions) -> Vec<Diagnostic> {
     let others = needed.iter().filter(|kind| *kind != SHELL).cloned();
     options.handlers = HandlerTypes::Known(others.collect());
+    options.parallel_json.resolve_agents = ResolveAgents::Load;
     let mut places = import_bytes(bytes, &options).diagnostics;
     places.retain(|found| found.code == "no-handler");
     places
@@ -100,7 +106,11 @@ fn diagnostic(
     let line = place.and_then(|place| place.line);
     let at = line.map_or_else(String::new, |line| format!(":{line}"));
     let pointer = place.and_then(|place| place.pointer.as_deref());
-    let step_pointer = pointer.and_then(|pointer| pointer.strip_suffix("/type"));
+    let keys = ["/type", "/agent_name"];
+    let step_pointer = pointer.and_then(|pointer| {
+        let mut steps = keys.iter().filter_map(|key| pointer.strip_suffix(key));
+        steps.next()
+    });
     Diagnostic {
         code: fault.code,
         severity: Severity::Error,
@@ -111,6 +121,20 @@ fn diagnostic(
         column: place.and_then(|place| place.column),
         step: Some(step.to_owned()),
         message: format!("{file}{at}: step {step:?}: {}", fault.message),
+    }
+}
+
+/// Tells what a file was read as.
+pub(crate) fn say_dialect(path: &Path, named: Option<Dialect>, imported: &Imported) {
+    let (file, dialect) = (path.display(), imported.dialect);
+    // Nothing is written in no dialect, so what was found wrong is perhaps not what is wrong.
+    let recognised = imported.ok() || !imported.workflows.is_empty();
+    match named {
+        Some(_) => say(format!("{file} is read as {dialect}, as --dialect says")),
+        None if recognised => say(format!("{file} is recognised as {dialect}")),
+        None => say(format!(
+            "{file} is read as {dialect}; if it is something else, name that with --dialect"
+        )),
     }
 }
 

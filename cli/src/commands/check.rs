@@ -14,17 +14,19 @@ use crate::text;
 use crate::workflow_file::{self, Reading, say_diagnostics};
 
 pub(super) fn check(global: &Global, args: &CheckArgs) -> Result<Exit, Failure> {
-    let (config, _) = settings(global, Vec::new())?;
+    let (config, _) = settings(global, args.file_args.layers())?;
     let entries = Note::of_here(&args.handlers, &config)?.entries()?;
     // Without any handlers at hand the file is judged alone.
     let types = (!entries.0.is_empty()).then(|| entries.types());
     let reading = Reading {
         document: args.document.as_deref(),
-        max_concurrent_steps: config.max_concurrent_steps,
+        dialect: args.file_args.dialect,
+        dialects: &config.dialects,
         types,
         uses_shell: entries.uses_shell(),
     };
     let imported = workflow_file::read(&args.file, reading)?;
+    workflow_file::say_dialect(&args.file, args.file_args.dialect, &imported);
     match args.format {
         _ if global.json => json(args, &imported)?,
         CheckFormat::Json => json(args, &imported)?,

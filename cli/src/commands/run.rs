@@ -1,5 +1,7 @@
 //! `windlass run FILE`: the workflows of a file, one after another, to their ends.
 
+use std::time::Duration;
+
 use serde_json::Value as Json;
 use windlass::{Definition, Engine, Inspector, Payload, Request, RunFilter, RunId};
 use windlass_dialects::{Imported, ImportedWorkflow};
@@ -25,17 +27,20 @@ use crate::workflow_file::{self, Reading, say_diagnostics};
 const COUNTED_MAX: u32 = 1_000;
 
 pub(super) fn run(global: &Global, args: &RunArgs) -> Result<Exit, Failure> {
-    let (config, _) = settings(global, args.engine.layers())?;
+    let flags = [args.engine.layers(), args.file_args.layers()].concat();
+    let (config, _) = settings(global, flags)?;
     let note = Note::of_here(&args.handlers, &config)?;
     let entries = note.entries()?;
     let reading = Reading {
         document: args.document.as_deref(),
-        max_concurrent_steps: config.max_concurrent_steps,
+        dialect: args.file_args.dialect,
+        dialects: &config.dialects,
         types: Some(entries.types()),
         uses_shell: entries.uses_shell(),
     };
     let imported = workflow_file::read(&args.file, reading)?;
     say_diagnostics(&imported);
+    workflow_file::say_dialect(&args.file, args.file_args.dialect, &imported);
     let input = judge(args, &imported, &note, &entries)?;
 
     let session = Session::open(&config)?;
@@ -52,6 +57,7 @@ pub(super) fn run(global: &Global, args: &RunArgs) -> Result<Exit, Failure> {
         serving: &serving,
         note: &note,
         input: &input,
+        step_timeout: config.dialects.step_timeout(imported.dialect),
         invocation: unique_text(),
     };
     let mut followed: Vec<Followed> = Vec::new();
@@ -92,7 +98,7 @@ fn judge(
         .collect();
     let mut problems = obstacles(&definitions, entries, &note.allow, &note.folder);
     problems.extend(input::undeclared(&args.param));
-    let input = input::read(args.input.as_deref()).unwrap_or_else(|failure| {
+    let input = input::read(args.input.as_deref(), imported.dialect).unwrap_or_else(|failure| {
         problems.extend(failure.problems);
         Json::Null
     });
@@ -115,6 +121,8 @@ struct Beginning<'b> {
     serving: &'b Serving,
     note: &'b Note,
     input: &'b Json,
+    /// Limit for a step that has none of its own.
+    step_timeout: Option<Duration>,
     invocation: String,
 }
 
@@ -123,11 +131,14 @@ impl Beginning<'_> {
     fn begin(&self, workflow: ImportedWorkflow) -> Result<RunId, Failure> {
         let policies = Policies {
             entries: &self.serving.entries,
-            step_timeout: self.note.step_timeout(),
+            step_timeout: self.step_timeout,
         };
         let definition = settle(workflow.definition, policies, &self.invocation);
-        self.session
-            .serve(definition.clone(), workflow.functions, self.serving)?;
+        let workflow = ImportedWorkflow {
+            definition: definition.clone(),
+            ..workflow
+        };
+        self.session.serve(workflow, self.serving)?;
         schedule(self.session.engine(), &definition, self.input, self.note)
     }
 }

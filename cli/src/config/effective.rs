@@ -1,16 +1,19 @@
 //! The effective settings as people see them: value by value, with where each came from.
 
+use std::collections::BTreeMap;
+
 use figment::Figment;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
+use super::agents::{AGENTS, AgentEntry};
 use super::{Config, keys, layer};
 use crate::handlers_file::{Action, HandlerEntries};
 
 /// Every setting with its source.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Effective {
-    /// In the order of the documentation, handlers last.
+    /// In the order of the documentation, agents and handlers last.
     #[serde(rename = "config")]
     pub(crate) entries: Vec<Entry>,
 }
@@ -37,10 +40,21 @@ impl Effective {
             })
             .collect();
         if let Some(file) = &config.file {
-            entries.extend(handlers(&config.handlers, &file.display().to_string()));
+            let from = file.display().to_string();
+            entries.extend(agents(&config.dialects.parallel_json.agents, &from));
+            entries.extend(handlers(&config.handlers, &from));
         }
         Self { entries }
     }
+}
+
+/// A line per agent.
+fn agents(agents: &BTreeMap<String, AgentEntry>, from: &str) -> impl Iterator<Item = Entry> {
+    agents.iter().map(move |(name, agent)| Entry {
+        key: format!("{AGENTS}.{name}"),
+        value: agent.as_written(),
+        from: from.to_owned(),
+    })
 }
 
 /// A line per handler.

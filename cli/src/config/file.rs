@@ -1,10 +1,12 @@
 //! Settings from `windlass.toml`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::agents::{self, AGENTS, AgentEntry};
 use super::keys;
 use super::layer::Layer;
 use crate::failure::Failure;
@@ -15,6 +17,7 @@ use crate::toml_text::TomlText;
 pub(super) struct File {
     pub(super) layers: Vec<Layer>,
     pub(super) handlers: HandlerEntries,
+    pub(super) agents: BTreeMap<String, AgentEntry>,
     pub(super) problems: Vec<String>,
 }
 
@@ -37,12 +40,14 @@ pub(super) fn read(path: &Path, text: &str) -> File {
         toml: &mut toml,
         layers: Vec::new(),
         handlers: HandlerEntries::default(),
+        agents: BTreeMap::new(),
     };
     walk.table("", &table);
-    let (layers, handlers) = (walk.layers, walk.handlers);
+    let (layers, handlers, agents) = (walk.layers, walk.handlers, walk.agents);
     File {
         layers,
         handlers,
+        agents,
         problems: toml.problems,
     }
 }
@@ -52,6 +57,7 @@ struct Walk<'w, 't> {
     toml: &'w mut TomlText<'t>,
     layers: Vec<Layer>,
     handlers: HandlerEntries,
+    agents: BTreeMap<String, AgentEntry>,
 }
 
 impl<'t> Walk<'_, 't> {
@@ -60,6 +66,13 @@ impl<'t> Walk<'_, 't> {
             let path = format!("{prefix}{}", key.get_ref());
             if path == "handlers" {
                 self.handlers = HandlerEntries::from_toml(self.toml, value);
+            } else if path == AGENTS {
+                self.agents = agents::read(self.toml, value);
+            } else if keys::groups::NOT_YET.contains(&path.as_str()) {
+                let what = format!(
+                    "{path} is an option of the dialect that is not supported yet, so it would have no effect; remove it"
+                );
+                self.toml.problem(&key.span(), what);
             } else if keys::KEYS.contains(&path.as_str()) {
                 self.layer(&path, &key.span(), value);
             } else {
@@ -100,6 +113,7 @@ fn known_beside(path: &str) -> Vec<String> {
     let cut = |key: &&str| key.split('.').take(depth + 1).collect::<Vec<_>>().join(".");
     let mut known: Vec<_> = keys::KEYS.iter().map(cut).collect();
     known.push("handlers".to_owned());
+    known.push(cut(&AGENTS));
     known.dedup();
     known
 }

@@ -2,15 +2,42 @@
 
 use serde_json::{Value as Json, json};
 
+use super::dialects::DialectSettings;
 use super::layer::Layer;
 
-/// Key of the concurrency limit of one run.
-pub(super) const MAX_CONCURRENT_STEPS: &str = "dialects.step-groups-yaml.max_concurrent_steps";
-/// Key of the limit for one attempt of a step.
-pub(super) const STEP_TIMEOUT: &str = "dialects.step-groups-yaml.step_timeout";
+/// Keys of YAML step groups.
+pub(super) mod groups {
+    pub(in crate::config) const MODE: &str = "dialects.step-groups-yaml.mode";
+    pub(in crate::config) const MAX_CONCURRENT_STEPS: &str =
+        "dialects.step-groups-yaml.max_concurrent_steps";
+    pub(in crate::config) const STEP_TIMEOUT: &str = "dialects.step-groups-yaml.step_timeout";
+
+    /// Options of the dialect that nothing here would heed.
+    pub(in crate::config) const NOT_YET: [&str; 4] = [
+        "dialects.step-groups-yaml.approval_timeout",
+        "dialects.step-groups-yaml.process_env",
+        "dialects.step-groups-yaml.known_resources",
+        "dialects.step-groups-yaml.secret_names",
+    ];
+}
+
+/// Keys of parallel JSON.
+pub(super) mod json {
+    pub(in crate::config) const MODE: &str = "dialects.parallel-json.mode";
+    pub(in crate::config) const MAX_CONCURRENT_STEPS: &str =
+        "dialects.parallel-json.max_concurrent_steps";
+    pub(in crate::config) const STEP_TIMEOUT: &str = "dialects.parallel-json.step_timeout";
+    pub(in crate::config) const EARLY_EXIT: &str = "dialects.parallel-json.early_exit";
+    pub(in crate::config) const PARALLEL_LOOP_STOP: &str =
+        "dialects.parallel-json.parallel_loop_stop";
+    pub(in crate::config) const ITERATION_SHAPE: &str = "dialects.parallel-json.iteration_shape";
+    pub(in crate::config) const STRICT_CONDITIONS: &str =
+        "dialects.parallel-json.strict_conditions";
+    pub(in crate::config) const RESOLVE_AGENTS: &str = "dialects.parallel-json.resolve_agents";
+}
 
 /// All keys, in the order in which they are shown.
-pub(super) const KEYS: [&str; 15] = [
+pub(super) const KEYS: [&str; 24] = [
     "database",
     "durability",
     "runners",
@@ -24,8 +51,17 @@ pub(super) const KEYS: [&str; 15] = [
     "admission.max_pending",
     "admission.timeout",
     "retention.keep",
-    MAX_CONCURRENT_STEPS,
-    STEP_TIMEOUT,
+    groups::MODE,
+    groups::MAX_CONCURRENT_STEPS,
+    groups::STEP_TIMEOUT,
+    json::MODE,
+    json::MAX_CONCURRENT_STEPS,
+    json::STEP_TIMEOUT,
+    json::EARLY_EXIT,
+    json::PARALLEL_LOOP_STOP,
+    json::ITERATION_SHAPE,
+    json::STRICT_CONDITIONS,
+    json::RESOLVE_AGENTS,
 ];
 
 /// Every key with its meaning, unit, default and extremes; the help of `windlass config`.
@@ -54,10 +90,42 @@ admission.policy       what happens to new runs when too many wait: backpressure
 admission.max_pending  runs that wait for their first step, from 1. Default 100000
 admission.timeout      how long a producer waits under backpressure. Default 30s
 retention.keep         how long ended runs are kept, or forever. Default 30d
+dialects.step-groups-yaml.mode
+                       strict, or lenient: the repairs that the dialect lists are made, each with a
+                       warning. Default strict; --lenient sets it for every dialect
 dialects.step-groups-yaml.max_concurrent_steps
                        steps of one run that work at once, 1 to 10000. Default 5
 dialects.step-groups-yaml.step_timeout
                        limit for one attempt of a step that sets none; 0s is no limit. Default 30m
+dialects.parallel-json.mode
+                       strict or lenient. Default strict
+dialects.parallel-json.max_concurrent_steps
+                       steps of one run that work at once, 1 to 10000, on top of each block's own
+                       limit, or none. Default none
+dialects.parallel-json.step_timeout
+                       limit for one call of an agent that has none; 0s is no limit. Default 5m
+dialects.parallel-json.early_exit
+                       when a fork-join that does not say decides: with all branches settled (none),
+                       or as soon as its outcome is certain, and the others go on without effect
+                       (absorb) or are cancelled (cancel). Default none
+dialects.parallel-json.parallel_loop_stop
+                       what on_error: stop does to running iterations: they finish (drain, which is
+                       not supported yet) or are cancelled (cancel). Default drain
+dialects.parallel-json.iteration_shape
+                       entries of a loop's iterations: record or output. Default record
+dialects.parallel-json.strict_conditions
+                       whether a condition that errs fails its step instead of being false. Default
+                       false
+dialects.parallel-json.resolve_agents
+                       when an agent without a handler is an error: when the file is read (load) or
+                       when a run comes to its step (run). Default load
+
+Agents stand in [dialects.parallel-json.agents.NAME]:
+
+timeout_ms             limit for one call
+retry_config           table of max_retries (tries after the first; default 0), initial_delay_ms
+                       (1000), max_delay_ms (300000) and backoff_multiplier (2, from 1)
+circuit_breaker_config is refused, or with mode lenient ignored: put the breaker into the handler
 
 Handlers stand in [handlers.TYPE], here or in the file of --handlers; TYPE \"*\" serves every type
 without its own, but shell:
@@ -69,7 +137,8 @@ timeout                limit for one attempt of a step that sets none
 attempts               tries of one step, from 1. Default 1
 backoff                pause before the second try, doubled after each. Default 1s
 simulate               instead of command: only takes this long
-output                 table of what a simulation gives
+output                 what a simulation gives: a table of outputs, for agents anything. What the
+                       file reads besides is made up
 fail, fail_attempts    message a simulation fails with, and how many attempts do. Default all
 ";
 
@@ -80,12 +149,20 @@ pub(super) fn variable(key: &str) -> String {
 
 /// Whether the value of a key is text, so that `WINDLASS_DATABASE=5` is a file name.
 pub(super) fn is_text(key: &str) -> bool {
-    !default(key).is_number()
+    !(default(key).is_number() || is_truth(key) || key == json::MAX_CONCURRENT_STEPS)
+}
+
+/// Whether the value of a key is true or false.
+pub(super) fn is_truth(key: &str) -> bool {
+    default(key).is_boolean()
 }
 
 /// Whether the value of a key is a duration.
 pub(super) fn is_duration(key: &str) -> bool {
-    matches!(key, "admission.timeout" | "retention.keep" | STEP_TIMEOUT)
+    matches!(
+        key,
+        "admission.timeout" | "retention.keep" | groups::STEP_TIMEOUT | json::STEP_TIMEOUT
+    )
 }
 
 /// What a key of any text takes.
@@ -99,6 +176,13 @@ pub(super) fn expected(key: &str) -> &'static str {
         "admission.policy" => "backpressure, reject-new or drop-oldest",
         "allow" => "a list of kinds such as [\"shell\"]",
         "retention.keep" => "a duration such as \"30d\", or \"forever\"",
+        groups::MODE | json::MODE => "strict or lenient",
+        json::MAX_CONCURRENT_STEPS => "a whole number from 1 to 10000, or \"none\"",
+        json::EARLY_EXIT => "none, absorb or cancel",
+        json::PARALLEL_LOOP_STOP => "drain or cancel",
+        json::ITERATION_SHAPE => "record or output",
+        json::RESOLVE_AGENTS => "load or run",
+        key if is_truth(key) => "true or false",
         key if is_duration(key) => "a duration such as \"30s\"",
         key if is_text(key) => TEXT,
         _ => "a whole number",
@@ -129,11 +213,16 @@ fn default(key: &str) -> Json {
         "admission.max_pending" => json!(100_000),
         "admission.timeout" => json!("30s"),
         "retention.keep" => json!("30d"),
-        STEP_TIMEOUT => json!("30m"),
-        // Together they let even a single Runner serve one run at its full width.
-        "in_flight" | MAX_CONCURRENT_STEPS => json!(5),
-        _ => Json::Null,
+        "in_flight" => json!(5),
+        _ => of_dialects(key).unwrap_or_default(),
     }
+}
+
+fn of_dialects(key: &str) -> Option<Json> {
+    let settings = DialectSettings::default();
+    let (dialect, name) = key.strip_prefix("dialects.")?.split_once('.')?;
+    let settings = serde_json::to_value(settings).ok()?;
+    settings.get(dialect.replace('-', "_"))?.get(name).cloned()
 }
 
 #[cfg(test)]

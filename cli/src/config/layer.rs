@@ -4,6 +4,8 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use serde::Serialize;
 
+use super::keys;
+
 /// A value for one key, and who says so.
 #[derive(Clone, Debug)]
 pub(crate) struct Layer {
@@ -27,6 +29,12 @@ impl Layer {
     /// A value that came as a flag.
     pub(crate) fn flag(flag: &str, key: &str, value: impl Serialize) -> Self {
         Self::new(format!("flag {flag}"), key, value)
+    }
+
+    /// The flag `--lenient`, which is for every dialect that has modes.
+    pub(crate) fn lenient() -> [Self; 2] {
+        let keys = [keys::groups::MODE, keys::json::MODE];
+        keys.map(|key| Self::flag("--lenient", key, "lenient"))
     }
 
     pub(super) fn key(&self) -> &str {

@@ -4,6 +4,8 @@
 //! keys and wrong values are all reported at once. `figment` merges the sources and remembers where
 //! each value came from.
 
+mod agents;
+mod dialects;
 mod effective;
 mod file;
 mod keys;
@@ -11,6 +13,7 @@ mod layer;
 mod variables;
 mod wrong_value;
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,6 +27,9 @@ use crate::failure::Failure;
 use crate::handlers_file::HandlerEntries;
 use crate::time_text::DurationText;
 
+use dialects::{ParallelJsonSettings, StepGroupsSettings, WIDTH_MAX};
+
+pub(crate) use dialects::DialectSettings;
 pub(crate) use effective::Effective;
 pub(crate) use keys::HELP;
 pub(crate) use layer::Layer;
@@ -60,10 +66,8 @@ pub(crate) struct Config {
     pub(crate) admission: AdmissionSettings,
     /// How long ended runs are kept; `None` for ever. Default 30 days.
     pub(crate) retention: Option<Duration>,
-    /// Steps of one run that may work at once, 1 to 10 000; default 5.
-    pub(crate) max_concurrent_steps: u32,
-    /// Limit for one attempt of a step that has none of its own; `None` is no limit. Default 30 min.
-    pub(crate) step_timeout: Option<Duration>,
+    /// How workflow files are read.
+    pub(crate) dialects: DialectSettings,
     /// Handlers that stand in `windlass.toml`.
     pub(crate) handlers: HandlerEntries,
     /// The text of the file, if it has handlers.
@@ -148,6 +152,7 @@ impl Sources {
             None => Some(PathBuf::from(FILE)).filter(|path| path.exists()),
         };
         let (mut handlers, mut handlers_text) = (HandlerEntries::default(), None);
+        let mut agents = BTreeMap::new();
         let mut figment = keys::defaults()
             .into_iter()
             .fold(Figment::new(), Figment::merge);
@@ -155,7 +160,7 @@ impl Sources {
             let text = file::text(path)?;
             let mut read = file::read(path, &text);
             problems.append(&mut read.problems);
-            handlers = read.handlers;
+            (handlers, agents) = (read.handlers, read.agents);
             handlers_text = Some(text).filter(|_| !handlers.0.is_empty());
             figment = read.layers.into_iter().fold(figment, Figment::merge);
         }
@@ -164,6 +169,7 @@ impl Sources {
 
         let mut config = Config::extract(&figment, handlers, file, &mut problems);
         config.handlers_text = handlers_text;
+        config.dialects.parallel_json.agents = agents;
         if !problems.is_empty() {
             return Err(Failure::all(problems));
         }
@@ -180,7 +186,6 @@ impl Config {
         problems: &mut Vec<String>,
     ) -> Self {
         let mut read = Extraction { figment, problems };
-        let limit = |duration: DurationText| Some(duration.0).filter(|limit| !limit.is_zero());
         Self {
             database: read.database(),
             durability: read.value("durability"),
@@ -197,8 +202,7 @@ impl Config {
                 timeout: read.value::<DurationText>("admission.timeout").0,
             },
             retention: read.value::<Keep>("retention.keep").0,
-            max_concurrent_steps: read.within(keys::MAX_CONCURRENT_STEPS, 1..=10_000),
-            step_timeout: limit(read.value(keys::STEP_TIMEOUT)),
+            dialects: read.dialects(),
             handlers,
             handlers_text: None,
             file,
@@ -270,6 +274,28 @@ impl Extraction<'_> {
         })
     }
 
+    fn dialects(&mut self) -> DialectSettings {
+        use keys::{groups, json};
+        DialectSettings {
+            step_groups_yaml: StepGroupsSettings {
+                mode: self.value(groups::MODE),
+                max_concurrent_steps: self.within(groups::MAX_CONCURRENT_STEPS, 1..=WIDTH_MAX),
+                step_timeout: self.value(groups::STEP_TIMEOUT),
+            },
+            parallel_json: ParallelJsonSettings {
+                mode: self.value(json::MODE),
+                max_concurrent_steps: self.value(json::MAX_CONCURRENT_STEPS),
+                step_timeout: self.value(json::STEP_TIMEOUT),
+                early_exit: self.value(json::EARLY_EXIT),
+                parallel_loop_stop: self.value(json::PARALLEL_LOOP_STOP),
+                iteration_shape: self.value(json::ITERATION_SHAPE),
+                strict_conditions: self.value(json::STRICT_CONDITIONS),
+                resolve_agents: self.value(json::RESOLVE_AGENTS),
+                agents: BTreeMap::new(),
+            },
+        }
+    }
+
     fn database(&mut self) -> PathBuf {
         let path: PathBuf = self.value("database");
         if self.found_nothing_wrong_with("database") && path.as_os_str().is_empty() {
@@ -317,6 +343,8 @@ impl Extraction<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+    use windlass_dialects::{Dialect, EarlyExit};
 
     fn load(
         file: &str,
@@ -362,10 +390,14 @@ mod tests {
         );
         assert_eq!(config.admission.policy, AdmissionPolicy::RejectNew);
         assert_eq!(
-            (config.admission.max_pending, config.max_concurrent_steps),
+            (
+                config.admission.max_pending,
+                config.dialects.step_groups_yaml.max_concurrent_steps
+            ),
             (8, 7)
         );
-        assert_eq!((config.retention, config.step_timeout), (None, None));
+        let limit = config.dialects.step_timeout(Dialect::StepGroupsYaml);
+        assert_eq!((config.retention, limit), (None, None));
         assert!(from_of(&effective, "runners").ends_with("windlass.toml:1"));
         assert!(from_of(&effective, "admission.policy").ends_with("windlass.toml:5"));
         assert_eq!(from_of(&effective, "capacity"), "flag --capacity");
@@ -408,6 +440,108 @@ mod tests {
             assert!(
                 problems.iter().any(named),
                 "{place} {what} {hint} in {problems:#?}"
+            );
+        }
+        assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+    }
+
+    #[test]
+    fn parallel_json_has_settings_of_its_own_and_agents() {
+        let file = "[dialects.parallel-json]\nmode = 'lenient'\nmax_concurrent_steps = 3\nearly_exit = 'absorb'\nstrict_conditions = true\n[dialects.parallel-json.agents.Fetch]\ntimeout_ms = 500\nretry_config = { max_retries = 2, initial_delay_ms = 10, max_delay_ms = 50, backoff_multiplier = 1.5 }\n";
+        let variables = [
+            ("WINDLASS_DIALECTS_PARALLEL_JSON_STRICT_CONDITIONS", "false"),
+            (
+                "WINDLASS_DIALECTS_PARALLEL_JSON_MAX_CONCURRENT_STEPS",
+                "none",
+            ),
+        ];
+        let (config, effective) = load(file, &variables, Vec::new()).unwrap();
+        let options = config.dialects.options("f", Some(Dialect::ParallelJson));
+        let own = options.parallel_json;
+        assert_eq!(own.early_exit, EarlyExit::Absorb);
+        assert_eq!(
+            (own.strict_conditions, own.max_concurrent_steps),
+            (false, None)
+        );
+        let retry = own.agents["Fetch"].retry.as_ref().unwrap();
+        assert_eq!(
+            (retry.attempts, retry.backoff_ms, retry.backoff_ms_max),
+            (3, 10, 50)
+        );
+        assert_eq!(own.agents["Fetch"].timeout_ms, Some(500));
+        let key = "dialects.parallel-json.agents.Fetch";
+        assert!(from_of(&effective, key).ends_with("windlass.toml"));
+        let entry = effective.entries.iter().find(|entry| entry.key == key);
+        assert_eq!(
+            entry.unwrap().value["retry_config"]["backoff_multiplier"],
+            json!(1.5)
+        );
+        assert!(from_of(&effective, "dialects.parallel-json.mode").ends_with("windlass.toml:2"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_settings_of_dialects_is_told_at_once() {
+        let file = "[dialects.parallel-json]\nmode = 'strickt'\nmax_concurrent_steps = 0\nstrict_conditions = 1\nearly_exits = 'none'\nagents = 5\n[dialects.step-groups-yaml]\nprocess_env = ['PATH']\nmax_concurrent_steps = 0\n";
+        let problems = load(file, &[], Vec::new()).unwrap_err().problems;
+        let expected = [
+            (
+                "windlass.toml:2:",
+                "mode must be strict or lenient, found \"strickt\"",
+            ),
+            (
+                "windlass.toml:3:",
+                "must be a whole number from 1 to 10000, or \"none\", found 0",
+            ),
+            (
+                "windlass.toml:4:",
+                "must be true or false, found 1 (a number)",
+            ),
+            (
+                "windlass.toml:5:",
+                "did you mean \"dialects.parallel-json.early_exit\"?",
+            ),
+            ("windlass.toml:6:", "agents is no table"),
+            (
+                "windlass.toml:8:",
+                "process_env is an option of the dialect that is not supported yet",
+            ),
+            (
+                "windlass.toml:9:",
+                "max_concurrent_steps is 0; it must be from 1 to 10000",
+            ),
+        ];
+        for (place, what) in expected {
+            let named = |p: &String| p.contains(place) && p.contains(what);
+            assert!(
+                problems.iter().any(named),
+                "{place} {what} in {problems:#?}"
+            );
+        }
+        assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+
+        let file = "[dialects.parallel-json.agents.A]\ntimeout_ms = 0\nretries = 3\n[dialects.parallel-json.agents.A.retry_config]\nmax_retry = 1\ninitial_delay_ms = -1\nbackoff_multiplier = 0.5\n";
+        let problems = load(file, &[], Vec::new()).unwrap_err().problems;
+        let expected = [
+            (
+                "windlass.toml:2:",
+                "timeout_ms must be a whole number from 1",
+            ),
+            ("windlass.toml:3:", "\"retries\" is unknown"),
+            ("windlass.toml:5:", "did you mean \"max_retries\"?"),
+            (
+                "windlass.toml:6:",
+                "initial_delay_ms must be a whole number from 0",
+            ),
+            (
+                "windlass.toml:7:",
+                "backoff_multiplier must be a number from 1 on",
+            ),
+        ];
+        for (place, what) in expected {
+            let named = |p: &String| p.contains(place) && p.contains(what);
+            assert!(
+                problems.iter().any(named),
+                "{place} {what} in {problems:#?}"
             );
         }
         assert_eq!(problems.len(), expected.len(), "{problems:#?}");

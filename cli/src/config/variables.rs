@@ -68,6 +68,12 @@ fn read(key: &str, text: &str) -> Json {
     if keys::is_text(key) {
         return Json::from(text);
     }
+    if keys::is_truth(key) {
+        return text
+            .trim()
+            .parse::<bool>()
+            .map_or_else(|_| Json::from(text), Json::from);
+    }
     text.trim()
         .parse::<u64>()
         .map_or_else(|_| Json::from(text), Json::from)

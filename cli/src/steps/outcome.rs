@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 use windlass::StepError;
 
 use crate::program::{End, OUTPUT_BYTES_MAX, ProgramError, Report};
@@ -17,6 +17,20 @@ pub(super) enum OutputForm {
     Json,
     /// A JSON object gives its entries, any other text becomes the output `stdout`.
     Text,
+    /// Any JSON; nothing is null.
+    Value,
+    /// Any JSON; text that is none is a text, and nothing is null.
+    ValueOrText,
+}
+
+impl OutputForm {
+    /// Whether outputs must have names.
+    fn is_named(self) -> bool {
+        match self {
+            Self::Json | Self::Text => true,
+            Self::Value | Self::ValueOrText => false,
+        }
+    }
 }
 
 /// Why a step did not succeed, before it becomes the engine's word for it.
@@ -52,7 +66,7 @@ impl Setback {
 pub(super) fn judge(
     result: Result<Report, ProgramError>,
     form: OutputForm,
-) -> Result<Map<String, Json>, Setback> {
+) -> Result<Json, Setback> {
     let failed = |code, message| Setback::Failed {
         code,
         message,
@@ -86,30 +100,36 @@ pub(super) fn judge(
     }
 }
 
-fn outputs(bytes: &[u8], form: OutputForm) -> Result<Map<String, Json>, Setback> {
+fn outputs(bytes: &[u8], form: OutputForm) -> Result<Json, Setback> {
     let text = bytes.trim_ascii();
     if text.is_empty() {
-        return Ok(Map::new());
+        return Ok(if form.is_named() {
+            json!({})
+        } else {
+            Json::Null
+        });
     }
     let why = match serde_json::from_slice(text) {
-        Ok(Json::Object(outputs)) => return Ok(outputs),
+        Ok(outputs) if !form.is_named() => return Ok(outputs),
+        Ok(outputs @ Json::Object(_)) => return Ok(outputs),
         Ok(_) => "it is JSON but no object, and outputs need names".to_owned(),
         Err(error) => format!("it is no JSON ({error})"),
     };
-    match form {
-        OutputForm::Text => {
-            let text = String::from_utf8_lossy(text).into_owned();
-            Ok(Map::from_iter([("stdout".to_owned(), json!(text))]))
-        }
-        OutputForm::Json => Err(Setback::Failed {
-            code: "output-invalid",
-            message: format!(
-                "the output of the program cannot be used: {why}; print one JSON object to stdout, or nothing, and everything else to stderr; it begins with {:?}",
-                start_of(text)
-            ),
-            permanent: false,
-        }),
-    }
+    let whole = || String::from_utf8_lossy(text).into_owned();
+    let print = match form {
+        OutputForm::Text => return Ok(json!({ "stdout": whole() })),
+        OutputForm::ValueOrText => return Ok(Json::String(whole())),
+        OutputForm::Json => "one JSON object",
+        OutputForm::Value => "one JSON value",
+    };
+    Err(Setback::Failed {
+        code: "output-invalid",
+        message: format!(
+            "the output of the program cannot be used: {why}; print {print} to stdout, or nothing, and everything else to stderr; it begins with {:?}",
+            start_of(text)
+        ),
+        permanent: false,
+    })
 }
 
 fn start_of(text: &[u8]) -> String {
@@ -152,7 +172,7 @@ mod tests {
             judge(Ok(report(End::Exited(0), output, "")), form),
             expected,
         ) {
-            (Ok(found), Ok(expected)) => assert_eq!(Json::Object(found), expected),
+            (Ok(found), Ok(expected)) => assert_eq!(found, expected),
             (Err(Setback::Failed { message, .. }), Err(word)) => {
                 assert!(message.contains(word), "{message}");
             }
@@ -164,6 +184,11 @@ mod tests {
         check("hello\n", OutputForm::Json, Err("no JSON"));
         check("hello\n", OutputForm::Text, Ok(json!({"stdout": "hello"})));
         check("{\"a\": 1}", OutputForm::Text, Ok(json!({"a": 1})));
+        check("", OutputForm::Value, Ok(Json::Null));
+        check("[1]", OutputForm::Value, Ok(json!([1])));
+        check("hello\n", OutputForm::Value, Err("no JSON"));
+        check("true\n", OutputForm::ValueOrText, Ok(json!(true)));
+        check("hello\n", OutputForm::ValueOrText, Ok(json!("hello")));
     }
 
     #[test]

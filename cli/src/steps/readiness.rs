@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use windlass::{Definition, NodeKind};
+use windlass_dialects::Dialect;
 
 use crate::allowed::{Allowed, Kind};
 use crate::handlers_file::{Action, HandlerEntries, SHELL};
@@ -45,9 +46,17 @@ pub(crate) fn obstacles(
     let mut obstacles = Vec::new();
     let mut shells: Vec<&str> = Vec::new();
     let mut programs: Vec<(String, String)> = Vec::new();
+    let mut unnamed: BTreeSet<&str> = BTreeSet::new();
     for (name, step) in steps {
         match entries.serving(&step.handler).map(|entry| entry.action) {
-            None | Some(Action::Simulation(_)) => {}
+            None => {}
+            Some(Action::Simulation(simulation)) => {
+                let is_named = simulation.output.is_none_or(|output| output.is_object());
+                let takes_any = step.config["dialect"] == Dialect::ParallelJson.as_str();
+                if !is_named && !takes_any {
+                    unnamed.insert(step.handler.as_str());
+                }
+            }
             Some(Action::Program(command)) => {
                 programs.push((
                     step.handler.clone(),
@@ -67,6 +76,9 @@ pub(crate) fn obstacles(
             shells.join(", ")
         ));
     }
+    obstacles.extend(unnamed.iter().map(|kind| {
+        format!("handlers.{kind}: output is no table, and outputs of these steps need names; write {{ name = value }}")
+    }));
     programs.sort_unstable();
     programs.dedup();
     for (kind, program) in programs {

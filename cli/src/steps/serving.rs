@@ -1,13 +1,15 @@
 //! The engine's handlers for the steps of one workflow.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::{Map, Value as Json};
-use windlass::{Context, Definition, Handler, Handlers, Payload, StepError, StepOutput};
+use serde_json::Value as Json;
+use windlass::{Context, Handler, Handlers, Payload, StepError, StepOutput};
+use windlass_dialects::{ImportedWorkflow, StepInput};
 
 use super::outcome::{OutputForm, Setback, judge};
-use super::shell::ShellStep;
+use super::shell::{ShellFault, ShellStep};
 use super::simulation::pretend;
 use super::step_input;
 use crate::handlers_file::{Action, HandlerEntries, HandlerEntry};
@@ -26,19 +28,21 @@ pub(crate) struct Serving {
 
 impl Serving {
     /// A handler for each step type of the workflow that has an entry.
-    pub(crate) fn handlers(&self, definition: &Definition) -> Handlers {
-        let kinds = definition.handlers().into_iter();
+    pub(crate) fn handlers(&self, workflow: &ImportedWorkflow) -> Handlers {
+        let made_up = Arc::new(workflow.rehearsal.clone());
+        let kinds = workflow.definition.handlers().into_iter();
         kinds.fold(Handlers::new(), |handlers, kind| {
             match self.entries.serving(kind) {
-                Some(entry) => handlers.with(kind, self.handler(entry)),
+                Some(entry) => handlers.with(kind, self.handler(entry, &made_up)),
                 None => handlers,
             }
         })
     }
 
-    fn handler(&self, entry: HandlerEntry) -> Handler {
+    fn handler(&self, entry: HandlerEntry, made_up: &Arc<BTreeMap<String, Json>>) -> Handler {
         let bench = Arc::new(Workbench {
             entry,
+            made_up: Arc::clone(made_up),
             programs: self.programs.clone(),
             folder: self.folder.clone(),
         });
@@ -52,55 +56,60 @@ impl Serving {
 /// Everything one handler needs for an attempt.
 struct Workbench {
     entry: HandlerEntry,
+    /// What simulations give, by step.
+    made_up: Arc<BTreeMap<String, Json>>,
     programs: Programs,
     folder: PathBuf,
 }
 
 impl Workbench {
     async fn attempt(&self, ctx: &Context, data: &Payload) -> Result<StepOutput, StepError> {
-        let outputs = self.work(ctx, data).await;
-        let outputs = outputs.map_err(|setback| setback.into_error(self.entry.backoff))?;
-        record(ctx, data, &Json::Object(outputs))
+        let agent = agent_input(ctx, data)?;
+        let output = self.work(ctx, data, agent.as_ref()).await;
+        let output = output.map_err(|setback| setback.into_error(self.entry.backoff))?;
+        record(ctx, data, &output)
     }
 
-    async fn work(&self, ctx: &Context, data: &Payload) -> Result<Map<String, Json>, Setback> {
-        match &self.entry.action {
-            Action::Simulation(simulation) => pretend(simulation, ctx).await,
+    async fn work(
+        &self,
+        ctx: &Context,
+        data: &Payload,
+        agent: Option<&StepInput>,
+    ) -> Result<Json, Setback> {
+        let (call, form) = match &self.entry.action {
+            Action::Simulation(simulation) => {
+                return pretend(simulation, ctx, self.made_up.get(ctx.step())).await;
+            }
             Action::Program(command) => {
-                let call = self.call(ctx, data, command.clone(), Vec::new());
-                judge(
-                    self.programs.run(call, ctx.cancelled()).await,
-                    OutputForm::Json,
-                )
+                let call = self.call(ctx, data, agent, command.clone(), Vec::new());
+                let form = agent.map_or(OutputForm::Json, |_| OutputForm::Value);
+                (call, form)
             }
             Action::Shell => {
-                let shell = ShellStep::read(ctx.config()).map_err(|faults| Setback::Failed {
-                    code: "config-invalid",
-                    message: faults
-                        .into_iter()
-                        .map(|fault| fault.message)
-                        .collect::<Vec<_>>()
-                        .join("; "),
-                    permanent: true,
-                })?;
-                let call = self.call(ctx, data, shell.command, shell.variables);
-                judge(
-                    self.programs.run(call, ctx.cancelled()).await,
-                    OutputForm::Text,
-                )
+                let shell = match agent {
+                    Some(agent) => ShellStep::of_input(&agent.input),
+                    None => ShellStep::read(ctx.config()),
+                };
+                let shell = shell.map_err(config_invalid)?;
+                let call = self.call(ctx, data, agent, shell.command, shell.variables);
+                let form = agent.map_or(OutputForm::Text, |_| OutputForm::ValueOrText);
+                (call, form)
             }
-        }
+        };
+        judge(self.programs.run(call, ctx.cancelled()).await, form)
     }
 
     fn call(
         &self,
         ctx: &Context,
         data: &Payload,
+        agent: Option<&StepInput>,
         command: Vec<String>,
         mut variables: Vec<(String, String)>,
     ) -> Call {
         variables.extend(step_input::variables(ctx));
-        let mut input = step_input::json_input(ctx, data).to_string().into_bytes();
+        let input = step_input::json_input(ctx, data, agent);
+        let mut input = input.to_string().into_bytes();
         input.push(b'\n');
         Call {
             command,
@@ -110,6 +119,24 @@ impl Workbench {
             job: ctx.idempotency_key(),
             label: format!("{}/{}", ctx.run(), ctx.step()),
         }
+    }
+}
+
+/// What an agent is given, if the step is one; its fault is the step's.
+fn agent_input(ctx: &Context, data: &Payload) -> Result<Option<StepInput>, StepError> {
+    let given = windlass_dialects::step_input(ctx.config(), data)?;
+    for warning in given.iter().flat_map(|given| &given.warnings) {
+        tracing::warn!(run = %ctx.run(), step = ctx.step(), "{warning}");
+    }
+    Ok(given)
+}
+
+fn config_invalid(faults: Vec<ShellFault>) -> Setback {
+    let messages = faults.into_iter().map(|fault| fault.message);
+    Setback::Failed {
+        code: "config-invalid",
+        message: messages.collect::<Vec<_>>().join("; "),
+        permanent: true,
     }
 }
 

@@ -1,9 +1,11 @@
-//! `type: shell`: `config.command` of the step, run by `sh -c`.
+//! Steps that the shell does: `config.command` of a step of type `shell`, or `command` in the
+//! `input_mapping` of an agent of that name, run by `sh -c`.
 //!
 //! The command is the text of the workflow file and nothing is ever put into it: values reach it
-//! as variables (`config.env`) and as JSON on stdin.
+//! as variables (`env` beside it) and as JSON on stdin.
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
+use windlass_dialects::{Dialect, has_references};
 
 /// A step's command and the variables it asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,17 +17,74 @@ pub(crate) struct ShellStep {
 }
 
 impl ShellStep {
-    /// Reads the settings of a step.
+    /// Reads the settings of a step as its file has them.
+    ///
+    /// Of an agent these are not yet what its shell gets: variables whose value only a run knows are
+    /// empty.
     ///
     /// # Errors
     /// Everything that is wrong with them.
     pub(crate) fn read(settings: &Json) -> Result<Self, Vec<ShellFault>> {
         let config = &settings["config"];
+        if settings["dialect"] != Dialect::ParallelJson.as_str() {
+            return At("config").read(config);
+        }
+        let mapping = &config["input_mapping"];
+        let at = At("input_mapping");
+        if has_references(&mapping["command"]) {
+            let why = "takes a value of the run, which would become part of the command; write the command itself and pass the value in env";
+            return Err(vec![at.fault_of_command(why)]);
+        }
+        at.read(&known_now(mapping))
+    }
+
+    /// Reads what an agent was given, whose settings [`read`](Self::read) has found good.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(crate) fn of_input(input: &Json) -> Result<Self, Vec<ShellFault>> {
+        At("input").read(input)
+    }
+}
+
+/// A mapping with its variables, those that only a run knows left empty.
+fn known_now(mapping: &Json) -> Json {
+    let mut known = Map::new();
+    known.insert("command".to_owned(), mapping["command"].clone());
+    match &mapping["env"] {
+        Json::Object(env) => {
+            let now = |value: &Json| match has_references(value) {
+                true => Json::Null,
+                false => value.clone(),
+            };
+            let env = env.iter().map(|(name, value)| (name.clone(), now(value)));
+            known.insert("env".to_owned(), Json::Object(env.collect()));
+        }
+        env if has_references(env) => {}
+        env => {
+            known.insert("env".to_owned(), env.clone());
+        }
+    }
+    Json::Object(known)
+}
+
+/// What holds the command, as its author calls it.
+struct At(&'static str);
+
+impl At {
+    fn read(&self, config: &Json) -> Result<ShellStep, Vec<ShellFault>> {
         let mut faults = Vec::new();
         let command = match &config["command"] {
             Json::String(text) if !text.trim().is_empty() => text.as_str(),
             other => {
-                faults.push(ShellFault::command(other));
+                let what = match other {
+                    Json::Null => "is missing",
+                    Json::String(_) => "is empty",
+                    _ => "is no text",
+                };
+                faults.push(self.fault_of_command(&format!(
+                    "{what}, so sh would have nothing to run; write a text with a command"
+                )));
                 ""
             }
         };
@@ -36,21 +95,38 @@ impl ShellStep {
                 for (name, value) in env {
                     match variable(name, value) {
                         Ok(variable) => variables.push(variable),
-                        Err(message) => faults.push(ShellFault::env(message)),
+                        Err(why) => faults.push(self.fault_of_env(&why)),
                     }
                 }
             }
-            _ => faults.push(ShellFault::env(
-                "config.env is no map, so variables would have no names; write NAME: value under it".to_owned(),
+            _ => faults.push(self.fault_of_env(
+                " is no map, so variables would have no names; write NAME: value under it",
             )),
         }
         if !faults.is_empty() {
             return Err(faults);
         }
-        Ok(Self {
+        Ok(ShellStep {
             command: ["sh", "-c", command].map(str::to_owned).into(),
             variables,
         })
+    }
+
+    fn fault_of_command(&self, what: &str) -> ShellFault {
+        ShellFault {
+            code: "shell-command-invalid",
+            pointer: format!("/{}/command", self.0),
+            message: format!("{}.command {what}", self.0),
+        }
+    }
+
+    /// `what` goes on after `config.env`.
+    fn fault_of_env(&self, what: &str) -> ShellFault {
+        ShellFault {
+            code: "shell-env-invalid",
+            pointer: format!("/{}/env", self.0),
+            message: format!("{}.env{what}", self.0),
+        }
     }
 }
 
@@ -60,34 +136,9 @@ pub(crate) struct ShellFault {
     /// Stable, for machines.
     pub(crate) code: &'static str,
     /// Where, below the step.
-    pub(crate) pointer: &'static str,
+    pub(crate) pointer: String,
     /// What, why and how to fix it.
     pub(crate) message: String,
-}
-
-impl ShellFault {
-    fn command(found: &Json) -> Self {
-        let what = match found {
-            Json::Null => "is missing",
-            Json::String(_) => "is empty",
-            _ => "is no text",
-        };
-        Self {
-            code: "shell-command-invalid",
-            pointer: "/config/command",
-            message: format!(
-                "config.command {what}, so sh would have nothing to run; write a text with a command"
-            ),
-        }
-    }
-
-    fn env(message: String) -> Self {
-        Self {
-            code: "shell-env-invalid",
-            pointer: "/config/env",
-            message,
-        }
-    }
 }
 
 fn variable(name: &str, value: &Json) -> Result<(String, String), String> {
@@ -95,12 +146,12 @@ fn variable(name: &str, value: &Json) -> Result<(String, String), String> {
     if name.is_empty() || !name.bytes().all(plain) || name.starts_with(|c: char| c.is_ascii_digit())
     {
         return Err(format!(
-            "config.env: {name:?} is no name of a variable; use letters, digits and _"
+            ": {name:?} is no name of a variable; use letters, digits and _"
         ));
     }
     if name.starts_with("WINDLASS_CTX_") {
         return Err(format!(
-            "config.env: {name} is set by windlass itself; choose another name"
+            ": {name} is set by windlass itself; choose another name"
         ));
     }
     let text = match value {
@@ -109,13 +160,13 @@ fn variable(name: &str, value: &Json) -> Result<(String, String), String> {
         Json::Bool(_) | Json::Number(_) => value.to_string(),
         Json::Array(_) | Json::Object(_) => {
             return Err(format!(
-                "config.env.{name} is a list or map; a variable holds one text"
+                ".{name} is a list or map; a variable holds one text"
             ));
         }
     };
     if text.contains('\0') {
         return Err(format!(
-            "config.env.{name} holds a zero byte, which no variable can; remove it"
+            ".{name} holds a zero byte, which no variable can; remove it"
         ));
     }
     Ok((name.to_owned(), text))
@@ -142,6 +193,43 @@ mod tests {
         let codes: Vec<_> = faults.iter().map(|fault| fault.code).collect();
         let env = "shell-env-invalid";
         assert_eq!(codes, ["shell-command-invalid", env, env]);
+    }
+
+    #[test]
+    fn an_agent_has_a_command_of_its_own_and_variables_from_the_run() {
+        let read = |mapping: Json| {
+            ShellStep::read(
+                &json!({"dialect": "parallel-json", "config": {"input_mapping": mapping}}),
+            )
+        };
+        let mapping =
+            json!({"command": "echo $A", "env": {"A": "${a.output.x}", "B": 1}, "more": 5});
+        let found = read(mapping).unwrap();
+        let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        assert_eq!(found.variables, [("A", ""), ("B", "1")].map(own));
+        read(json!({"command": "echo $${x}", "env": "${a.output}"})).unwrap();
+        for (mapping, message) in [
+            (json!({}), "input_mapping.command is missing"),
+            (
+                json!({"command": "rm ${a.output.x}"}),
+                "input_mapping.command takes a value of the run",
+            ),
+            (
+                json!({"command": "ls", "env": {"A-B": "${a.output.x}"}}),
+                "input_mapping.env: \"A-B\"",
+            ),
+        ] {
+            let faults = read(mapping).unwrap_err();
+            assert!(faults[0].message.starts_with(message), "{faults:?}");
+        }
+        let faults = ShellStep::of_input(&json!({"command": "ls", "env": {"A": {}}})).unwrap_err();
+        assert_eq!(faults[0].pointer, "/input/env");
+        assert!(
+            faults[0]
+                .message
+                .starts_with("input.env.A is a list or map"),
+            "{faults:?}"
+        );
     }
 
     #[test]
