@@ -182,6 +182,10 @@ pub(crate) struct StepJson {
     kind: String,
     parent: Option<String>,
     branch: Option<String>,
+    /// The parent once more, as the dialects call it.
+    parent_step_id: Option<String>,
+    /// The branch once more, as the dialects call it.
+    branch_name: Option<String>,
     join_policy: Option<String>,
     /// Empty while the step has not been reached.
     activation: String,
@@ -201,6 +205,8 @@ impl From<&StepView> for StepJson {
             kind: step.kind.clone(),
             parent: step.parent.clone(),
             branch: step.branch.clone(),
+            parent_step_id: step.parent.clone(),
+            branch_name: step.branch.clone(),
             join_policy: step.join_policy.clone(),
             activation: step.activation.map(|id| id.to_string()).unwrap_or_default(),
             attempt: step.attempt,
@@ -450,6 +456,8 @@ mod tests {
             "kind",
             "parent",
             "branch",
+            "parent_step_id",
+            "branch_name",
             "join_policy",
             "activation",
             "attempt",

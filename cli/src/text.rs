@@ -118,6 +118,7 @@ fn steps(steps: &[StepView]) -> String {
                 step.kind.clone(),
                 step.parent.clone().unwrap_or_default(),
                 step.branch.clone().unwrap_or_default(),
+                step.join_policy.clone().unwrap_or_default(),
                 step.status.to_string(),
                 if step.attempt == 0 {
                     String::new()
@@ -133,7 +134,7 @@ fn steps(steps: &[StepView]) -> String {
         })
         .collect();
     let head = [
-        "step", "kind", "parent", "branch", "status", "attempt", "started", "took", "why",
+        "step", "kind", "parent", "branch", "policy", "status", "attempt", "started", "took", "why",
     ];
     table(&head, &rows)
 }

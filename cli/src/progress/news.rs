@@ -81,8 +81,15 @@ fn has_ended(step: &StepView) -> bool {
     }
 }
 
+/// What the dialects call their blocks.
+const BLOCKS: [&str; 5] = [PHASE, "parallel", "fork_join", "loop", "conditional"];
+
+/// Its branch is no branch, but more about it.
+const PHASE: &str = "phase";
+
+/// A step may be called the same, but is in an activation, unless it was not reached.
 fn is_block(step: &StepView) -> bool {
-    step.kind == "phase"
+    step.activation.is_none() && BLOCKS.contains(&step.kind.as_str())
 }
 
 /// A block around a single step says nothing that the step does not say.
@@ -99,7 +106,7 @@ fn place(step: &StepView) -> String {
     if let Some(branch) = step
         .branch
         .as_ref()
-        .filter(|branch| **branch != step.step && !is_block(step))
+        .filter(|branch| **branch != step.step && step.kind != PHASE)
     {
         place.push_str(branch);
         place.push('/');
@@ -224,6 +231,7 @@ mod tests {
             parent: None,
             branch: None,
             status,
+            activation: (kind != "phase").then_some(ActivationId(7)),
             started_at: Some(Timestamp(started)),
             ended_at: ended.map(Timestamp),
             ..detail(StepStatus::Running, 1).steps.remove(1)

@@ -1,14 +1,19 @@
 //! The steps of a run, put together from its definition, history and live branches.
 
-use std::collections::HashMap;
+mod blocks;
+
+use std::collections::{HashMap, HashSet};
 
 use windlass_workflow_model::{
-    ActivationId, Definition, Node, NodeId, NodeKind, Payload, RunStatus, StepStatus,
+    ActivationId, Block, Definition, Node, NodeId, NodeKind, Payload, Place, RunStatus, StepStatus,
+    Timestamp,
 };
 
 use super::RunningJobs;
 use super::views::{RunSummary, StepView};
 use crate::record::{BranchRow, HistoryRow, State, UNDO};
+
+use blocks::{Blocks, NOT_TAKEN};
 
 /// Puts the steps of a run together from its definition, history and live branches.
 pub(super) struct Steps<'a> {
@@ -21,6 +26,7 @@ pub(super) struct Steps<'a> {
 
 impl Steps<'_> {
     pub(super) fn views(&self, history: &[HistoryRow], live: &[BranchRow]) -> Vec<StepView> {
+        let bodies = Bodies::of(self.definition);
         let mut by_node: HashMap<NodeId, Vec<StepView>> = HashMap::new();
         let mut seen: HashMap<(NodeId, ActivationId), usize> = HashMap::new();
         let mut last: HashMap<(NodeId, ActivationId), &HistoryRow> = HashMap::new();
@@ -29,13 +35,13 @@ impl Steps<'_> {
             let place = (row.node, row.activation);
             if let Some(index) = seen.get(&place) {
                 if last[&place].precedes(row) {
-                    views[*index] = self.ended_view(row);
+                    views[*index] = self.ended_view(row, &bodies);
                     last.insert(place, row);
                 }
             } else {
                 seen.insert(place, views.len());
                 last.insert(place, row);
-                views.push(self.ended_view(row));
+                views.push(self.ended_view(row, &bodies));
             }
         }
         for row in live {
@@ -68,7 +74,7 @@ impl Steps<'_> {
                 .as_ref()
                 .map(|membership| membership.name.as_str());
             let index = *seen.entry((node, activation)).or_insert_with(|| {
-                views.push(self.blank(node, name));
+                views.push(bodies.named(self.blank(node, name), node, name));
                 views.len() - 1
             });
             let view = &mut views[index];
@@ -83,8 +89,10 @@ impl Steps<'_> {
             view.started_at = self.running.since(row).filter(|_| begun);
         }
         let mut views = Vec::new();
+        let blocks = Blocks::new(self.definition, live, self.running, &by_node);
+        let times = Times::new(self.definition, &by_node);
         for block in self.definition.blocks() {
-            views.push(self.block_view(&block.name, &by_node));
+            views.push(self.block_view(block, &blocks, &times));
         }
         for (id, node) in (0..).map(NodeId).zip(self.definition.nodes()) {
             if matches!(
@@ -96,7 +104,7 @@ impl Steps<'_> {
                     | NodeKind::Call(_)
             ) || by_node.contains_key(&id)
             {
-                let unreached = || vec![self.unreached(id)];
+                let unreached = || vec![self.unreached(id, &blocks)];
                 views.extend(by_node.remove(&id).unwrap_or_else(unreached));
             }
         }
@@ -122,14 +130,18 @@ impl Steps<'_> {
         }
     }
 
-    fn ended_view(&self, row: &HistoryRow) -> StepView {
+    fn ended_view(&self, row: &HistoryRow, bodies: &Bodies) -> StepView {
         let withdrawn = row.detail.again && self.summary.status == RunStatus::Cancelled;
         let error = row
             .detail
             .fault
             .as_ref()
             .and_then(|fault| fault.errors.first().cloned());
-        let blank = self.blank(row.node, row.branch_name.as_deref());
+        let blank = bodies.named(
+            self.blank(row.node, row.branch_name.as_deref()),
+            row.node,
+            row.branch_name.as_deref(),
+        );
         let reason = row.detail.reason.clone();
         let is_undo = reason.as_deref() == Some(UNDO);
         let kind = if is_undo { UNDO.to_owned() } else { blank.kind };
@@ -181,28 +193,44 @@ impl Steps<'_> {
         }
     }
 
-    fn unreached(&self, id: NodeId) -> StepView {
-        let (status, reason) = match self.summary.status {
-            RunStatus::Succeeded if self.is_partial && !self.is_optional(id) => {
+    fn unreached(&self, id: NodeId, blocks: &Blocks<'_>) -> StepView {
+        let blank = self.blank(id, None);
+        let (status, reason) = self.passed_by(&self.definition.node(id).place, Some(id), blocks);
+        StepView {
+            status,
+            reason,
+            ..blank
+        }
+    }
+
+    /// What there is to say of a step or block that was not begun.
+    fn passed_by(
+        &self,
+        place: &Place,
+        step: Option<NodeId>,
+        blocks: &Blocks<'_>,
+    ) -> (StepStatus, Option<String>) {
+        let may_be_missing = || step.is_none_or(|step| self.is_optional(step));
+        let unreached = self.definition.unreached_reason();
+        match self.summary.status {
+            RunStatus::Succeeded if self.is_partial && !may_be_missing() => {
                 (StepStatus::Succeeded, Some("not-recorded".to_owned()))
             }
             _ if self.is_partial => (StepStatus::Pending, Some("not-recorded".to_owned())),
             RunStatus::Cancelled => (StepStatus::Cancelled, self.summary.reason.clone()),
-            RunStatus::Failed => (
-                StepStatus::Skipped,
-                Some(self.definition.unreached_reason().to_owned()),
-            ),
-            RunStatus::Succeeded => (StepStatus::Skipped, Some("not-taken".to_owned())),
+            RunStatus::Failed => blocks
+                .passed(place, unreached)
+                .unwrap_or_else(|| (StepStatus::Skipped, Some(unreached.to_owned()))),
+            RunStatus::Succeeded => blocks
+                .passed(place, unreached)
+                .unwrap_or_else(|| (StepStatus::Skipped, Some(NOT_TAKEN.to_owned()))),
             RunStatus::Scheduled
             | RunStatus::Pending
             | RunStatus::Running
             | RunStatus::Waiting
-            | RunStatus::Parked => (StepStatus::Pending, None),
-        };
-        StepView {
-            status,
-            reason,
-            ..self.blank(id, None)
+            | RunStatus::Parked => blocks
+                .passed(place, unreached)
+                .unwrap_or((StepStatus::Pending, None)),
         }
     }
 
@@ -217,59 +245,96 @@ impl Steps<'_> {
         skipped(definition.node(id)) || definition.nodes().iter().any(branches)
     }
 
-    fn block_view(&self, name: &str, by_node: &HashMap<NodeId, Vec<StepView>>) -> StepView {
-        let mut members = Vec::new();
-        for (id, node) in (0..).map(NodeId).zip(self.definition.nodes()) {
-            if node.place.parent.as_deref() == Some(name) {
-                match by_node.get(&id) {
-                    Some(views) => members.extend(views.iter().cloned()),
-                    None if matches!(node.kind, NodeKind::Step(_)) => {
-                        members.push(self.unreached(id));
-                    }
-                    None => {}
-                }
-            }
-        }
-        let all = |status: StepStatus| members.iter().all(|member| member.status == status);
-        let any = |status: StepStatus| members.iter().any(|member| member.status == status);
-        let open = any(StepStatus::Running) || any(StepStatus::Waiting) || any(StepStatus::Pending);
-        let status = if members.is_empty() || all(StepStatus::Pending) {
-            StepStatus::Pending
-        } else if all(StepStatus::Skipped) {
-            StepStatus::Skipped
-        } else if open {
-            StepStatus::Running
-        } else if any(StepStatus::Failed) {
-            StepStatus::Failed
-        } else if any(StepStatus::Cancelled) {
-            StepStatus::Cancelled
-        } else {
-            StepStatus::Succeeded
+    fn block_view(&self, block: &Block, blocks: &Blocks<'_>, times: &Times<'_>) -> StepView {
+        let place = blocks.place_of(block);
+        let standing = blocks.standing(&block.name);
+        let status = standing.and_then(|standing| standing.status);
+        let (status, reason) = match status {
+            Some(status) => (status, None),
+            None => self.passed_by(&place, None, blocks),
         };
-        let block = self
-            .definition
-            .blocks()
-            .iter()
-            .find(|block| block.name == name);
-        let over = !matches!(status, StepStatus::Pending | StepStatus::Running);
-        let ends = members.iter().filter_map(|member| member.ended_at);
+        let is_over = !matches!(status, StepStatus::Pending | StepStatus::Running);
+        let (started_at, ended_at) = times.of(&block.name);
         StepView {
-            step: name.to_owned(),
-            kind: block.map(|block| block.kind.clone()).unwrap_or_default(),
-            parent: block.and_then(|block| block.parent.clone()),
-            branch: block.and_then(|block| block.label.clone()),
-            join_policy: block.and_then(|block| block.join_policy.clone()),
+            step: block.name.clone(),
+            kind: block.kind.clone(),
+            parent: block.parent.clone(),
+            branch: block.label.clone(),
+            join_policy: block.join_policy.clone(),
             activation: None,
             attempt: 0,
             status,
-            reason: members
-                .first()
-                .filter(|_| status == StepStatus::Skipped)
-                .and_then(|m| m.reason.clone()),
-            started_at: members.iter().filter_map(|member| member.started_at).min(),
-            ended_at: ends.max().filter(|_| over),
+            reason,
+            started_at,
+            ended_at: ended_at.filter(|_| is_over),
             output: None,
-            error: None,
+            error: standing.and_then(|standing| standing.error.clone()),
         }
+    }
+}
+
+/// The nodes right in the body of a map that is a block. Their branch is one of its instances; which
+/// one, only the rows of a run say.
+struct Bodies(HashSet<NodeId>);
+
+impl Bodies {
+    fn of(definition: &Definition) -> Self {
+        let is_map = |node: &&Node| matches!(node.kind, NodeKind::Map { .. });
+        let maps = definition.nodes().iter().filter(is_map);
+        let maps: HashSet<&str> = maps.map(|node| node.name.as_str()).collect();
+        let inside = |node: &Node| {
+            let parent = node.place.parent.as_deref();
+            parent.is_some_and(|parent| maps.contains(parent))
+        };
+        let nodes = (0..).map(NodeId).zip(definition.nodes());
+        Self(
+            nodes
+                .filter(|(_, node)| inside(node))
+                .map(|(id, _)| id)
+                .collect(),
+        )
+    }
+
+    /// The view of a node with the name of its instance in it.
+    fn named(&self, mut view: StepView, node: NodeId, instance: Option<&str>) -> StepView {
+        if let (Some(branch), Some(instance), true) =
+            (&mut view.branch, instance, self.0.contains(&node))
+        {
+            branch.push('-');
+            branch.push_str(instance);
+        }
+        view
+    }
+}
+
+/// When the first step of each block began, and when the last one ended.
+struct Times<'a>(HashMap<&'a str, (Option<Timestamp>, Option<Timestamp>)>);
+
+impl<'a> Times<'a> {
+    fn new(definition: &'a Definition, by_node: &HashMap<NodeId, Vec<StepView>>) -> Self {
+        let parents: HashMap<&str, &str> = definition
+            .blocks()
+            .iter()
+            .filter_map(|block| Some((block.name.as_str(), block.parent.as_deref()?)))
+            .collect();
+        let mut times = Self(HashMap::new());
+        for (id, node) in (0..).map(NodeId).zip(definition.nodes()) {
+            for view in by_node.get(&id).into_iter().flatten() {
+                let mut at = node.place.parent.as_deref();
+                // As many levels as there are blocks, whatever is stored.
+                for _ in 0..definition.blocks().len() {
+                    let Some(name) = at else { break };
+                    let (began, ended) = times.0.entry(name).or_default();
+                    *began = [*began, view.started_at].into_iter().flatten().min();
+                    *ended = [*ended, view.ended_at].into_iter().flatten().max();
+                    at = parents.get(name).copied();
+                }
+            }
+        }
+        times
+    }
+
+    fn of(&self, name: &str) -> (Option<Timestamp>, Option<Timestamp>) {
+        self.0.get(name).copied().unwrap_or_default()
     }
 }

@@ -1,0 +1,322 @@
+//! What has become of the blocks of a run: groups of steps for people to see.
+//!
+//! No row is kept for a block. Whether it goes on follows from where live branches stand; what it
+//! came to, from its steps, from how it joins its branches, and from the errors of the run.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use windlass_workflow_model::{
+    Block, Definition, ErrorEntry, Node, NodeId, NodeKind, Place, StepStatus,
+};
+
+use super::super::RunningJobs;
+use super::super::views::StepView;
+use crate::record::{BranchRow, State};
+
+/// Why a step is skipped whose branch failed before it.
+const BRANCH_FAILED: &str = "branch-failed";
+
+/// Why a step is skipped that its branch did not come by.
+pub(super) const NOT_TAKEN: &str = "not-taken";
+
+/// How a conditional joins its branches: there is but one, and its failure is that of the chain.
+const EXCLUSIVE: &str = "exclusive";
+
+/// What is known of the blocks of one run.
+pub(super) struct Blocks<'a> {
+    definition: &'a Definition,
+    /// By name, with the nodes and blocks right inside each.
+    blocks: HashMap<&'a str, Inside<'a>>,
+    /// The nodes that have the name of a block.
+    begins: HashMap<&'a str, &'a Node>,
+    /// Those in which a live branch is.
+    occupied: HashSet<&'a str>,
+    /// Why the run failed.
+    errors: &'a [ErrorEntry],
+    standings: HashMap<&'a str, Standing>,
+}
+
+struct Inside<'a> {
+    block: &'a Block,
+    nodes: Vec<NodeId>,
+    blocks: Vec<&'a str>,
+}
+
+/// What a block came to, and why.
+#[derive(Default)]
+pub(super) struct Standing {
+    /// Missing if nothing in it was begun.
+    pub(super) status: Option<StepStatus>,
+    pub(super) error: Option<ErrorEntry>,
+    /// How each of its branches stands that was begun.
+    branches: BTreeMap<Option<String>, StepStatus>,
+}
+
+impl<'a> Blocks<'a> {
+    pub(super) fn new(
+        definition: &'a Definition,
+        live: &'a [BranchRow],
+        running: &RunningJobs,
+        by_node: &HashMap<NodeId, Vec<StepView>>,
+    ) -> Self {
+        let mut blocks: HashMap<&str, Inside<'_>> = HashMap::new();
+        for block in definition.blocks() {
+            let inside = Inside {
+                block,
+                nodes: Vec::new(),
+                blocks: Vec::new(),
+            };
+            blocks.insert(&block.name, inside);
+        }
+        for (id, node) in (0..).map(NodeId).zip(definition.nodes()) {
+            let parent = node.place.parent.as_deref();
+            if let Some(inside) = parent.and_then(|parent| blocks.get_mut(parent)) {
+                inside.nodes.push(id);
+            }
+        }
+        for block in definition.blocks() {
+            let parent = block.parent.as_deref();
+            if let Some(inside) = parent.and_then(|parent| blocks.get_mut(parent)) {
+                inside.blocks.push(&block.name);
+            }
+        }
+        let root = live.first();
+        let fault = root.and_then(|root| root.record.fault.as_ref());
+        let nodes = definition.nodes().iter();
+        let begins = nodes.map(|node| (node.name.as_str(), node));
+        let mut found = Self {
+            definition,
+            begins: begins
+                .filter(|(name, _)| blocks.contains_key(name))
+                .collect(),
+            blocks,
+            occupied: HashSet::new(),
+            errors: fault.map_or(&[], |fault| &fault.errors),
+            standings: HashMap::new(),
+        };
+        for row in live {
+            if !row.state.is_end() && row.state != State::Arrived {
+                found.occupy(running.place(row).0);
+            }
+        }
+        for block in definition.blocks() {
+            found.stand(&block.name, by_node);
+        }
+        found
+    }
+
+    /// How a block of the run stands.
+    pub(super) fn standing(&self, name: &str) -> Option<&Standing> {
+        self.standings.get(name)
+    }
+
+    /// Notes that a branch is at a node, and so in every block around that.
+    fn occupy(&mut self, node: NodeId) {
+        let node = self.definition.node(node);
+        // Who waits for the branches of a block stands at its end.
+        let begins = match &node.kind {
+            NodeKind::Join { split, .. } => self.definition.node(*split),
+            _ => node,
+        };
+        let own = Some(begins.name.as_str()).filter(|name| self.blocks.contains_key(name));
+        let mut at = own.or(node.place.parent.as_deref());
+        while let Some(inside) = at.and_then(|name| self.blocks.get(name)) {
+            if !self.occupied.insert(&inside.block.name) {
+                return;
+            }
+            at = inside.block.parent.as_deref();
+        }
+    }
+
+    /// Finds out how a block stands, after those in it.
+    fn stand(&mut self, name: &'a str, by_node: &HashMap<NodeId, Vec<StepView>>) {
+        // What stands there already also ends the way through blocks that would be in each other.
+        if self.standings.contains_key(name) {
+            return;
+        }
+        self.standings.insert(name, Standing::default());
+        let Some(inside) = self.blocks.get(name) else {
+            return;
+        };
+        for inner in inside.blocks.clone() {
+            self.stand(inner, by_node);
+        }
+        let standing = self.found(name, by_node);
+        self.standings.insert(name, standing);
+    }
+
+    fn found(&self, name: &str, by_node: &HashMap<NodeId, Vec<StepView>>) -> Standing {
+        let mut standing = Standing {
+            error: self.error(name).cloned(),
+            ..Standing::default()
+        };
+        let Some(inside) = self.blocks.get(name) else {
+            return standing;
+        };
+        for id in &inside.nodes {
+            let node = self.definition.node(*id);
+            for view in by_node.get(id).into_iter().flatten() {
+                if self.counts(node, view.status) {
+                    standing.note(node.place.branch.as_deref(), view.status);
+                }
+            }
+        }
+        for name in &inside.blocks {
+            let status = self.standing(name).and_then(|standing| standing.status);
+            let node = self.begins.get(name);
+            if let Some(status) = status
+                && node.is_none_or(|node| self.counts(node, status))
+            {
+                standing.note(self.label(name), status);
+            }
+        }
+        standing.status = self.judge(inside, &standing);
+        standing
+    }
+
+    fn judge(&self, inside: &Inside<'_>, standing: &Standing) -> Option<StepStatus> {
+        let block = inside.block;
+        let any = |status| standing.branches.values().any(|found| *found == status);
+        if self.occupied.contains(block.name.as_str()) {
+            let begun = any(StepStatus::Running)
+                || any(StepStatus::Waiting)
+                || any(StepStatus::Succeeded)
+                || any(StepStatus::Failed);
+            return Some(if begun {
+                StepStatus::Running
+            } else {
+                StepStatus::Pending
+            });
+        }
+        if standing.error.is_some() {
+            return Some(StepStatus::Failed);
+        }
+        if standing.branches.is_empty() {
+            return None;
+        }
+        let lost =
+            |status: &&StepStatus| matches!(status, StepStatus::Failed | StepStatus::Cancelled);
+        let lost = standing.branches.values().filter(lost).count();
+        let branches = self.branches_of(inside);
+        let left = branches.saturating_sub(lost);
+        Some(if left >= needed(block, branches) {
+            StepStatus::Succeeded
+        } else if any(StepStatus::Failed) {
+            StepStatus::Failed
+        } else {
+            StepStatus::Cancelled
+        })
+    }
+
+    /// How many branches a block has.
+    fn branches_of(&self, inside: &Inside<'_>) -> usize {
+        let nodes = inside.nodes.iter();
+        let nodes = nodes.map(|id| self.definition.node(*id).place.branch.as_deref());
+        let blocks = inside.blocks.iter().map(|name| self.label(name));
+        nodes.chain(blocks).collect::<HashSet<_>>().len()
+    }
+
+    /// Whether what a step or block came to counts for the branch that it is on: a failure does not if
+    /// the same branch goes on from it.
+    fn counts(&self, node: &Node, status: StepStatus) -> bool {
+        let Some(path) = node
+            .on_fault
+            .as_ref()
+            .filter(|_| status == StepStatus::Failed)
+        else {
+            return true;
+        };
+        let to = self.definition.node(path.to);
+        let goes_on = match &to.kind {
+            NodeKind::Step(_) | NodeKind::Choice { .. } => true,
+            _ => self.blocks.contains_key(to.name.as_str()),
+        };
+        !goes_on || to.place.parent != node.place.parent
+    }
+
+    fn label(&self, name: &str) -> Option<&'a str> {
+        self.blocks.get(name)?.block.label.as_deref()
+    }
+
+    /// What the block itself failed with.
+    fn error(&self, name: &str) -> Option<&'a ErrorEntry> {
+        self.errors.iter().find(|error| error.step == name)
+    }
+
+    /// What there is to say of a step or block that was not begun, if one around it was and is over.
+    pub(super) fn passed(
+        &self,
+        place: &Place,
+        unreached: &str,
+    ) -> Option<(StepStatus, Option<String>)> {
+        let mut place = place.clone();
+        // As many levels as there are blocks, whatever is stored.
+        for _ in 0..self.blocks.len() {
+            let parent = place.parent.as_deref()?;
+            let (inside, standing) = (self.blocks.get(parent)?, self.standing(parent)?);
+            if self.occupied.contains(parent) {
+                return None;
+            }
+            if !standing.branches.is_empty() {
+                let is_chain = inside.block.join_policy.as_deref() == Some(EXCLUSIVE);
+                let skipped = |reason: &str| (StepStatus::Skipped, Some(reason.to_owned()));
+                return Some(match standing.branches.get(&place.branch) {
+                    Some(StepStatus::Failed) if is_chain => skipped(unreached),
+                    Some(StepStatus::Failed) => skipped(BRANCH_FAILED),
+                    Some(StepStatus::Cancelled) => (StepStatus::Cancelled, None),
+                    _ => skipped(NOT_TAKEN),
+                });
+            }
+            place = self.place_of(inside.block);
+        }
+        None
+    }
+
+    /// Where a block stands itself.
+    pub(super) fn place_of(&self, block: &Block) -> Place {
+        let around = block.parent.as_deref();
+        let around = around.and_then(|name| self.blocks.get(name));
+        Place {
+            parent: block.parent.clone(),
+            branch: block.label.clone(),
+            join_policy: around.and_then(|around| around.block.join_policy.clone()),
+        }
+    }
+}
+
+impl Standing {
+    /// Of all that a branch has done the worst counts, and what goes on above all.
+    fn note(&mut self, branch: Option<&str>, status: StepStatus) {
+        let rank = |status: StepStatus| match status {
+            StepStatus::Running => 6,
+            StepStatus::Waiting => 5,
+            StepStatus::Pending => 4,
+            StepStatus::Failed => 3,
+            StepStatus::Cancelled => 2,
+            StepStatus::Succeeded => 1,
+            StepStatus::Skipped => 0,
+        };
+        let branch = branch.map(str::to_owned);
+        let found = self.branches.entry(branch).or_insert(status);
+        if rank(status) > rank(*found) {
+            *found = status;
+        }
+    }
+}
+
+/// How many of so many branches must not be lost.
+fn needed(block: &Block, branches: usize) -> usize {
+    let policy = block.join_policy.as_deref().unwrap_or_default();
+    match policy {
+        "any" => 1,
+        "majority" => branches / 2 + 1,
+        // Failures are data there.
+        "continue" => 0,
+        _ => {
+            let number = policy.strip_prefix("n_of_m:");
+            number
+                .and_then(|number| number.parse().ok())
+                .unwrap_or(branches)
+        }
+    }
+}
