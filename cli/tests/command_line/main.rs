@@ -10,6 +10,7 @@ mod guard;
 mod lab;
 mod maps;
 mod operating;
+mod parallel_json;
 mod refusals;
 mod running;
 mod settings;

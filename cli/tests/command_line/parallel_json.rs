@@ -1,0 +1,700 @@
+//! Parallel JSON from the command line: blocks of every kind, with simulations and with programs,
+//! killed and resumed, and every message of a run.
+
+use serde_json::{Value, json};
+
+use crate::lab::{Done, Lab, eventually};
+
+/// A file whose steps are these, each `"id": {…}` without the id inside; the first is the start.
+fn file(steps: &[(&str, &str)]) -> String {
+    let steps: Vec<_> = steps
+        .iter()
+        .map(|(id, fields)| format!("\"{id}\": {{\"id\": \"{id}\", {fields}}}"))
+        .collect();
+    let start = steps[0].split('"').nth(1).unwrap();
+    format!(
+        "{{\"name\": \"test\", \"start_step\": \"{start}\", \"steps\": {{\n{}\n}}}}",
+        steps.join(",\n")
+    )
+}
+
+/// A folder with `w.json` and `h.toml`.
+fn lab(steps: &[(&str, &str)], handlers: &str) -> Lab {
+    let lab = Lab::new();
+    lab.write("w.json", &file(steps));
+    lab.write("h.toml", handlers);
+    lab
+}
+
+const RUN: [&str; 4] = ["run", "w.json", "--handlers", "h.toml"];
+
+fn run(lab: &Lab, more: &[&str]) -> Done {
+    lab.call(&[&RUN, more].concat())
+}
+
+/// Every agent pretends, `bad` fails, and `slow` takes its time.
+const SIMULATED: &str = "[handlers.bad]\nsimulate = '1ms'\nfail = 'no luck'\n[handlers.slow]\nsimulate = '300ms'\n[handlers.'*']\nsimulate = '1ms'\n";
+
+const OK: &str = r#""agent_name": "ok""#;
+const BAD: &str = r#""agent_name": "bad""#;
+const SLOW: &str = r#""agent_name": "slow""#;
+
+/// Kind, parent, branch, policy and status of each row of the last run, by step; the first if there
+/// are several.
+fn row(show: &Value, step: &str) -> [String; 5] {
+    let rows = show["steps"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["step"] == step);
+    let row = row.unwrap_or_else(|| panic!("{step} is not in {rows:#?}"));
+    [
+        "kind",
+        "parent_step_id",
+        "branch_name",
+        "join_policy",
+        "status",
+    ]
+    .map(|key| row[key].as_str().unwrap_or("-").to_owned())
+}
+
+fn check_rows(lab: &Lab, expected: &[(&str, [&str; 5])]) {
+    let show = lab.last_run();
+    for (step, expected) in expected {
+        assert_eq!(row(&show, step), *expected, "{step}");
+    }
+}
+
+/// The errors of a run that failed: step, branch, code and message.
+fn errors(done: Done) -> Vec<String> {
+    let run = &done.expect(1).json()["runs"][0];
+    let errors = run["errors"].as_array().unwrap().iter();
+    let line = |error: &Value| {
+        let text = |key: &str| error[key].as_str().unwrap_or("-").to_owned();
+        let [step, branch, code, message] = ["step", "branch", "code", "message"].map(text);
+        format!("{step} ({branch}) {code}: {message}")
+    };
+    errors.map(line).collect()
+}
+
+/// All kinds of blocks, one after the other.
+const EVERYTHING: [(&str, &str); 15] = [
+    (
+        "load",
+        r#""agent_name": "fetch", "next_step": "both", "input_mapping": {"day": "${workflow.input.day}"}"#,
+    ),
+    (
+        "both",
+        r#""type": "parallel", "parallel_steps": ["clean", "fork"], "next_step": "each""#,
+    ),
+    (
+        "clean",
+        r#""agent_name": "tidy", "input_mapping": {"rows": "${load.output.rows}"}"#,
+    ),
+    (
+        "fork",
+        r#""type": "fork_join", "fork_join_config": {"join_policy": "any", "branches":
+            {"east": {"steps": ["e1", "e2"]}, "west": {"steps": ["w1", "w2"], "timeout_seconds": 30}}}"#,
+    ),
+    ("e1", OK),
+    (
+        "e2",
+        r#""agent_name": "ok", "input_mapping": {"from": "${e1.output.score}"}"#,
+    ),
+    ("w1", BAD),
+    ("w2", OK),
+    (
+        "each",
+        r#""type": "loop", "next_step": "decide", "loop_config": {"collection": "${clean.output.items}",
+            "execution_mode": "parallel", "max_parallelism": 2, "loop_body": ["one", "two"], "on_error": "collect"}"#,
+    ),
+    (
+        "one",
+        r#""agent_name": "ok", "input_mapping": {"name": "${loop.item.name}"}"#,
+    ),
+    (
+        "two",
+        r#""agent_name": "ok", "input_mapping": {"text": "got ${one.output.score}"}"#,
+    ),
+    (
+        "decide",
+        r#""type": "conditional", "condition": {"expression": "${each.output.failed_count} == 0"},
+            "if_true_step": "good", "if_false_step": "poor", "next_step": "end""#,
+    ),
+    ("good", OK),
+    ("poor", OK),
+    (
+        "end",
+        r#""agent_name": "report", "input_mapping": {"all": "${each.output.iterations}", "first": "${each.output.iterations[0].output_data.sent}"}"#,
+    ),
+];
+
+#[test]
+fn blocks_of_every_kind_are_rehearsed_without_agents() {
+    let lab = lab(&EVERYTHING, SIMULATED);
+    let input = ["--input", r#"{"day": "monday"}"#];
+    let done = run(&lab, &input).expect(0);
+    let outputs = done.json();
+    assert_eq!(outputs["load"], json!({"rows": "load.rows"}));
+    assert_eq!(outputs["fork"], json!({"east": {}, "west": null}));
+    let iterations = outputs["each"]["iterations"].as_array().unwrap();
+    let first = json!({"index": 0, "step_id": "two", "status": "COMPLETED",
+        "input": {"text": "got one.score"}, "output_data": {"sent": "two.sent"}});
+    assert_eq!((iterations.len(), &iterations[0]), (2, &first));
+    assert_eq!(outputs["decide"]["branch_step_id"], "good");
+    done.says(&["w.json is recognised as parallel-json", "fork succeeded"]);
+    check_rows(
+        &lab,
+        &[
+            ("load", ["agent", "-", "-", "-", "succeeded"]),
+            ("both", ["parallel", "-", "-", "all", "succeeded"]),
+            ("clean", ["agent", "both", "clean", "all", "succeeded"]),
+            ("fork", ["fork_join", "both", "fork", "any", "succeeded"]),
+            ("e2", ["agent", "fork", "east", "any", "succeeded"]),
+            ("w1", ["agent", "fork", "west", "any", "failed"]),
+            ("w2", ["agent", "fork", "west", "any", "skipped"]),
+            ("each", ["loop", "-", "-", "collect", "succeeded"]),
+            (
+                "one",
+                ["agent", "each", "iteration-0", "collect", "succeeded"],
+            ),
+            (
+                "decide",
+                ["conditional", "-", "-", "exclusive", "succeeded"],
+            ),
+            (
+                "good",
+                ["agent", "decide", "then", "exclusive", "succeeded"],
+            ),
+            ("poor", ["agent", "decide", "else", "exclusive", "skipped"]),
+        ],
+    );
+    let rows = lab.last_run()["steps"].clone();
+    let reason = |step: &str| {
+        let rows = rows.as_array().unwrap().iter();
+        let mut rows = rows.filter(|row| row["step"] == step);
+        rows.next().unwrap()["reason"].clone()
+    };
+    assert_eq!(
+        (reason("w2"), reason("poor")),
+        (json!("branch-failed"), json!("not-taken"))
+    );
+    let shown = lab.call(&["show", "last"]).expect(0).out;
+    assert!(
+        shown.contains("POLICY") && shown.contains("iteration-1"),
+        "{shown}"
+    );
+}
+
+/// A fork of one step per agent under a policy.
+fn fork(agents: &[&str], policy: &str) -> Vec<(String, String)> {
+    let ids: Vec<_> = (0..agents.len()).map(|n| format!("s{n}")).collect();
+    let branches: Vec<_> = ids
+        .iter()
+        .map(|id| format!(r#""b-{id}": {{"steps": ["{id}"]}}"#))
+        .collect();
+    let config = format!(
+        r#""type": "fork_join", "fork_join_config": {{"branches": {{{}}}, {policy}}}"#,
+        branches.join(", ")
+    );
+    let mut steps = vec![("f".to_owned(), config)];
+    let step = |agent: &&str| format!(r#""agent_name": "{agent}""#);
+    steps.extend(ids.into_iter().zip(agents.iter().map(step)));
+    steps
+}
+
+#[test]
+fn every_join_policy_judges_as_it_says_and_its_row_shows_it() {
+    for (agents, policy, shown, status) in [
+        (
+            &["ok", "ok"][..],
+            r#""join_policy": "all""#,
+            "all",
+            "succeeded",
+        ),
+        (&["ok", "bad"], r#""join_policy": "all""#, "all", "failed"),
+        (
+            &["bad", "ok", "bad"],
+            r#""join_policy": "any""#,
+            "any",
+            "succeeded",
+        ),
+        (&["bad", "bad"], r#""join_policy": "any""#, "any", "failed"),
+        (
+            &["ok", "bad", "ok"],
+            r#""join_policy": "majority""#,
+            "majority",
+            "succeeded",
+        ),
+        (
+            &["ok", "bad"],
+            r#""join_policy": "majority""#,
+            "majority",
+            "failed",
+        ),
+        (
+            &["ok", "bad", "ok"],
+            r#""join_policy": "n_of_m", "n_required": 2"#,
+            "n_of_m:2",
+            "succeeded",
+        ),
+        (
+            &["ok", "bad", "bad"],
+            r#""join_policy": "n_of_m", "n_required": 2"#,
+            "n_of_m:2",
+            "failed",
+        ),
+        (
+            &["ok", "slow"],
+            r#""join_policy": "any", "early_exit": "cancel""#,
+            "any",
+            "succeeded",
+        ),
+    ] {
+        let steps = fork(agents, policy);
+        let steps: Vec<_> = steps
+            .iter()
+            .map(|(id, text)| (id.as_str(), text.as_str()))
+            .collect();
+        let lab = lab(&steps, SIMULATED);
+        run(&lab, &[]).expect(i32::from(status == "failed"));
+        check_rows(&lab, &[("f", ["fork_join", "-", "-", shown, status])]);
+        if policy.contains("cancel") {
+            check_rows(&lab, &[("s1", ["agent", "f", "b-s1", "any", "cancelled"])]);
+        }
+    }
+}
+
+#[test]
+fn every_failure_of_a_block_is_told_in_the_words_of_the_dialect() {
+    let check = |steps: &[(&str, &str)], expected: &[&str], rows: &[(&str, [&str; 5])]| {
+        let lab = lab(steps, SIMULATED);
+        assert_eq!(errors(run(&lab, &["--json"])), expected);
+        check_rows(&lab, rows);
+    };
+    check(
+        &[
+            (
+                "p",
+                r#""type": "parallel", "parallel_steps": ["a", "b", "c"], "next_step": "z""#,
+            ),
+            ("a", OK),
+            ("b", BAD),
+            ("c", BAD),
+            ("z", OK),
+        ],
+        &[
+            "p (-) children-failed: Parallel execution failed: 2 step(s) failed: b, c",
+            "b (b) handler-failed: no luck",
+            "c (c) handler-failed: no luck",
+        ],
+        &[
+            ("p", ["parallel", "-", "-", "all", "failed"]),
+            ("a", ["agent", "p", "a", "all", "succeeded"]),
+            ("z", ["agent", "-", "-", "-", "skipped"]),
+        ],
+    );
+    let fork = r#""type": "fork_join", "fork_join_config": {"branches": {"east": {"steps": ["a"]}, "west": {"steps": ["s"], "timeout_seconds": 1}}}"#;
+    let lab_of = lab(
+        &[("f", fork), ("a", OK), ("s", SLOW)],
+        &SIMULATED.replace("300ms", "100s"),
+    );
+    assert_eq!(
+        errors(run(&lab_of, &["--json"])),
+        [
+            "f (-) policy-not-met: Fork-join failed: policy all needs 2 of 2 branch(es), 1 succeeded; failed: west",
+            "f (west) branch-timeout: branch west was not finished after 1 s; it was cancelled; raise timeout_seconds",
+        ]
+    );
+    let looped = |on_error: &str| {
+        format!(
+            r#""type": "loop", "loop_config": {{"collection": [1, 2], "loop_body": ["b"], "on_error": "{on_error}"}}"#
+        )
+    };
+    check(
+        &[("l", &looped("collect")), ("b", BAD)],
+        &[
+            "l (-) loop-failed: Loop failed: 2 of 2 iteration(s) failed: 0, 1",
+            "b (iteration-0) handler-failed: no luck",
+            "b (iteration-1) handler-failed: no luck",
+        ],
+        &[
+            ("l", ["loop", "-", "-", "collect", "failed"]),
+            ("b", ["agent", "l", "iteration-0", "collect", "failed"]),
+        ],
+    );
+    check(
+        &[("l", &looped("stop")), ("b", BAD)],
+        &[
+            "l (-) loop-failed: Loop failed: iteration 0 of 2: no luck",
+            "b (iteration-0) handler-failed: no luck",
+        ],
+        &[("l", ["loop", "-", "-", "stop", "failed"])],
+    );
+    let lab_of = lab(&[("l", &looped("continue")), ("b", BAD)], SIMULATED);
+    run(&lab_of, &[]).expect(0);
+    check_rows(
+        &lab_of,
+        &[("l", ["loop", "-", "-", "continue", "succeeded"])],
+    );
+    check(
+        &[
+            (
+                "l",
+                r#""type": "loop", "loop_config": {"collection": "${workflow.input.n}", "loop_body": ["b"]}"#,
+            ),
+            ("b", OK),
+        ],
+        &[
+            "l (-) reference-unresolved: field collection: ${workflow.input.n} is absent (the input has: none); nothing can be passed; correct the path",
+        ],
+        &[
+            ("l", ["loop", "-", "-", "stop", "failed"]),
+            ("b", ["agent", "l", "iteration", "stop", "skipped"]),
+        ],
+    );
+}
+
+#[test]
+fn a_handled_failure_does_not_fail_what_is_around_it() {
+    let decide = r#""type": "conditional", "condition": {"expression": "${workflow.input.x} == null"}, "if_true_step": "t", "next_step": "z""#;
+    let lab = lab(
+        &[
+            ("c", decide),
+            ("t", r#""agent_name": "bad", "on_failure": "fix""#),
+            ("fix", OK),
+            ("z", OK),
+        ],
+        SIMULATED,
+    );
+    run(&lab, &[]).expect(0);
+    check_rows(
+        &lab,
+        &[
+            ("t", ["agent", "c", "then", "exclusive", "failed"]),
+            ("fix", ["agent", "c", "then", "exclusive", "succeeded"]),
+            ("c", ["conditional", "-", "-", "exclusive", "succeeded"]),
+        ],
+    );
+}
+
+#[test]
+fn what_an_agent_cannot_be_given_fails_its_step_and_not_its_handler() {
+    let lab = Lab::new();
+    lab.write(
+        "h.toml",
+        "[handlers.'*']\ncommand = ['sh', '-c', 'echo x >> called; echo 7']\n",
+    );
+    for (mapping, error) in [
+        (
+            "${workflow.input.n.total}",
+            "a (-) reference-unresolved: field x: ${workflow.input.n.total} is absent (the input has a number there); nothing can be passed; correct the path",
+        ),
+        (
+            "n is ${workflow.input.n}",
+            "a (-) embedded-not-text: field x: ${workflow.input.n} is a number inside text; it would lose its type; pass it alone",
+        ),
+    ] {
+        let mapping = format!(r#""agent_name": "t", "input_mapping": {{"x": "{mapping}"}}"#);
+        lab.write("w.json", &file(&[("a", &mapping)]));
+        let done = run(&lab, &["--json", "--input", r#"{"n": 5}"#]);
+        assert_eq!(errors(done), [error]);
+    }
+    assert_eq!(lab.read("called"), "");
+    // Lenient leaves the field out and says so, with run and step.
+    let mapping = r#""agent_name": "t", "input_mapping": {"x": "${workflow.input.gone}", "y": 1}"#;
+    lab.write("w.json", &file(&[("a", mapping)]));
+    let done = run(&lab, &["--lenient", "--json"]).expect(0);
+    let id = done.json()["runs"][0]["run"].as_str().unwrap().to_owned();
+    done.says(&[
+        "field x: ${workflow.input.gone} is absent",
+        "it is left out",
+        &id,
+        "step",
+    ]);
+    assert_eq!(lab.read("called"), "x\n");
+}
+
+/// Prints what it was given, in a JSON that is no object.
+const ECHO: &str = "#!/bin/sh\nread -r given\necho \"[$given]\"\n";
+
+#[test]
+fn a_program_gets_its_input_resolved_and_may_give_any_json() {
+    let read = r#""agent_name": "echo", "input_mapping": {"n": "${workflow.input[1]}", "item": "${loop.item.k}", "text": "no ${loop.item.k}"}"#;
+    let looped = r#""type": "loop", "next_step": "z", "loop_config": {"collection": "${workflow.input[0]}", "loop_body": ["b"]}"#;
+    let list = r#""agent_name": "list", "input_mapping": {"b": "${l.output.iterations[1].output_data[0].input.n}"}"#;
+    let lab = lab(
+        &[("l", looped), ("b", read), ("z", list)],
+        "[handlers.echo]\ncommand = ['sh', './echo.sh']\ntimeout = '60s'\n[handlers.list]\ncommand = ['sh', '-c', 'cat > given; echo 5.5']\n",
+    );
+    lab.write("echo.sh", ECHO);
+    let done = run(&lab, &["--input", r#"[[{"k": "a"}, {"k": "b"}], 7]"#]).expect(0);
+    let outputs = done.json();
+    assert_eq!(outputs["z"], json!(5.5));
+    let given = &outputs["l"]["iterations"][1]["output_data"][0];
+    assert_eq!(given["input"], json!({"n": 7, "item": "b", "text": "no b"}));
+    for (key, expected) in [
+        ("workflow_id", json!("test")),
+        ("step_id", json!("b")),
+        ("agent_name", json!("echo")),
+        ("iteration_index", json!(1)),
+        ("parent_step_id", json!("l")),
+        ("branch_name", json!("iteration-1")),
+        ("attempt", json!(1)),
+        ("timeout_ms", json!(60_000)),
+    ] {
+        assert_eq!(given[key], expected, "{key}");
+    }
+    assert!(
+        given["deadline"].as_str().unwrap().ends_with('Z'),
+        "{given}"
+    );
+    assert_eq!(given.get("config"), None);
+    let given: Value = serde_json::from_str(&lab.read("given")).unwrap();
+    assert_eq!(
+        (&given["input"], &given["iteration_index"]),
+        (&json!({"b": 7}), &Value::Null)
+    );
+    // The dialect's own limit.
+    assert_eq!(given["timeout_ms"], json!(300_000));
+
+    lab.write("h.toml", "[handlers.'*']\ncommand = ['echo', 'hello']\n");
+    run(&lab, &["--input", r#"[[{"k": "a"}], 7]"#])
+        .expect(1)
+        .says(&["no JSON", "print one JSON value to stdout", "hello"]);
+}
+
+#[test]
+fn an_agent_called_shell_takes_its_command_from_the_file_and_never_a_value() {
+    let say = r#""agent_name": "shell", "next_step": "b", "input_mapping": {"command": "echo \"$WHO\" ${HOME:+x}", "env": {"WHO": "${workflow.input.who}"}}"#
+        .replace("${HOME:+x}", "");
+    let five = r#""agent_name": "shell", "input_mapping": {"command": "echo $((4 + 1))"}"#;
+    let good = lab(&[("a", &say), ("b", five)], "");
+    let input = r#"{"who": "$(rm -rf .)"}"#;
+    run(&good, &["--input", input])
+        .expect(2)
+        .says(&["--allow shell", "(a, b)"]);
+    let done = run(&good, &["--allow", "shell", "--input", input]).expect(0);
+    assert_eq!(done.json(), json!({"a": "$(rm -rf .)", "b": 5}));
+
+    let bad = lab(
+        &[
+            (
+                "a",
+                r#""agent_name": "shell", "next_step": "b", "input_mapping": {"command": "rm ${workflow.input.x}"}"#,
+            ),
+            (
+                "b",
+                r#""agent_name": "shell", "input_mapping": {"env": {"A-B": "x"}}"#,
+            ),
+        ],
+        "",
+    );
+    let check = bad.call(&["check", "w.json", "--json"]).expect(2).json();
+    let found: Vec<_> = check["diagnostics"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|found| {
+            (
+                found["pointer"].as_str().unwrap(),
+                found["code"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("/steps/a/input_mapping/command", "shell-command-invalid"),
+            ("/steps/b/input_mapping/command", "shell-command-invalid"),
+            ("/steps/b/input_mapping/env", "shell-env-invalid"),
+        ]
+    );
+    let text = bad.call(&["check", "w.json"]).expect(2).out;
+    assert!(
+        text.contains("input_mapping.command takes a value of the run"),
+        "{text}"
+    );
+}
+
+/// Everything, done by a program that notes each start and waits for `go` where it is told to.
+const NOTED: &str = "#!/bin/sh\ncat > /dev/null\necho \"$WINDLASS_CTX_STEP\" >> ran\ncase \"$WINDLASS_CTX_STEP\" in\n  e2|two|good) [ -e go ] || { touch waits; sleep 100; };;\nesac\n[ \"$WINDLASS_CTX_STEP\" = w1 ] && exit 1\ncase \"$WINDLASS_CTX_STEP\" in\n  load) echo '{\"rows\": 3}';;\n  clean) echo '{\"items\": [{\"name\": \"a\"}, {\"name\": \"b\"}, {\"name\": \"c\"}]}';;\n  *) echo '{\"score\": \"1\", \"sent\": true}';;\nesac\n";
+
+#[test]
+fn a_run_that_is_killed_in_any_block_goes_on_there_and_repeats_nothing() {
+    for stop in ["e2", "two", "good"] {
+        let lab = lab(
+            &EVERYTHING,
+            "[handlers.'*']\ncommand = ['sh', './noted.sh']\n",
+        );
+        lab.write("noted.sh", &NOTED.replace("e2|two|good", stop));
+        let words = [&RUN[..], &["--input", r#"{"day": 1}"#]].concat();
+        let mut engine = lab.start(&words);
+        eventually("it waits", || lab.path("waits").exists());
+        engine.kill().unwrap();
+        engine.wait().unwrap();
+        lab.write("go", "");
+        let done = lab.call(&["resume", "--json"]).expect(0);
+        let run = &done.json()["runs"][0];
+        assert_eq!(run["status"], "succeeded");
+        let outputs = &run["outputs"];
+        assert_eq!(outputs["each"]["total_count"], 3);
+        assert_eq!(outputs["fork"]["west"], Value::Null);
+        assert_eq!(outputs["decide"]["branch_taken"], "then");
+        // Only what was running when it was killed may have begun twice.
+        let ran = lab.read("ran");
+        let times = |step: &str| ran.lines().filter(|line| *line == step).count();
+        for (step, once) in [
+            ("load", 1),
+            ("clean", 1),
+            ("e1", 1),
+            ("w1", 1),
+            ("one", 3),
+            ("end", 1),
+        ] {
+            let most = if (stop, step) == ("two", "one") {
+                4
+            } else {
+                once
+            };
+            let range = if ["w1", "clean"].contains(&step) && stop == "e2" {
+                1..=2
+            } else {
+                once..=most
+            };
+            assert!(range.contains(&times(step)), "{step} in {ran}");
+        }
+        assert!(times(stop) > usize::from(stop == "two") * 2, "{ran}");
+        assert!(!ran.contains("poor"), "{ran}");
+        let show = lab.last_run();
+        assert_eq!(row(&show, "fork")[4], "succeeded");
+    }
+}
+
+#[test]
+fn a_run_is_resumed_with_the_settings_it_was_begun_with() {
+    let looped = r#""type": "loop", "loop_config": {"collection": [1, 2, 3], "loop_body": ["b"], "execution_mode": "parallel"}"#;
+    let slow = "[handlers.'*']\ncommand = ['sh', '-c', 'cat > /dev/null; [ -e go ] || { touch waits; sleep 100; }; echo 1']\n";
+    let lab = lab(&[("l", looped), ("b", OK)], slow);
+    run(&lab, &[]).expect(2).says(&["parallel_loop_stop"]);
+    lab.write(
+        "windlass.toml",
+        "[dialects.parallel-json]\nparallel_loop_stop = 'cancel'\niteration_shape = 'output'\n",
+    );
+    let mut engine = lab.start(&RUN);
+    eventually("it waits", || lab.path("waits").exists());
+    engine.kill().unwrap();
+    engine.wait().unwrap();
+    std::fs::remove_file(lab.path("windlass.toml")).unwrap();
+    lab.write("go", "");
+    let done = lab.call(&["resume"]).expect(0);
+    assert_eq!(done.json()["l"]["iterations"], json!([1, 1, 1]));
+}
+
+#[test]
+fn agents_have_limits_and_retries_and_may_be_unknown_until_their_step() {
+    let steps = [
+        ("a", r#""agent_name": "flaky", "next_step": "b""#),
+        ("b", r#""agent_name": "gone""#),
+    ];
+    let lab = lab(
+        &steps,
+        "[handlers.flaky]\nsimulate = '1ms'\nfail = 'not yet'\nfail_attempts = 2\n",
+    );
+    run(&lab, &[])
+        .expect(2)
+        .says(&["no-handler", "\"gone\"", "flaky"]);
+    let agents = "[dialects.parallel-json]\nresolve_agents = 'run'\n[dialects.parallel-json.agents.flaky]\nretry_config = { max_retries = 2, initial_delay_ms = 1 }\n";
+    lab.write("windlass.toml", agents);
+    assert_eq!(
+        errors(run(&lab, &["--json"])),
+        [
+            "b (-) agent-unknown: no handler \"gone\"; the step cannot work; register it and start again"
+        ]
+    );
+    let show = lab.last_run();
+    let a = show["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["step"] == "a");
+    assert_eq!(a.unwrap()["attempt"], 3);
+
+    let breaker = format!("{agents}circuit_breaker_config = {{}}\n");
+    lab.write("windlass.toml", &breaker);
+    run(&lab, &[])
+        .expect(2)
+        .says(&["circuit-breaker-unsupported"]);
+    run(&lab, &["--lenient"])
+        .expect(1)
+        .says(&["warning[circuit-breaker-unsupported]"]);
+    let config = lab.call(&["config"]).expect(0).out;
+    assert!(
+        config.contains("dialects.parallel-json.agents.flaky"),
+        "{config}"
+    );
+
+    let limit = "[dialects.parallel-json.agents.slow]\ntimeout_ms = 50\n";
+    lab.write("windlass.toml", limit);
+    lab.write("w.json", &file(&[("a", SLOW)]));
+    lab.write("h.toml", SIMULATED);
+    let found = errors(run(&lab, &["--json"]));
+    assert!(found[0].starts_with("a (-) step-timeout:"), "{found:?}");
+}
+
+#[test]
+fn a_dialect_can_be_named_and_lenient_repairs() {
+    let lab = Lab::new();
+    lab.write("h.toml", SIMULATED);
+    lab.write(
+        "w.json",
+        r#"{"name": "w", "start_step": "a", "steps": {"a": {"agent_name": "ok", "retries": 3}}}"#,
+    );
+    let strict = lab.call(&["check", "w.json"]).expect(2);
+    for code in ["error[field-missing]", "error[unknown-key]"] {
+        assert!(strict.out.contains(code), "{}", strict.out);
+    }
+    let lenient = lab
+        .call(&["check", "w.json", "--lenient", "--json"])
+        .expect(0);
+    assert_eq!(lenient.json()["dialect"], "parallel-json");
+    run(&lab, &["--lenient"])
+        .expect(0)
+        .says(&["warning[field-missing]"]);
+    lab.write(
+        "windlass.toml",
+        "[dialects.parallel-json]\nmode = 'lenient'\n",
+    );
+    run(&lab, &[]).expect(0);
+    let named = ["check", "w.json", "--dialect", "step-groups-yaml"];
+    lab.call(&named)
+        .expect(2)
+        .says(&["w.json is read as step-groups-yaml, as --dialect says"]);
+    let wrong = lab
+        .call(&["check", "w.json", "--dialect", "yaml"])
+        .expect(2);
+    wrong.says(&["\"yaml\" is no dialect", "parallel-json"]);
+    lab.write("notes.txt", "hello: 1\n");
+    lab.call(&["check", "notes.txt"])
+        .expect(2)
+        .says(&["name that with --dialect"]);
+}
+
+#[test]
+fn a_condition_that_errs_is_false_or_fails_its_step_as_is_set() {
+    let decide = r#""type": "conditional", "condition": {"expression": "${workflow.input.n} < 3"}, "if_true_step": "t", "if_false_step": "e""#;
+    let lab = lab(&[("c", decide), ("t", OK), ("e", OK)], SIMULATED);
+    let input = ["--json", "--input", r#"{"n": "5"}"#];
+    let done = run(&lab, &input).expect(0).json();
+    assert_eq!(done["runs"][0]["outputs"]["c"]["branch_taken"], "else");
+    lab.write(
+        "windlass.toml",
+        "[dialects.parallel-json]\nstrict_conditions = true\n",
+    );
+    let found = errors(run(&lab, &input));
+    assert!(
+        found[0].starts_with("c (-) condition-error: text is compared with a number"),
+        "{found:?}"
+    );
+    check_rows(
+        &lab,
+        &[("c", ["conditional", "-", "-", "exclusive", "failed"])],
+    );
+}
