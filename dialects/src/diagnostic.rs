@@ -3,14 +3,17 @@
 //! Owns the shape of a diagnostic, its order and its bound. Codes keep their meaning for ever and
 //! belong to the dialects' pages; here nobody decides what is an error.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::limits::{DIAGNOSTICS_MAX, LISTED_NAMES_MAX, QUOTED_CHARS_MAX};
+use crate::limits::{DIAGNOSTICS_MAX, KEY_CHARS_MAX, LISTED_NAMES_MAX, QUOTED_CHARS_MAX};
 use crate::options::Mode;
-use crate::tree::{Entry, Mark, Node, pointer};
+use crate::pointer::Pointer;
+use crate::tree::{Entry, Mark, Node};
 
 /// How much a diagnostic matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -74,11 +77,13 @@ impl fmt::Display for Diagnostic {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Spot {
     pub(crate) document: Option<u32>,
-    pub(crate) pointer: Option<String>,
+    pub(crate) pointer: Option<Pointer>,
     pub(crate) mark: Option<Mark>,
-    pub(crate) step: Option<String>,
+    pub(crate) step: Option<Arc<str>>,
     /// What the message names after file and line, such as `step "a" config.tag`; may be empty.
     pub(crate) subject: String,
+    /// Whether it names the pointer there instead.
+    pub(crate) names_pointer: bool,
 }
 
 impl Spot {
@@ -95,10 +100,7 @@ impl Spot {
     /// A place further in.
     pub(crate) fn inside(&self, segment: &str, mark: Mark) -> Self {
         Self {
-            pointer: Some(pointer(
-                self.pointer.as_deref().unwrap_or_default(),
-                segment,
-            )),
+            pointer: Some(self.pointer.clone().unwrap_or_default().inside(segment)),
             mark: Some(mark),
             ..self.clone()
         }
@@ -107,7 +109,21 @@ impl Spot {
     /// The same place with other words for it in the message.
     pub(crate) fn called(mut self, subject: impl Into<String>) -> Self {
         self.subject = subject.into();
+        self.names_pointer = false;
         self
+    }
+
+    /// The same place, called by its pointer.
+    pub(crate) fn called_by_pointer(mut self) -> Self {
+        self.names_pointer = true;
+        self
+    }
+
+    fn words(&self) -> Cow<'_, str> {
+        match &self.pointer {
+            Some(pointer) if self.names_pointer => Cow::Owned(pointer.shortened()),
+            _ => Cow::Borrowed(&self.subject),
+        }
     }
 }
 
@@ -183,9 +199,10 @@ impl Report {
         self.codes.insert(code);
         let line = spot.mark.map(|mark| mark.line);
         let mut message = place(&self.file, line);
-        if !spot.subject.is_empty() {
+        let subject = spot.words();
+        if !subject.is_empty() {
             message.push(' ');
-            message.push_str(&spot.subject);
+            message.push_str(&subject);
         }
         message.push_str(": ");
         message.push_str(what);
@@ -195,10 +212,10 @@ impl Report {
             severity,
             file: self.file.clone(),
             document: spot.document,
-            pointer: spot.pointer.clone(),
+            pointer: spot.pointer.as_ref().map(ToString::to_string),
             line,
             column: spot.mark.map(|mark| mark.column),
-            step: spot.step.clone(),
+            step: spot.step.as_deref().map(|step| cut(step, KEY_CHARS_MAX)),
             message,
         });
     }
@@ -259,7 +276,12 @@ pub(crate) fn quoted(text: &str) -> String {
 
 /// Text from the file, cut off where a message would become unreadable.
 pub(crate) fn shortened(text: &str) -> String {
-    match text.char_indices().nth(QUOTED_CHARS_MAX) {
+    cut(text, QUOTED_CHARS_MAX)
+}
+
+/// The beginning of a text of more than so many characters, or the text.
+pub(crate) fn cut(text: &str, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
@@ -287,10 +309,11 @@ mod tests {
     fn spot(line: u32) -> Spot {
         Spot {
             document: Some(1),
-            pointer: Some("/steps/0/timeout".to_owned()),
+            pointer: Some(Pointer::default().inside("steps").inside("0")),
             mark: Some(Mark { line, column: 5 }),
-            step: Some("scan".to_owned()),
+            step: Some("scan".into()),
             subject: "step \"scan\"".to_owned(),
+            names_pointer: false,
         }
     }
 

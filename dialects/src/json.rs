@@ -11,7 +11,8 @@ use serde_json::value::RawValue;
 
 use crate::diagnostic::{quoted, shortened};
 use crate::limits::NESTING_MAX;
-use crate::tree::{Entry, Mark, Node, Scalar, Value, pointer};
+use crate::pointer::Pointer;
+use crate::tree::{Entry, Mark, Node, Scalar, Value};
 
 /// What was read of a text.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ pub(crate) struct Text {
 #[derive(Debug)]
 pub(crate) struct Problem {
     pub(crate) code: &'static str,
-    pub(crate) pointer: String,
+    pub(crate) pointer: Pointer,
     pub(crate) mark: Mark,
     pub(crate) what: String,
 }
@@ -39,7 +40,7 @@ pub(crate) fn read(text: &str) -> Text {
         problems: Vec::new(),
     };
     let root = match serde_json::from_str::<&RawValue>(text) {
-        Ok(whole) => reader.node(whole.get(), 0, ""),
+        Ok(whole) => reader.node(whole.get(), 0, &Pointer::default()),
         Err(error) => Err(syntax(text, &error)),
     };
     let root = root.map_err(|problem| reader.problems.push(problem));
@@ -47,6 +48,15 @@ pub(crate) fn read(text: &str) -> Text {
         root: root.ok(),
         problems: reader.problems,
     }
+}
+
+/// The keys of an object and the texts of their values, which are not looked into; `None` for any other
+/// text.
+pub(crate) fn entries(text: &str) -> Option<Vec<(String, &str)>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let Entries(entries) = serde_json::from_str(text).ok()?;
+    let entries = entries.into_iter();
+    Some(entries.map(|(key, value)| (key, value.get())).collect())
 }
 
 fn syntax(text: &str, error: &serde_json::Error) -> Problem {
@@ -57,7 +67,7 @@ fn syntax(text: &str, error: &serde_json::Error) -> Problem {
     let said = said.split(" at line ").next().unwrap_or_default();
     Problem {
         code: "document-syntax",
-        pointer: String::new(),
+        pointer: Pointer::default(),
         mark: Mark::new(error.line().max(1), column),
         what: format!(
             "{}; nothing after it can be read; correct it",
@@ -92,12 +102,12 @@ impl Default for Place {
 
 impl<'t> Reader<'t> {
     /// Recursive, at most [`NESTING_MAX`] deep.
-    fn node(&mut self, raw: &'t str, depth: usize, at: &str) -> Result<Node, Problem> {
+    fn node(&mut self, raw: &'t str, depth: usize, at: &Pointer) -> Result<Node, Problem> {
         let start = self.offset(raw);
         let mark = self.mark(start);
         let problem = |code, what| Problem {
             code,
-            pointer: at.to_owned(),
+            pointer: at.clone(),
             mark,
             what,
         };
@@ -123,7 +133,7 @@ impl<'t> Reader<'t> {
                 let items: Vec<&RawValue> = serde_json::from_str(raw).map_err(unreadable)?;
                 let mut nodes = Vec::with_capacity(items.len());
                 for (index, item) in items.into_iter().enumerate() {
-                    let place = pointer(at, &index.to_string());
+                    let place = at.inside(index.to_string());
                     nodes.push(self.node(item.get(), depth + 1, &place)?);
                 }
                 Value::List(nodes)
@@ -145,7 +155,7 @@ impl<'t> Reader<'t> {
         read: Vec<(String, &'t RawValue)>,
         start: usize,
         depth: usize,
-        at: &str,
+        at: &Pointer,
     ) -> Result<Vec<Entry>, Problem> {
         let mut entries: Vec<Entry> = Vec::with_capacity(read.len());
         let mut seen: HashMap<String, u32> = HashMap::with_capacity(read.len());
@@ -158,7 +168,7 @@ impl<'t> Reader<'t> {
             if let Some(first) = seen.get(&key) {
                 self.problems.push(Problem {
                     code: "duplicate-key",
-                    pointer: pointer(at, &key),
+                    pointer: at.inside(key.as_str()),
                     mark,
                     what: format!(
                         "key {} appears at lines {first} and {}; one of them would be lost; rename one",
@@ -169,7 +179,7 @@ impl<'t> Reader<'t> {
                 continue;
             }
             seen.insert(key.clone(), mark.line);
-            let value = self.node(raw.get(), depth + 1, &pointer(at, &key))?;
+            let value = self.node(raw.get(), depth + 1, &at.inside(key.as_str()))?;
             entries.push(Entry { key, mark, value });
         }
         Ok(entries)

@@ -30,6 +30,7 @@ pub mod limits;
 mod number;
 mod options;
 mod parallel_json;
+mod pointer;
 mod run_data;
 mod step_groups;
 mod suggestion;

@@ -46,5 +46,9 @@ pub const TIMEOUT_SECONDS_MAX: u32 = u32::MAX;
 /// Characters of a text from the file that a message repeats.
 pub const QUOTED_CHARS_MAX: usize = 60;
 
+/// Characters of a key in the pointer of a diagnostic, and of the step that it names. Names have fewer;
+/// a key of the file may be as long as the file, and a thousand diagnostics repeat it.
+pub const KEY_CHARS_MAX: usize = 1_024;
+
 /// Names that a message lists before it says how many more there are.
 pub const LISTED_NAMES_MAX: usize = 8;

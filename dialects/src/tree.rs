@@ -167,11 +167,6 @@ fn unsigned(text: &str) -> &str {
     text.strip_prefix(['-', '+']).unwrap_or(text)
 }
 
-/// The JSON pointer of `segment` under `parent`.
-pub(crate) fn pointer(parent: &str, segment: &str) -> String {
-    format!("{parent}/{}", segment.replace('~', "~0").replace('/', "~1"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,10 +199,5 @@ mod tests {
             assert_eq!(scalar(true).meaning(), meaning, "{text}");
             assert_eq!(scalar(false).meaning(), Meaning::Text(text));
         }
-    }
-
-    #[test]
-    fn pointers_are_escaped() {
-        assert_eq!(pointer("/a", "b/c~d"), "/a/b~1c~0d");
     }
 }

@@ -72,7 +72,7 @@ fn with_types(text: &str) -> String {
 
 fn at(node: Option<&str>) -> Spot {
     Spot {
-        step: node.map(str::to_owned),
+        step: node.map(Into::into),
         subject: node.map_or_else(String::new, |node| format!("node {node:?}")),
         ..Spot::default()
     }

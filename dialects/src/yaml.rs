@@ -9,7 +9,8 @@ use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, StrI
 
 use crate::diagnostic::shortened;
 use crate::limits::{EXPANSION_BYTES_MAX, NESTING_MAX};
-use crate::tree::{Entry, Mark, Node, Scalar, Value, pointer};
+use crate::pointer::Pointer;
+use crate::tree::{Entry, Mark, Node, Scalar, Value};
 
 /// What a node costs beside its text when aliases copy it, in bytes.
 const NODE_BYTES: usize = 64;
@@ -37,7 +38,7 @@ pub(crate) struct Document {
 pub(crate) struct Problem {
     pub(crate) code: &'static str,
     pub(crate) document: u32,
-    pub(crate) pointer: String,
+    pub(crate) pointer: Pointer,
     pub(crate) mark: Mark,
     pub(crate) what: String,
 }
@@ -369,13 +370,13 @@ impl Loader {
     }
 
     fn problem(&mut self, code: &'static str, mark: Mark, what: &str) {
-        let pointer = self.open.iter().fold(String::new(), |path, open| {
+        let pointer = self.open.iter().fold(Pointer::default(), |path, open| {
             let segment = match &open.items {
                 Items::List(items) => items.len().to_string(),
                 Items::Map { key: Some(key), .. } => key.text.clone(),
                 Items::Map { key: None, .. } => return path,
             };
-            pointer(&path, &segment)
+            path.inside(segment)
         });
         self.stream.problems.push(Problem {
             code,

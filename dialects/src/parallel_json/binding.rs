@@ -60,13 +60,13 @@ impl Binding<'_, '_> {
             }
             Of::Output(id) | Of::Error(id) => {
                 let Some(&source) = self.index.get(id.as_str()) else {
-                    let ids: Vec<_> = self.document.steps.iter().map(|step| step.id).collect();
                     let known = if report.is_crowded() {
                         &[]
                     } else {
-                        ids.as_slice()
+                        self.document.steps.as_slice()
                     };
-                    let fix = did_you_mean(id, known.iter().copied(), "correct it");
+                    let known = known.iter().map(|step| step.id);
+                    let fix = did_you_mean(id, known, "correct it");
                     let what =
                         format!("no step {}; it could never have a value; {fix}", quoted(id));
                     report.error("unknown-reference", spot, what);

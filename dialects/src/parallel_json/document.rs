@@ -7,8 +7,9 @@ use crate::limits::STEPS_MAX;
 use crate::options::ImportOptions;
 use crate::parallel_json::field;
 use crate::parallel_json::step::{self, Link, Step};
+use crate::pointer::Pointer;
 use crate::suggestion::did_you_mean;
-use crate::tree::{Meaning, Node, Value};
+use crate::tree::{Meaning, Node};
 
 /// A workflow that was read. What was wrong with it is reported and left out.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ pub(crate) fn read<'a>(
 ) -> Option<Document<'a>> {
     let spot = Spot {
         document: Some(1),
-        pointer: Some(String::new()),
+        pointer: Some(Pointer::default()),
         mark: Some(root.mark),
         ..Spot::default()
     };
@@ -180,10 +181,4 @@ impl Document<'_> {
             }
         }
     }
-}
-
-/// Whether a root looks like a workflow of this dialect.
-pub(crate) fn is_workflow(root: &Node) -> bool {
-    let steps = root.get("steps").map(|entry| &entry.value.value);
-    matches!(steps, Some(Value::Map(_))) || root.get("start_step").is_some()
 }

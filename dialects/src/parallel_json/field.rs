@@ -18,28 +18,18 @@ pub(crate) fn shown(node: &Node) -> String {
 
 /// The place of an entry, with its pointer as the words for it.
 pub(crate) fn spot(parent: &Spot, entry: &Entry) -> Spot {
-    named(parent.entry(entry))
+    parent.entry(entry).called_by_pointer()
 }
 
 /// The place of an item of a list.
 pub(crate) fn item_spot(list: &Spot, index: usize, item: &Node) -> Spot {
-    named(list.item(index, item))
+    list.item(index, item).called_by_pointer()
 }
 
 /// The place of a field that is missing.
 pub(crate) fn missing_spot(parent: &Spot, key: &str) -> Spot {
-    named(parent.inside(key, parent.mark.unwrap_or_default()))
-}
-
-fn named(spot: Spot) -> Spot {
-    let pointer = spot.pointer.clone().unwrap_or_default();
-    spot.called(shortened_pointer(&pointer))
-}
-
-/// Step ids may be long; messages are not.
-fn shortened_pointer(pointer: &str) -> String {
-    let parts = pointer.split('/').map(shortened);
-    parts.collect::<Vec<_>>().join("/")
+    let inside = parent.inside(key, parent.mark.unwrap_or_default());
+    inside.called_by_pointer()
 }
 
 /// Reports a value of the wrong type.

@@ -1,6 +1,7 @@
 //! A whole file, from its text to its workflow.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use windlass_workflow_model::{InvalidWorkflow, Source};
 
@@ -13,6 +14,7 @@ use crate::options::{ImportOptions, ParallelJsonOptions};
 use crate::parallel_json::document::{self, Document};
 use crate::parallel_json::step::Kind;
 use crate::parallel_json::{binding, lowering, seat};
+use crate::pointer::Pointer;
 
 /// The workflow of a file and what it needs.
 #[derive(Default)]
@@ -27,8 +29,12 @@ pub(crate) fn recognises(text: &str) -> bool {
     if text.len() > FILE_BYTES_MAX || !start.starts_with('{') {
         return false;
     }
-    match json::read(text).root {
-        Some(root) => document::is_workflow(&root),
+    match json::entries(text) {
+        Some(entries) => {
+            let first = |name: &str| entries.iter().find(|(key, _)| key == name);
+            let steps = first("steps").is_some_and(|(_, value)| value.starts_with('{'));
+            steps || first("start_step").is_some_and(|(_, value)| *value != "null")
+        }
         // One that cannot be read gives itself away by a key that only this dialect has.
         None => text.contains("\"start_step\""),
     }
@@ -42,10 +48,11 @@ pub(crate) fn import(text: &str, options: &ImportOptions, report: &mut Report) -
         let spot = Spot {
             document: Some(1),
             mark: Some(problem.mark),
-            subject: problem.pointer.clone(),
             step: step_of(&problem.pointer),
             pointer: Some(problem.pointer),
-        };
+            ..Spot::default()
+        }
+        .called_by_pointer();
         report.error(problem.code, &spot, problem.what);
     }
     let Some(root) = read.root else {
@@ -83,9 +90,11 @@ pub(crate) fn import(text: &str, options: &ImportOptions, report: &mut Report) -
 }
 
 /// The step that a pointer leads into.
-fn step_of(pointer: &str) -> Option<String> {
-    let id = pointer.strip_prefix("/steps/")?.split('/').next()?;
-    Some(id.replace("~1", "/").replace("~0", "~"))
+fn step_of(pointer: &Pointer) -> Option<Arc<str>> {
+    match pointer.segments().as_slice() {
+        ["steps", id, ..] => Some(Arc::from(*id)),
+        _ => None,
+    }
 }
 
 fn check_options(options: &ParallelJsonOptions, report: &mut Report) {

@@ -1,6 +1,6 @@
 //! Rings: ways that lead back to where they began.
 
-use crate::diagnostic::{Report, Spot, shortened};
+use crate::diagnostic::{Report, shortened};
 use crate::parallel_json::document::Document;
 use crate::parallel_json::step::Kind;
 
@@ -65,13 +65,13 @@ pub(crate) fn report(document: &Document<'_>, direct: &[bool], report: &mut Repo
             };
             if let Some(begin) = depth[to] {
                 found = true;
-                let way = path[begin..].iter().map(|(step, _, by)| (*step, *by));
-                let what = told(document, &way.collect::<Vec<_>>(), to, called);
+                let ring = &path[begin..];
+                // One more than are named: it says how the last of them is left.
+                let way = ring.iter().take(NAMED_MAX + 1);
+                let way: Vec<_> = way.map(|(step, _, by)| (*step, *by)).collect();
+                let what = told(document, &way, ring.len(), to, called);
                 // It belongs to the step that leads back.
-                let spot = Spot {
-                    subject: String::new(),
-                    ..document.steps[at].spot.clone()
-                };
+                let spot = document.steps[at].spot.clone().called("");
                 report.error("cycle", &spot, what);
             } else if !done[to] {
                 depth[to] = Some(path.len());
@@ -85,6 +85,7 @@ pub(crate) fn report(document: &Document<'_>, direct: &[bool], report: &mut Repo
 fn told(
     document: &Document<'_>,
     ring: &[(usize, Option<&str>)],
+    length: usize,
     back: usize,
     called: Option<&str>,
 ) -> String {
@@ -99,8 +100,8 @@ fn told(
             format!("{}{way}", shortened(document.steps[*step].id))
         });
     let mut steps: Vec<_> = named.collect();
-    if ring.len() > NAMED_MAX {
-        steps.push(format!("{} more", ring.len() - NAMED_MAX));
+    if length > NAMED_MAX {
+        steps.push(format!("{} more", length - NAMED_MAX));
     }
     steps.push(shortened(document.steps[back].id));
     format!(

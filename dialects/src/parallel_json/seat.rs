@@ -3,7 +3,9 @@
 //! A scope is the main chain or one branch of a block. Inside it steps follow each other; a branch
 //! of a conditional is no scope of its own, it only ends elsewhere.
 
-use crate::diagnostic::{Report, listed, quoted};
+use std::sync::Arc;
+
+use crate::diagnostic::{self, Report, quoted};
 use crate::limits::BLOCKS_DEEP_MAX;
 use crate::parallel_json::document::Document;
 use crate::parallel_json::ring;
@@ -28,7 +30,7 @@ pub(crate) struct Seat {
     /// Whether a block lists it; then its own `next_step` does not count.
     pub(crate) direct: bool,
     /// The block or conditional around it, and its branch of that.
-    pub(crate) parent: Option<(usize, String)>,
+    pub(crate) parent: Option<(usize, Arc<str>)>,
     depth: usize,
 }
 
@@ -63,23 +65,22 @@ pub(crate) enum End {
     Step(usize),
 }
 
-/// Which steps a block lists.
-pub(crate) fn direct(document: &Document<'_>) -> Vec<bool> {
-    let mut direct = vec![false; document.steps.len()];
-    let links = document
-        .steps
-        .iter()
-        .flat_map(|step| step.lists())
-        .flatten();
-    for target in links.filter_map(|link| link.target) {
-        direct[target] = true;
+/// For each step: the first block that lists it.
+fn listed(document: &Document<'_>) -> Vec<Option<usize>> {
+    let mut listed_by = vec![None; document.steps.len()];
+    for (block, step) in document.steps.iter().enumerate() {
+        let links = step.lists().into_iter().flatten();
+        for target in links.filter_map(|link| link.target) {
+            listed_by[target].get_or_insert(block);
+        }
     }
-    direct
+    listed_by
 }
 
 /// Seats all steps, and reports those that stand where they cannot.
 pub(crate) fn seat(document: &Document<'_>, report: &mut Report) -> Seats {
-    let direct = direct(document);
+    let listed_by = listed(document);
+    let direct: Vec<_> = listed_by.iter().map(Option::is_some).collect();
     let has_ring = ring::report(document, &direct, report);
     check_lists(document, report);
     let main = Way {
@@ -102,6 +103,7 @@ pub(crate) fn seat(document: &Document<'_>, report: &mut Report) -> Seats {
             ways: vec![main],
         },
         open: Vec::new(),
+        listed_by,
     };
     if let Some(start) = document.start.as_ref().and_then(|start| start.target) {
         let seat = Seat {
@@ -191,6 +193,8 @@ struct Walk<'d, 'a> {
     has_ring: bool,
     seats: Seats,
     open: Vec<(usize, Seat)>,
+    /// For a step: a block that lists it.
+    listed_by: Vec<Option<usize>>,
 }
 
 impl Walk<'_, '_> {
@@ -262,7 +266,7 @@ impl Walk<'_, '_> {
                 let seat = Seat {
                     way,
                     direct: false,
-                    parent: Some((step, name.to_owned())),
+                    parent: Some((step, Arc::from(name))),
                     depth: seat.depth + 1,
                     ..seat.clone()
                 };
@@ -305,7 +309,7 @@ impl Walk<'_, '_> {
                 block: Some(block),
                 branch,
             });
-            let name = branch_name(document, block, branch);
+            let name: Arc<str> = branch_name(document, block, branch).into();
             let targets: Vec<_> = list.iter().filter_map(|link| link.target).collect();
             let mut end = End::Join(block);
             for target in targets.into_iter().rev() {
@@ -319,7 +323,7 @@ impl Walk<'_, '_> {
                     scope,
                     way: self.seats.ways.len() - 1,
                     direct: true,
-                    parent: Some((block, name.clone())),
+                    parent: Some((block, Arc::clone(&name))),
                     depth: seat.depth + 1,
                 };
                 self.open.push((target, seat));
@@ -334,12 +338,11 @@ impl Walk<'_, '_> {
             // Two lists: reported where the lists are read.
             return;
         }
-        let listed_by = document.steps.iter().find(|other| {
-            let links = other.lists().into_iter().flatten();
-            links.into_iter().any(|link| link.target == Some(step))
-        });
-        let place = match listed_by {
-            Some(block) => format!("a child of {} and also in a chain", quoted(block.id)),
+        let place = match self.listed_by[step] {
+            Some(block) => {
+                let id = quoted(document.steps[block].id);
+                format!("a child of {id} and also in a chain")
+            }
             None => "in the chains of two branches that may run side by side".to_owned(),
         };
         let what = format!("{place}; it has one output; make a second step");
@@ -353,7 +356,9 @@ impl Walk<'_, '_> {
             let mut at = inner;
             while let Some((conditional, around)) = self.seats.ways[at].around {
                 let next = &document.steps[conditional].next;
+                // Each time a chain is walked, so after many mistakes nobody asks any more.
                 if around == outer
+                    && !report.is_crowded()
                     && let Some(next) = next
                     && next.target.is_some_and(|next| leads(document, next, step))
                 {
@@ -482,7 +487,7 @@ fn report_children(document: &Document<'_>, report: &mut Report) {
         if !following.is_empty() {
             let what = format!(
                 "next_step of children {} has no effect; the block decides; set null",
-                listed(following)
+                diagnostic::listed(following)
             );
             report.warning("child-next-step-ignored", &block.spot, what);
         }

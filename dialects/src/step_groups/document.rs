@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::diagnostic::Spot;
+use crate::pointer::Pointer;
 use crate::tree::{Node, Value};
 use crate::yaml::Document;
 
@@ -107,7 +108,7 @@ pub(crate) fn heads<'a>(document: &'a Document, file: &str) -> Vec<Head<'a>> {
 pub(crate) fn root_spot(document: &Document) -> Spot {
     Spot {
         document: Some(document.number),
-        pointer: Some(String::new()),
+        pointer: Some(Pointer::default()),
         mark: Some(document.root.mark),
         ..Spot::default()
     }

@@ -1,6 +1,7 @@
 //! A whole file: which of its documents are workflows, and which of those are wanted.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use windlass_workflow_model::{InvalidWorkflow, Source};
 
@@ -9,6 +10,7 @@ use crate::dialect::Dialect;
 use crate::import::ImportedWorkflow;
 use crate::limits::{FILE_BYTES_MAX, KEPT_BYTES_MAX};
 use crate::options::ImportOptions;
+use crate::pointer::Pointer;
 use crate::step_groups::document::{self, Form, Head, KINDS};
 use crate::step_groups::step::{SUB_WORKFLOW, Step};
 use crate::step_groups::workflow::{self, Workflow};
@@ -172,16 +174,17 @@ fn report_problem(problem: &Problem, root: Option<&Node>, report: &mut Report) {
         subject: step
             .map(|step| format!("step {}", quoted(step)))
             .unwrap_or_default(),
-        step: step.map(str::to_owned),
+        step: step.map(Arc::from),
+        names_pointer: false,
     };
     report.error(problem.code, &spot, &problem.what);
 }
 
 /// The name of the step that a pointer leads into.
-fn step_at<'a>(root: &'a Node, pointer: &str) -> Option<&'a str> {
+fn step_at<'a>(root: &'a Node, pointer: &Pointer) -> Option<&'a str> {
     let mut node = root;
     let mut in_steps = false;
-    for segment in pointer.split('/').skip(1) {
+    for segment in pointer.segments() {
         match &node.value {
             Value::List(items) => {
                 let item = items.get(segment.parse::<usize>().ok()?)?;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 use crate::diagnostic::{Report, Spot, quoted, shortened};
 use crate::number;
 use crate::step_groups::{reference, unsupported};
-use crate::tree::{Entry, Meaning, Node, Value, pointer};
+use crate::tree::{Entry, Meaning, Node, Value};
 
 /// Keys of `config` whose text is a script, also when it is a single line.
 const SCRIPT_KEYS: [&str; 3] = ["script", "command", "manifest"];
@@ -124,11 +124,11 @@ impl<'a> Settings<'a> {
     }
 
     fn spot(&self, node: &Node) -> Spot {
-        let step = self.step.pointer.as_deref().unwrap_or_default();
+        let step = self.step.pointer.clone().unwrap_or_default();
         let place = self
             .path
             .iter()
-            .fold(step.to_owned(), |path, segment| pointer(&path, segment));
+            .fold(step, |path, segment| path.inside(segment.as_ref()));
         Spot {
             pointer: Some(place),
             mark: Some(node.mark),

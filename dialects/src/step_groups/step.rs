@@ -126,7 +126,7 @@ impl<'a> Step<'a> {
             }
             return;
         };
-        self.spot.step = Some(name.to_owned());
+        self.spot.step = Some(name.into());
         self.spot.subject = format!("step {}", quoted(name));
         if let Some(what) = wrong_name(name) {
             report.error("step-name-invalid", &self.spot.entry(entry), what);

@@ -188,3 +188,42 @@ fn many_references_over_long_chains_are_checked() {
     );
     assert!(imported.diagnostics[0].message.contains("\"s3999\""));
 }
+
+#[test]
+fn keys_as_long_as_the_file_are_neither_copied_nor_told_again_and_again() {
+    let long = "k".repeat(500_000);
+    // Whatever stands under such a key: values, mistakes, keys that come twice.
+    let many = |item: &str| vec![item; 50_000].join(", ");
+    let values = format!(
+        r#""agent_name": "x", "input_mapping": {{"{long}": [{}]}}"#,
+        many("\"${a.outpt}\"")
+    );
+    let twice = format!(
+        r#""agent_name": "x", "input_mapping": {{"{long}": {{{}}}}}"#,
+        many("\"q\": 1")
+    );
+    let branch = format!(
+        r#""type": "fork_join", "fork_join_config": {{"branches": {{"{long}": {{"steps": [{}]}}}}}}"#,
+        many("\"a\"")
+    );
+    for (fields, code) in [
+        (&values, "reference-syntax"),
+        (&twice, "duplicate-key"),
+        (&branch, "id-invalid"),
+    ] {
+        let imported = check(&file(&[("a", fields)]), code);
+        let told: usize = imported
+            .diagnostics
+            .iter()
+            .map(|d| d.message.len() + d.pointer.as_ref().map_or(0, String::len))
+            .sum();
+        assert!(told < 4_000_000, "{code}: {told}");
+    }
+    let id = file(&[(
+        &long,
+        &format!(r#""agent_name": "x", {}"#, many("\"q\": 1")),
+    )]);
+    let imported = check(&id, "id-invalid");
+    let steps = imported.diagnostics.iter().filter_map(|d| d.step.as_ref());
+    assert!(steps.map(String::len).max().unwrap() < 2_000);
+}

@@ -182,8 +182,12 @@ impl Lowering<'_, '_> {
         let parent = seat.and_then(|seat| seat.parent.clone());
         Standing {
             id: self.document.steps[step].id.to_owned(),
-            within: parent
-                .map(|(parent, branch)| (self.document.steps[parent].id.to_owned(), branch)),
+            within: parent.map(|(parent, branch)| {
+                (
+                    self.document.steps[parent].id.to_owned(),
+                    branch.to_string(),
+                )
+            }),
         }
     }
 
@@ -194,7 +198,7 @@ impl Lowering<'_, '_> {
         match parent {
             Some((parent, branch)) => Place {
                 parent: Some(self.document.steps[*parent].id.to_owned()),
-                branch: Some(branch.clone()),
+                branch: Some(branch.to_string()),
                 join_policy: self.join_policy(*parent),
             },
             None => Place::default(),

@@ -134,6 +134,13 @@ fn read_branches<'a>(
             field::mistyped(report, &spot, entry, "an object with steps");
             continue;
         }
+        if entry.key.is_empty() || entry.key.len() > 255 {
+            let what = format!(
+                "a branch name of {} characters; rows repeat it; use 1 to 255",
+                entry.key.len()
+            );
+            report.error("id-invalid", &inside, what);
+        }
         check_inner_keys(&entry.value, &inside, &["steps", "timeout_seconds"], report);
         let steps = links(report, &inside, &entry.value, "steps");
         if steps.is_empty() {

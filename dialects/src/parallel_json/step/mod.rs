@@ -112,7 +112,7 @@ pub(crate) fn read<'a>(
     let mut step = Step {
         id: &entry.key,
         spot: Spot {
-            step: Some(entry.key.clone()),
+            step: Some(entry.key.as_str().into()),
             ..spot
         },
         next: None,
