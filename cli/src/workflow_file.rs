@@ -29,15 +29,37 @@ pub(crate) struct Reading<'r> {
     pub(crate) uses_shell: bool,
 }
 
+/// A file that was read.
+#[derive(Debug)]
+pub(crate) struct WorkflowFile {
+    pub(crate) imported: Imported,
+    by: By,
+}
+
+/// What says in which dialect a file is written.
+#[derive(Clone, Copy, Debug)]
+enum By {
+    Flag,
+    Content,
+    /// Nothing.
+    Default,
+}
+
 /// Reads and imports a file; what is wrong inside stands in the diagnostics.
-pub(crate) fn read(path: &Path, reading: Reading<'_>) -> Result<Imported, Failure> {
+pub(crate) fn read(path: &Path, reading: Reading<'_>) -> Result<WorkflowFile, Failure> {
     let name = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|error| {
         Failure::refused(format!(
             "workflow file {name} cannot be read ({error}); correct the path or its permissions"
         ))
     })?;
-    let dialect = reading.dialect.or_else(|| recognise(&bytes));
+    let (dialect, by) = match reading.dialect {
+        Some(named) => (Some(named), By::Flag),
+        None => match recognise(&bytes) {
+            Some(found) => (Some(found), By::Content),
+            None => (None, By::Default),
+        },
+    };
     let mut options = reading.dialects.options(&name, dialect);
     options.document = reading.document.map(str::to_owned);
     if let Some(types) = reading.types {
@@ -47,7 +69,7 @@ pub(crate) fn read(path: &Path, reading: Reading<'_>) -> Result<Imported, Failur
     if reading.uses_shell {
         judge_shell_steps(&mut imported, &bytes, &options);
     }
-    Ok(imported)
+    Ok(WorkflowFile { imported, by })
 }
 
 fn recognise(bytes: &[u8]) -> Option<Dialect> {
@@ -124,17 +146,17 @@ fn diagnostic(
     }
 }
 
-/// Tells what a file was read as.
-pub(crate) fn say_dialect(path: &Path, named: Option<Dialect>, imported: &Imported) {
-    let (file, dialect) = (path.display(), imported.dialect);
-    // Nothing is written in no dialect, so what was found wrong is perhaps not what is wrong.
-    let recognised = imported.ok() || !imported.workflows.is_empty();
-    match named {
-        Some(_) => say(format!("{file} is read as {dialect}, as --dialect says")),
-        None if recognised => say(format!("{file} is recognised as {dialect}")),
-        None => say(format!(
-            "{file} is read as {dialect}; if it is something else, name that with --dialect"
-        )),
+impl WorkflowFile {
+    /// Tells what the file was read as.
+    pub(crate) fn say_dialect(&self, path: &Path) {
+        let (file, dialect) = (path.display(), self.imported.dialect);
+        match self.by {
+            By::Flag => say(format!("{file} is read as {dialect}, as --dialect says")),
+            By::Content => say(format!("{file} is recognised as {dialect}")),
+            By::Default => say(format!(
+                "{file} is read as {dialect}; if it is something else, name that with --dialect"
+            )),
+        }
     }
 }
 

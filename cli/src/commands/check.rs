@@ -25,8 +25,9 @@ pub(super) fn check(global: &Global, args: &CheckArgs) -> Result<Exit, Failure> 
         types,
         uses_shell: entries.uses_shell(),
     };
-    let imported = workflow_file::read(&args.file, reading)?;
-    workflow_file::say_dialect(&args.file, args.file_args.dialect, &imported);
+    let file = workflow_file::read(&args.file, reading)?;
+    file.say_dialect(&args.file);
+    let imported = file.imported;
     match args.format {
         _ if global.json => json(args, &imported)?,
         CheckFormat::Json => json(args, &imported)?,

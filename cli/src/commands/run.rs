@@ -38,9 +38,10 @@ pub(super) fn run(global: &Global, args: &RunArgs) -> Result<Exit, Failure> {
         types: Some(entries.types()),
         uses_shell: entries.uses_shell(),
     };
-    let imported = workflow_file::read(&args.file, reading)?;
-    say_diagnostics(&imported);
-    workflow_file::say_dialect(&args.file, args.file_args.dialect, &imported);
+    let file = workflow_file::read(&args.file, reading)?;
+    say_diagnostics(&file.imported);
+    file.say_dialect(&args.file);
+    let imported = file.imported;
     let input = judge(args, &imported, &note, &entries)?;
 
     let session = Session::open(&config)?;

@@ -95,7 +95,7 @@ pub(crate) fn obstacles(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::handlers_file::HandlerEntry;
+    use crate::handlers_file::{HandlerEntry, Simulation};
     use serde_json::json;
     use windlass::{Draft, StepSpec};
 
@@ -111,6 +111,8 @@ mod tests {
             draft.step("b", spec("shell", json!({"config": {}}))),
             draft.step("c", spec("helm", json!({}))),
             draft.step("d", spec("tf", json!({}))),
+            draft.step("e", spec("five", json!({}))),
+            draft.step("f", spec("six", json!({"dialect": "parallel-json"}))),
         ];
         for pair in steps.windows(2) {
             draft.connect(pair[0], pair[1]);
@@ -123,19 +125,30 @@ mod tests {
             ..HandlerEntry::default()
         };
         entries.0.insert("tf".to_owned(), entry);
+        for (kind, number) in [("five", 5), ("six", 6)] {
+            let simulation = Simulation {
+                output: Some(json!(number)),
+                ..Simulation::default()
+            };
+            let entry = HandlerEntry {
+                action: Action::Simulation(simulation),
+                ..HandlerEntry::default()
+            };
+            entries.0.insert(kind.to_owned(), entry);
+        }
         let found = obstacles(
             &[&definition],
             &entries,
             &Allowed::default(),
             Path::new("/nowhere"),
         );
-        for word in ["(a, b)", "./tf.sh"] {
+        for word in ["(a, b)", "./tf.sh", "handlers.five: output is no table"] {
             assert!(
                 found.iter().any(|obstacle| obstacle.contains(word)),
                 "{word} in {found:#?}"
             );
         }
-        assert_eq!(found.len(), 2);
+        assert_eq!(found.len(), 3, "{found:#?}");
         let missing = missing_handlers(&[&definition], &entries);
         assert!(
             missing.len() == 1 && missing[0].contains("\"helm\""),

@@ -48,6 +48,8 @@ pub(super) struct Standing {
     /// Missing if nothing in it was begun.
     pub(super) status: Option<StepStatus>,
     pub(super) error: Option<ErrorEntry>,
+    /// Whether any step in it has.
+    has_begun: bool,
     /// How each of its branches stands that was begun.
     branches: BTreeMap<Option<String>, StepStatus>,
 }
@@ -178,11 +180,7 @@ impl<'a> Blocks<'a> {
         let block = inside.block;
         let any = |status| standing.branches.values().any(|found| *found == status);
         if self.occupied.contains(block.name.as_str()) {
-            let begun = any(StepStatus::Running)
-                || any(StepStatus::Waiting)
-                || any(StepStatus::Succeeded)
-                || any(StepStatus::Failed);
-            return Some(if begun {
+            return Some(if standing.has_begun {
                 StepStatus::Running
             } else {
                 StepStatus::Pending
@@ -296,6 +294,7 @@ impl Standing {
             StepStatus::Succeeded => 1,
             StepStatus::Skipped => 0,
         };
+        self.has_begun |= status != StepStatus::Pending;
         let branch = branch.map(str::to_owned);
         let found = self.branches.entry(branch).or_insert(status);
         if rank(status) > rank(*found) {
@@ -318,5 +317,122 @@ fn needed(block: &Block, branches: usize) -> usize {
                 .and_then(|number| number.parse().ok())
                 .unwrap_or(branches)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use windlass_workflow_model::{ActivationId, Draft, StepSpec};
+
+    use StepStatus::{Cancelled, Failed, Skipped, Succeeded};
+
+    /// A block of one step per branch, under a policy.
+    fn block(policy: &str, branches: usize) -> Definition {
+        let mut draft = Draft::new("w", "1");
+        let (split, join) = draft.split("f", None);
+        draft.start_at(split);
+        draft.block(Block {
+            name: "f".to_owned(),
+            kind: "fork_join".to_owned(),
+            label: None,
+            parent: None,
+            join_policy: Some(policy.to_owned()),
+        });
+        for branch in 0..branches {
+            let name = format!("s{branch}");
+            let step = draft.step(&name, StepSpec::new("t"));
+            draft.branch(split, &name, step);
+            draft.connect(step, join);
+            draft.place(step, place(&name, policy));
+        }
+        draft.finish().unwrap()
+    }
+
+    fn place(branch: &str, policy: &str) -> Place {
+        Place {
+            parent: Some("f".to_owned()),
+            branch: Some(branch.to_owned()),
+            join_policy: Some(policy.to_owned()),
+        }
+    }
+
+    fn view(status: StepStatus) -> StepView {
+        StepView {
+            step: String::new(),
+            kind: String::new(),
+            parent: None,
+            branch: None,
+            join_policy: None,
+            activation: Some(ActivationId(1)),
+            attempt: 1,
+            status,
+            reason: None,
+            started_at: None,
+            ended_at: None,
+            output: None,
+            error: None,
+        }
+    }
+
+    /// The views of steps that came to these ends; the rest was not begun.
+    fn views(definition: &Definition, ends: &[StepStatus]) -> HashMap<NodeId, Vec<StepView>> {
+        let ends = ends.iter().enumerate();
+        let node = |branch| definition.find(&format!("s{branch}")).unwrap();
+        ends.map(|(branch, status)| (node(branch), vec![view(*status)]))
+            .collect()
+    }
+
+    #[test]
+    fn a_block_that_is_over_is_judged_by_its_policy() {
+        for (policy, ends, expected) in [
+            ("all", &[Succeeded, Succeeded][..], Some(Succeeded)),
+            ("all", &[Succeeded, Failed], Some(Failed)),
+            ("all", &[Succeeded, Cancelled], Some(Cancelled)),
+            ("all", &[Succeeded, Skipped], Some(Succeeded)),
+            ("any", &[Failed, Succeeded], Some(Succeeded)),
+            ("any", &[Succeeded, Cancelled], Some(Succeeded)),
+            ("any", &[Failed, Failed], Some(Failed)),
+            ("majority", &[Succeeded, Failed, Succeeded], Some(Succeeded)),
+            ("majority", &[Succeeded, Failed], Some(Failed)),
+            ("n_of_m:2", &[Succeeded, Failed, Succeeded], Some(Succeeded)),
+            ("n_of_m:2", &[Failed, Failed, Succeeded], Some(Failed)),
+            ("continue", &[Failed, Failed], Some(Succeeded)),
+            ("collect", &[Succeeded, Failed], Some(Failed)),
+            ("exclusive", &[Failed], Some(Failed)),
+            ("all", &[], None),
+        ] {
+            let definition = block(policy, ends.len().max(1));
+            let running = RunningJobs(HashMap::new());
+            let blocks = Blocks::new(&definition, &[], &running, &views(&definition, ends));
+            let found = blocks.standing("f").unwrap().status;
+            assert_eq!(found, expected, "{policy} {ends:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_block_that_is_over_passed_by_says_why() {
+        for (policy, status, expected) in [
+            ("any", Failed, Some((Skipped, Some("branch-failed")))),
+            ("exclusive", Failed, Some((Skipped, Some("chain")))),
+            ("any", Cancelled, Some((Cancelled, None))),
+            ("any", Succeeded, Some((Skipped, Some("not-taken")))),
+        ] {
+            let definition = block(policy, 2);
+            let running = RunningJobs(HashMap::new());
+            let views = views(&definition, &[status]);
+            let blocks = Blocks::new(&definition, &[], &running, &views);
+            let found = blocks.passed(&place("s0", policy), "chain");
+            let found = found
+                .as_ref()
+                .map(|(status, why)| (*status, why.as_deref()));
+            assert_eq!(found, expected, "{policy} {status}");
+            let other = blocks.passed(&place("s1", policy), "chain");
+            assert_eq!(other, Some((Skipped, Some("not-taken".to_owned()))));
+        }
+        let definition = block("all", 2);
+        let running = RunningJobs(HashMap::new());
+        let blocks = Blocks::new(&definition, &[], &running, &HashMap::new());
+        assert_eq!(blocks.passed(&place("s0", "all"), "chain"), None);
     }
 }
