@@ -519,7 +519,13 @@ const NOTED: &str = "#!/bin/sh\ncat > /dev/null\necho \"$WINDLASS_CTX_STEP\" >> 
 
 #[test]
 fn a_run_that_is_killed_in_any_block_goes_on_there_and_repeats_nothing() {
-    for stop in ["e2", "two", "good"] {
+    let (running, pending, done) = ("running", "pending", "succeeded");
+    for (stop, both, each, decide) in [
+        ("e2", running, pending, pending),
+        ("two", done, running, pending),
+        // Its first step was interrupted, and is to begin once more.
+        ("good", done, done, pending),
+    ] {
         let lab = lab(
             &EVERYTHING,
             "[handlers.'*']\ncommand = ['sh', './noted.sh']\n",
@@ -530,9 +536,15 @@ fn a_run_that_is_killed_in_any_block_goes_on_there_and_repeats_nothing() {
         eventually("it waits", || lab.path("waits").exists());
         engine.kill().unwrap();
         engine.wait().unwrap();
+        let show = lab.last_run();
+        let status = |step: &str| row(&show, step)[4].clone();
+        assert_eq!(
+            ["both", "fork", "each", "decide"].map(status),
+            [both, both, each, decide]
+        );
         lab.write("go", "");
-        let done = lab.call(&["resume", "--json"]).expect(0);
-        let run = &done.json()["runs"][0];
+        let resumed = lab.call(&["resume", "--json"]).expect(0);
+        let run = &resumed.json()["runs"][0];
         assert_eq!(run["status"], "succeeded");
         let outputs = &run["outputs"];
         assert_eq!(outputs["each"]["total_count"], 3);
@@ -697,4 +709,25 @@ fn a_condition_that_errs_is_false_or_fails_its_step_as_is_set() {
         &lab,
         &[("c", ["conditional", "-", "-", "exclusive", "failed"])],
     );
+}
+
+#[test]
+fn the_example_has_all_four_kinds_of_blocks() {
+    let lab = Lab::new();
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/scores.json");
+    let done = lab.call(&["run", example, "--allow", "shell"]).expect(0);
+    let outputs = done.json();
+    let mirrors = json!({"east": "copied in 12 ms", "west": null, "far": 250});
+    assert_eq!(outputs["mirrors"], mirrors);
+    assert_eq!(
+        outputs["score"]["iterations"][1]["output_data"],
+        "south has 10"
+    );
+    assert_eq!(outputs["announce"], "north has 6; branch then");
+    done.says(&[
+        "west-ping failed",
+        "no route to west",
+        "mirrors succeeded",
+        "enough succeeded",
+    ]);
 }
