@@ -7,6 +7,7 @@ mod crashes;
 mod examples;
 mod files;
 mod guard;
+mod innominatus;
 mod lab;
 mod maps;
 mod operating;
