@@ -1,7 +1,7 @@
 //! A JSON text as a tree with places.
 //!
-//! Owns the bounds of reading: nesting. `serde_json` reads the text, one level at a time; where a
-//! value stands follows from the slice of the text that it is.
+//! Owns the bounds of reading: nesting. `serde_json` says whether a text is JSON and what its strings
+//! are; in a text that is, the reader only looks for where values begin and end, once.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -36,11 +36,12 @@ pub(crate) fn read(text: &str) -> Text {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader {
         text,
+        at: 0,
         place: Place::default(),
         problems: Vec::new(),
     };
     let root = match serde_json::from_str::<&RawValue>(text) {
-        Ok(whole) => reader.node(whole.get(), 0, &Pointer::default()),
+        Ok(_) => reader.node(0, &Pointer::default()),
         Err(error) => Err(syntax(text, &error)),
     };
     let root = root.map_err(|problem| reader.problems.push(problem));
@@ -76,8 +77,11 @@ fn syntax(text: &str, error: &serde_json::Error) -> Problem {
     }
 }
 
+/// Goes through a text that is JSON.
 struct Reader<'t> {
     text: &'t str,
+    /// How far it has come, in bytes.
+    at: usize,
     place: Place,
     problems: Vec<Problem>,
 }
@@ -101,93 +105,139 @@ impl Default for Place {
 }
 
 impl<'t> Reader<'t> {
-    /// Recursive, at most [`NESTING_MAX`] deep.
-    fn node(&mut self, raw: &'t str, depth: usize, at: &Pointer) -> Result<Node, Problem> {
-        let start = self.offset(raw);
-        let mark = self.mark(start);
-        let problem = |code, what| Problem {
-            code,
-            pointer: at.clone(),
-            mark,
-            what,
-        };
-        let unreadable = |error: serde_json::Error| {
-            let said = error.to_string();
-            let said = said.split(" at line ").next().unwrap_or_default();
-            let what = format!("{}; the text cannot be read; correct it", shortened(said));
-            problem("document-syntax", what)
-        };
-        let opens = raw.starts_with(['{', '[']);
-        if opens && depth >= NESTING_MAX {
-            let what = format!(
-                "lists and objects are nested more than {NESTING_MAX} levels deep; handlers could not read such settings; flatten them"
-            );
-            return Err(problem("nesting-too-deep", what));
+    /// The value that comes next. Recursive, at most [`NESTING_MAX`] deep.
+    fn node(&mut self, depth: usize, pointer: &Pointer) -> Result<Node, Problem> {
+        self.skip_blanks();
+        let mark = self.mark(self.at);
+        let next = self.next();
+        if matches!(next, b'{' | b'[') && depth >= NESTING_MAX {
+            return Err(Problem {
+                code: "nesting-too-deep",
+                pointer: pointer.clone(),
+                mark,
+                what: format!(
+                    "lists and objects are nested more than {NESTING_MAX} levels deep; handlers could not read such settings; flatten them"
+                ),
+            });
         }
-        let value = match raw.as_bytes().first() {
-            Some(b'{') => {
-                let Entries(entries) = serde_json::from_str(raw).map_err(unreadable)?;
-                Value::Map(self.entries(entries, start, depth, at)?)
-            }
-            Some(b'[') => {
-                let items: Vec<&RawValue> = serde_json::from_str(raw).map_err(unreadable)?;
-                let mut nodes = Vec::with_capacity(items.len());
-                for (index, item) in items.into_iter().enumerate() {
-                    let place = at.inside(index.to_string());
-                    nodes.push(self.node(item.get(), depth + 1, &place)?);
-                }
-                Value::List(nodes)
-            }
-            Some(b'"') => Value::Scalar(Scalar {
-                text: serde_json::from_str(raw).map_err(unreadable)?,
+        let value = match next {
+            b'{' => Value::Map(self.entries(depth, pointer)?),
+            b'[' => Value::List(self.items(depth, pointer)?),
+            b'"' => Value::Scalar(Scalar {
+                text: self.string(mark, pointer)?,
                 plain: false,
             }),
             _ => Value::Scalar(Scalar {
-                text: raw.to_owned(),
+                text: self.word().to_owned(),
                 plain: true,
             }),
         };
         Ok(Node { mark, value })
     }
 
-    fn entries(
-        &mut self,
-        read: Vec<(String, &'t RawValue)>,
-        start: usize,
-        depth: usize,
-        at: &Pointer,
-    ) -> Result<Vec<Entry>, Problem> {
-        let mut entries: Vec<Entry> = Vec::with_capacity(read.len());
-        let mut seen: HashMap<String, u32> = HashMap::with_capacity(read.len());
-        let mut done = start + 1;
-        for (key, raw) in read {
-            // Between two entries stand a comma and blanks only.
-            let quote = self.text[done..].find('"').map_or(done, |skip| done + skip);
-            let mark = self.mark(quote);
-            done = self.offset(raw.get()) + raw.get().len();
+    fn items(&mut self, depth: usize, pointer: &Pointer) -> Result<Vec<Node>, Problem> {
+        self.at += 1;
+        let mut items = Vec::new();
+        while self.goes_on(b']') {
+            let place = pointer.inside(items.len().to_string());
+            items.push(self.node(depth + 1, &place)?);
+        }
+        Ok(items)
+    }
+
+    fn entries(&mut self, depth: usize, pointer: &Pointer) -> Result<Vec<Entry>, Problem> {
+        self.at += 1;
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut seen: HashMap<String, u32> = HashMap::new();
+        while self.goes_on(b'}') {
+            let mark = self.mark(self.at);
+            let key = self.string(mark, pointer)?;
+            let place = pointer.inside(key.as_str());
+            self.skip_blanks();
+            // The colon.
+            self.at += 1;
             if let Some(first) = seen.get(&key) {
                 self.problems.push(Problem {
                     code: "duplicate-key",
-                    pointer: at.inside(key.as_str()),
                     mark,
                     what: format!(
                         "key {} appears at lines {first} and {}; one of them would be lost; rename one",
                         quoted(&key),
                         mark.line
                     ),
+                    pointer: place.clone(),
                 });
+                let known = self.problems.len();
+                self.node(depth + 1, &place)?;
+                // Nobody reads what is left out.
+                self.problems.truncate(known);
                 continue;
             }
             seen.insert(key.clone(), mark.line);
-            let value = self.node(raw.get(), depth + 1, &at.inside(key.as_str()))?;
+            let value = self.node(depth + 1, &place)?;
             entries.push(Entry { key, mark, value });
         }
         Ok(entries)
     }
 
-    /// Where a slice of the text begins in it.
-    fn offset(&self, slice: &str) -> usize {
-        (slice.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize)
+    /// Whether another entry or item comes before `close`, which is passed by.
+    fn goes_on(&mut self, close: u8) -> bool {
+        self.skip_blanks();
+        if self.next() == b',' {
+            self.at += 1;
+            self.skip_blanks();
+        }
+        if self.next() != close {
+            return true;
+        }
+        self.at += 1;
+        false
+    }
+
+    /// The string that begins here. What it stands for may be no text: half a surrogate pair.
+    fn string(&mut self, mark: Mark, pointer: &Pointer) -> Result<String, Problem> {
+        let rest = &self.text[self.at..];
+        let mut is_escaped = true;
+        let end = rest.find(|c| {
+            let ends = c == '"' && !is_escaped;
+            // The opening quote is passed by like an escaped one.
+            is_escaped = c == '\\' && !is_escaped;
+            ends
+        });
+        let raw = &rest[..end.map_or(rest.len(), |end| end + 1)];
+        self.at += raw.len();
+        if !raw.contains('\\') {
+            return Ok(raw.trim_matches('"').to_owned());
+        }
+        serde_json::from_str(raw).map_err(|error| {
+            let said = error.to_string();
+            let said = said.split(" at line ").next().unwrap_or_default();
+            Problem {
+                code: "document-syntax",
+                pointer: pointer.clone(),
+                mark,
+                what: format!("{}; the text cannot be read; correct it", shortened(said)),
+            }
+        })
+    }
+
+    /// A number, or one of the three words.
+    fn word(&mut self) -> &'t str {
+        let rest = &self.text[self.at..];
+        let end = rest.find(|c: char| matches!(c, ',' | ']' | '}') || c.is_ascii_whitespace());
+        let word = &rest[..end.unwrap_or(rest.len())];
+        self.at += word.len();
+        word
+    }
+
+    fn skip_blanks(&mut self) {
+        let rest = &self.text[self.at..];
+        self.at += rest.len() - rest.trim_ascii_start().len();
+    }
+
+    fn next(&self) -> u8 {
+        let next = self.text.as_bytes().get(self.at);
+        *next.expect("a text that is JSON goes on until its outermost value ends")
     }
 
     fn mark(&mut self, offset: usize) -> Mark {
@@ -271,6 +321,13 @@ mod tests {
                 65,
             ),
             ("{\"a\": 1,\n \"a\": 2}", "duplicate-key", 2, 2),
+            (
+                "{\"a\": 1,\n \"a\": {\"b\": 1, \"b\": 2}}",
+                "duplicate-key",
+                2,
+                2,
+            ),
+            (r#"[{"\udc00": 1}]"#, "document-syntax", 1, 3),
         ] {
             let read = read(text);
             let found: Vec<_> = read
@@ -279,6 +336,16 @@ mod tests {
                 .map(|p| (p.code, p.mark.line, p.mark.column))
                 .collect();
             assert_eq!(found, [(code, line, column)], "{text:.40}");
+        }
+        for (text, expected) in [
+            (r#""""#, ""),
+            (r#" "\"" "#, "\""),
+            (r#""a\\""#, "a\\"),
+            (r#""\\\"b\u00fc\ud83d\ude00ü""#, "\\\"bü😀ü"),
+            ("-1.5e3\n", "-1.5e3"),
+        ] {
+            let root = read(text).root.unwrap();
+            assert_eq!(root.text(), Some(expected), "{text}");
         }
         let deepest = format!("{}{}", "[".repeat(64), "]".repeat(64));
         assert!(read(&deepest).root.is_some());
