@@ -49,7 +49,6 @@ pub(crate) fn obstacles(
     let mut unnamed: BTreeSet<&str> = BTreeSet::new();
     for (name, step) in steps {
         match entries.serving(&step.handler).map(|entry| entry.action) {
-            None => {}
             Some(Action::Simulation(simulation)) => {
                 let is_named = simulation.output.is_none_or(|output| output.is_object());
                 let takes_any = step.config["dialect"] == Dialect::ParallelJson.as_str();
@@ -63,11 +62,10 @@ pub(crate) fn obstacles(
                     command.first().cloned().unwrap_or_default(),
                 ));
             }
-            Some(Action::Shell) => {
-                if step.handler == SHELL && !allowed.has(Kind::Shell) {
-                    shells.push(name);
-                }
+            Some(Action::Shell) if step.handler == SHELL && !allowed.has(Kind::Shell) => {
+                shells.push(name);
             }
+            None | Some(Action::Shell) => {}
         }
     }
     if !shells.is_empty() {

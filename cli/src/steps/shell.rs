@@ -53,9 +53,12 @@ fn known_now(mapping: &Json) -> Json {
     known.insert("command".to_owned(), mapping["command"].clone());
     match &mapping["env"] {
         Json::Object(env) => {
-            let now = |value: &Json| match has_references(value) {
-                true => Json::Null,
-                false => value.clone(),
+            let now = |value: &Json| {
+                if has_references(value) {
+                    Json::Null
+                } else {
+                    value.clone()
+                }
             };
             let env = env.iter().map(|(name, value)| (name.clone(), now(value)));
             known.insert("env".to_owned(), Json::Object(env.collect()));

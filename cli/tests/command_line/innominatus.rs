@@ -161,15 +161,15 @@ fn those_that_can_be_run_come_to_their_ends_also_when_killed_in_the_middle() {
                 rows.position(|row| row["kind"] == **kind)
                     .is_some_and(|at| at > 0)
             };
-            let slow = types.iter().find(is_later).unwrap_or(&types[0]);
-            let slow = slow.as_str().unwrap();
-            lab.write("slow.toml", &handlers(slow));
+            let longest = types.iter().find(is_later).unwrap_or(&types[0]);
+            let longest = longest.as_str().unwrap();
+            lab.write("slow.toml", &handlers(longest));
             let mut engine = lab.start(&[&run[..], &["slow.toml"]].concat());
             eventually("it is in the middle", || {
                 let show = lab.call(&["show", "last", "--json"]);
                 let steps = show.json()["steps"].clone();
                 let mut steps = steps.as_array().unwrap().iter();
-                steps.any(|row| row["kind"] == slow && row["status"] == "running")
+                steps.any(|row| row["kind"] == longest && row["status"] == "running")
             });
             engine.kill().unwrap();
             engine.wait().unwrap();

@@ -111,11 +111,11 @@ impl Wish {
         };
         *budget = left;
         if wishes.iter().any(|wish| wish.wants_list()) {
-            let least = if lists < LISTS_DEEP { ITEMS } else { 1 };
+            let usual = if lists < LISTS_DEEP { ITEMS } else { 1 };
             let last = wishes
                 .iter()
                 .filter_map(|wish| wish.items.keys().next_back());
-            let length = last.max().map_or(0, |last| last + 1).max(least);
+            let length = last.max().map_or(0, |last| last + 1).max(usual);
             let items = (0..length).map(|index| {
                 let of = |wish: &&'w Self| {
                     wish.items

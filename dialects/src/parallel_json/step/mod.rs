@@ -35,10 +35,6 @@ pub(crate) struct Step<'a> {
 }
 
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a file has few steps, and all are kept once"
-)]
 pub(crate) enum Kind<'a> {
     Agent {
         agent: &'a str,

@@ -26,7 +26,7 @@ const EXCLUSIVE: &str = "exclusive";
 pub(super) struct Blocks<'a> {
     definition: &'a Definition,
     /// By name, with the nodes and blocks right inside each.
-    blocks: HashMap<&'a str, Inside<'a>>,
+    by_name: HashMap<&'a str, Inside<'a>>,
     /// The nodes that have the name of a block.
     begins: HashMap<&'a str, &'a Node>,
     /// Those in which a live branch is.
@@ -91,7 +91,7 @@ impl<'a> Blocks<'a> {
             begins: begins
                 .filter(|(name, _)| blocks.contains_key(name))
                 .collect(),
-            blocks,
+            by_name: blocks,
             occupied: HashSet::new(),
             errors: fault.map_or(&[], |fault| &fault.errors),
             standings: HashMap::new(),
@@ -120,9 +120,9 @@ impl<'a> Blocks<'a> {
             NodeKind::Join { split, .. } => self.definition.node(*split),
             _ => node,
         };
-        let own = Some(begins.name.as_str()).filter(|name| self.blocks.contains_key(name));
+        let own = Some(begins.name.as_str()).filter(|name| self.by_name.contains_key(name));
         let mut at = own.or(node.place.parent.as_deref());
-        while let Some(inside) = at.and_then(|name| self.blocks.get(name)) {
+        while let Some(inside) = at.and_then(|name| self.by_name.get(name)) {
             if !self.occupied.insert(&inside.block.name) {
                 return;
             }
@@ -137,7 +137,7 @@ impl<'a> Blocks<'a> {
             return;
         }
         self.standings.insert(name, Standing::default());
-        let Some(inside) = self.blocks.get(name) else {
+        let Some(inside) = self.by_name.get(name) else {
             return;
         };
         for inner in inside.blocks.clone() {
@@ -152,7 +152,7 @@ impl<'a> Blocks<'a> {
             error: self.error(name).cloned(),
             ..Standing::default()
         };
-        let Some(inside) = self.blocks.get(name) else {
+        let Some(inside) = self.by_name.get(name) else {
             return standing;
         };
         for id in &inside.nodes {
@@ -227,13 +227,13 @@ impl<'a> Blocks<'a> {
         let to = self.definition.node(path.to);
         let goes_on = match &to.kind {
             NodeKind::Step(_) | NodeKind::Choice { .. } => true,
-            _ => self.blocks.contains_key(to.name.as_str()),
+            _ => self.by_name.contains_key(to.name.as_str()),
         };
         !goes_on || to.place.parent != node.place.parent
     }
 
     fn label(&self, name: &str) -> Option<&'a str> {
-        self.blocks.get(name)?.block.label.as_deref()
+        self.by_name.get(name)?.block.label.as_deref()
     }
 
     /// What the block itself failed with.
@@ -249,9 +249,9 @@ impl<'a> Blocks<'a> {
     ) -> Option<(StepStatus, Option<String>)> {
         let mut place = place.clone();
         // As many levels as there are blocks, whatever is stored.
-        for _ in 0..self.blocks.len() {
+        for _ in 0..self.by_name.len() {
             let parent = place.parent.as_deref()?;
-            let (inside, standing) = (self.blocks.get(parent)?, self.standing(parent)?);
+            let (inside, standing) = (self.by_name.get(parent)?, self.standing(parent)?);
             if self.occupied.contains(parent) {
                 return None;
             }
@@ -273,7 +273,7 @@ impl<'a> Blocks<'a> {
     /// Where a block stands itself.
     pub(super) fn place_of(&self, block: &Block) -> Place {
         let around = block.parent.as_deref();
-        let around = around.and_then(|name| self.blocks.get(name));
+        let around = around.and_then(|name| self.by_name.get(name));
         Place {
             parent: block.parent.clone(),
             branch: block.label.clone(),
