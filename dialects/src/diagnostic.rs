@@ -164,6 +164,16 @@ impl Report {
         self.is_broken
     }
 
+    /// Whether there is an error so far, repairable ones of strict mode too.
+    pub(crate) fn has_errors(&self) -> bool {
+        self.is_broken
+            || self.errors_left_out
+            || self
+                .found
+                .iter()
+                .any(|found| found.severity == Severity::Error)
+    }
+
     pub(crate) fn mode(&self) -> Mode {
         self.mode
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{parallel_json, step_groups, workflow_json};
+use crate::{cacao, parallel_json, step_groups, workflow_json};
 
 /// A kind of workflow file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,19 +13,27 @@ pub enum Dialect {
     /// Graphs of steps in JSON with parallel, fork-join, loop and conditional blocks, as `LiteCone`
     /// Studio reads them.
     ParallelJson,
+    /// OASIS CACAO security playbooks in JSON.
+    Cacao,
     /// The engine's own form: JSON with named nodes and expressions.
     WorkflowJson,
 }
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::StepGroupsYaml, Self::ParallelJson, Self::WorkflowJson];
+    pub const ALL: [Self; 4] = [
+        Self::StepGroupsYaml,
+        Self::ParallelJson,
+        Self::Cacao,
+        Self::WorkflowJson,
+    ];
 
     /// Its stable name, as it is written in definitions and on command lines.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::StepGroupsYaml => "step-groups-yaml",
             Self::ParallelJson => "parallel-json",
+            Self::Cacao => "cacao",
             Self::WorkflowJson => "workflow-json",
         }
     }
@@ -35,6 +43,9 @@ impl Dialect {
     pub fn recognise(text: &str) -> Option<Self> {
         if workflow_json::recognises(text) {
             return Some(Self::WorkflowJson);
+        }
+        if cacao::recognises(text) {
+            return Some(Self::Cacao);
         }
         if parallel_json::recognises(text) {
             return Some(Self::ParallelJson);

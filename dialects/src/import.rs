@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use windlass_workflow_model::{Definition, Functions};
 
+use crate::cacao;
 use crate::diagnostic::{Diagnostic, Report, Severity, Spot};
 use crate::dialect::Dialect;
 use crate::limits::FILE_BYTES_MAX;
@@ -24,6 +25,12 @@ pub struct Imported {
     pub dialect: Dialect,
     /// In document order. With errors, those that can be drawn all the same.
     pub workflows: Vec<ImportedWorkflow>,
+    /// The workflows that these call, each before those that call it. They need to be registered,
+    /// too.
+    pub called: Vec<ImportedWorkflow>,
+    /// What a playbook asks of whoever runs it, such as `parallel_processing`, each with the names
+    /// of the steps that ask it. Empty for other dialects.
+    pub features: BTreeMap<String, Vec<String>>,
     /// The step types that need a handler, sorted, each once.
     pub handlers_needed: Vec<String>,
     /// Everything there is to say, by line.
@@ -41,6 +48,8 @@ impl Imported {
         Self {
             dialect: options.dialect.unwrap_or(Dialect::StepGroupsYaml),
             workflows: Vec::new(),
+            called: Vec::new(),
+            features: BTreeMap::new(),
             handlers_needed: Vec::new(),
             diagnostics: report.finish(),
         }
@@ -70,11 +79,14 @@ pub fn import(text: &str, options: &ImportOptions) -> Imported {
         .dialect
         .unwrap_or(if workflow_json::recognises(text) {
             Dialect::WorkflowJson
+        } else if cacao::recognises(text) {
+            Dialect::Cacao
         } else if parallel_json::recognises(text) {
             Dialect::ParallelJson
         } else {
             Dialect::StepGroupsYaml
         });
+    let (mut called, mut features, mut beside) = (Vec::new(), BTreeMap::new(), Vec::new());
     let (workflows, handlers_needed) = match dialect {
         Dialect::StepGroupsYaml => {
             let found = step_groups::import(text, options, &mut report);
@@ -84,6 +96,11 @@ pub fn import(text: &str, options: &ImportOptions) -> Imported {
             let found = parallel_json::import(text, options, &mut report);
             (found.workflow.into_iter().collect(), found.handlers_needed)
         }
+        Dialect::Cacao => {
+            let found = cacao::import(text, options, &mut report);
+            (called, features, beside) = (found.called, found.features, found.diagnostics);
+            (found.workflow.into_iter().collect(), found.handlers_needed)
+        }
         Dialect::WorkflowJson => {
             let found = workflow_json::import(text, options, &mut report);
             let handlers = found.iter().flat_map(|found| found.definition.handlers());
@@ -91,11 +108,15 @@ pub fn import(text: &str, options: &ImportOptions) -> Imported {
             (found.into_iter().collect(), handlers)
         }
     };
+    let mut diagnostics = report.finish();
+    diagnostics.append(&mut beside);
     Imported {
         dialect,
         workflows,
+        called,
+        features,
         handlers_needed,
-        diagnostics: report.finish(),
+        diagnostics,
     }
 }
 

@@ -22,6 +22,7 @@
 
 #![forbid(unsafe_code)]
 
+mod cacao;
 mod diagnostic;
 mod dialect;
 mod import;
@@ -38,12 +39,16 @@ mod tree;
 mod workflow_json;
 mod yaml;
 
+pub use cacao::{
+    CommandCall, CommandResult, ManualTask, StartRefusal, asked, command_call, made_up_result,
+    manual_tasks, record_result, start_refusals, validity_refusals,
+};
 pub use diagnostic::{Diagnostic, Severity};
 pub use dialect::{Dialect, UnknownDialect};
 pub use import::{Imported, ImportedWorkflow, import, import_bytes};
 pub use options::{
-    AgentOptions, EarlyExit, HandlerTypes, ImportOptions, IterationShape, LoopStop, Mode,
-    ParallelJsonOptions, ResolveAgents,
+    AgentOptions, CacaoOptions, EarlyExit, HandlerTypes, ImportOptions, IterationShape, LoopStop,
+    Mode, ParallelJsonOptions, PlaybookFile, ResolveAgents,
 };
 pub use parallel_json::{StepInput, has_references, step_input};
 pub use run_data::{record_output, run_outputs};

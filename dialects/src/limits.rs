@@ -15,7 +15,7 @@ pub const EXPANSION_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes of text that the workflows of one file keep together, each the whole file.
 pub const KEPT_BYTES_MAX: usize = 128 * 1024 * 1024;
 
-/// Steps of one graph of parallel JSON. Real files have less than a hundred.
+/// Steps of one graph of parallel JSON, or of one playbook. Real files have less than a hundred.
 pub const STEPS_MAX: usize = 10_000;
 
 /// Blocks and conditionals inside each other in parallel JSON. People no longer see through more,
@@ -35,6 +35,22 @@ pub const MADE_UP_LOOKUPS_MAX: usize = 1_000_000;
 
 /// Values that are made up for one file. Lists in lists multiply.
 pub const MADE_UP_VALUES_MAX: usize = 100_000;
+
+/// Bytes of a condition of a playbook. What is longer is a program and belongs into a step.
+pub const CONDITION_BYTES_MAX: usize = 16 * 1024;
+
+/// How deep brackets may nest in a condition; its reader and its evaluation recurse.
+pub const CONDITION_DEEP_MAX: usize = 32;
+
+/// Bytes that a compiled pattern of a condition may take; patterns of people take a few thousand.
+pub const PATTERN_BYTES_MAX: usize = 1024 * 1024;
+
+/// Milliseconds of a delay or limit of a playbook's step: 10,000 years.
+pub const DELAY_MS_MAX: u64 = 10_000 * 366 * 86_400_000;
+
+/// Nodes of the graph of one playbook. Steps that branches share are copied into each, so few steps
+/// can make many nodes.
+pub const PLAYBOOK_NODES_MAX: usize = 50_000;
 
 /// Diagnostics of one import, beside the first of each code; one more then says how many are left
 /// out.

@@ -1,6 +1,6 @@
 //! What a caller may choose about an import.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use windlass_workflow_model::RetryPolicy;
@@ -60,6 +60,61 @@ pub struct ImportOptions {
     pub handlers: HandlerTypes,
     /// What only parallel JSON knows.
     pub parallel_json: ParallelJsonOptions,
+    /// What only CACAO knows.
+    pub cacao: CacaoOptions,
+}
+
+/// The choices for CACAO playbooks.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CacaoOptions {
+    /// Processing flags that this host will not run, such as `parallel_processing`; default none.
+    pub refuse_features: Vec<String>,
+    /// Whether the proposal `parallelizable` is accepted; default in lenient mode only.
+    pub parallelizable: Option<bool>,
+    /// Whether CACAO 1.0 and 1.1 are read as 2.0; default in lenient mode only.
+    pub upgrade_1x: Option<bool>,
+    /// Iterations of one entry into a while step, at least 1; default 1000. One more fails the step.
+    pub max_loop_iterations: u32,
+    /// Steps of one run that may work at once, at least 1; default none.
+    pub max_parallel_branches: Option<u32>,
+    /// Limit in milliseconds for steps without one; default none. Never for manual commands.
+    pub default_step_timeout_ms: Option<u64>,
+    /// How deep playbooks may call each other, at least 1; default 16.
+    pub max_playbook_depth: u32,
+    /// Whether revoked and out-of-date playbooks may be started; noted in the run. Default no.
+    pub ignore_validity: bool,
+    /// The playbooks that others may call; default none.
+    pub playbooks: Vec<PlaybookFile>,
+    /// Variables whose values are filled in at the last moment by whoever makes a call, and never
+    /// stand in the data of a run; default none.
+    pub secrets: BTreeSet<String>,
+}
+
+/// A file that may hold a playbook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlaybookFile {
+    /// Its name, for messages.
+    pub file: String,
+    /// Its text.
+    pub text: String,
+}
+
+impl Default for CacaoOptions {
+    fn default() -> Self {
+        Self {
+            refuse_features: Vec::new(),
+            parallelizable: None,
+            upgrade_1x: None,
+            max_loop_iterations: 1_000,
+            max_parallel_branches: None,
+            default_step_timeout_ms: None,
+            max_playbook_depth: 16,
+            ignore_validity: false,
+            playbooks: Vec::new(),
+            secrets: BTreeSet::new(),
+        }
+    }
 }
 
 /// The choices for parallel JSON, which has defaults of its own.
@@ -166,6 +221,7 @@ impl ImportOptions {
             step_timeout: Some(Duration::from_mins(30)),
             handlers: HandlerTypes::Any,
             parallel_json: ParallelJsonOptions::default(),
+            cacao: CacaoOptions::default(),
         }
     }
 }

@@ -1,0 +1,31 @@
+//! Dialect `cacao`: OASIS CACAO Security Playbooks 2.0.
+//!
+//! Owns the grammar, what variables and conditions mean, and the functions of the graphs it makes.
+//! Every function is a [rule](rule) that stands in the definition as data, so a run goes on without
+//! its file. What the standard leaves open, and what real files get wrong, is decided by the
+//! dialect's page alone.
+
+mod binding;
+mod call;
+mod check;
+mod condition;
+mod feature;
+mod file;
+mod graph;
+mod lowering;
+mod manual;
+mod parallelizable;
+mod playbook;
+mod read;
+mod rule;
+mod start;
+mod state;
+mod store;
+mod template;
+mod upgrade;
+mod value;
+
+pub use call::{CommandCall, CommandResult, command_call, made_up_result, record_result};
+pub(crate) use file::{import, recognises};
+pub use manual::{ManualTask, asked, manual_tasks};
+pub use start::{StartRefusal, start_refusals, validity_refusals};

@@ -1,0 +1,129 @@
+//! Failures on their way: `on_failure`, the exception chain, the branch.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use windlass_workflow_model::{ErrorEntry, Fault, Function, Payload, codes};
+
+use crate::cacao::rule::{Standing, stray};
+use crate::cacao::state::{Failure, State};
+
+/// How the failure of a node is written into the data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Folding {
+    pub(crate) at: Standing,
+    /// The limit of the step, for its message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) limit_ms: Option<u64>,
+    /// The nodes whose failure is the step's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) own: Vec<String>,
+}
+
+impl Folding {
+    pub(super) fn fold(&self, data: &Payload, fault: &Fault) -> Result<Payload, Fault> {
+        let mut state = State::read(data)?;
+        let is_own =
+            |error: &ErrorEntry| error.step == self.at.step || self.own.contains(&error.step);
+        let own = fault.errors.first().is_some_and(is_own);
+        let errors = fault.errors.iter().map(|error| self.told(error)).collect();
+        state.fail(&Failure { errors, own });
+        state.write()
+    }
+
+    /// The error in the dialect's words.
+    fn told(&self, error: &ErrorEntry) -> ErrorEntry {
+        let mut error = error.clone();
+        if self.own.contains(&error.step) {
+            error.step.clone_from(&self.at.step);
+        }
+        let late = matches!(
+            error.code.as_str(),
+            codes::SCOPE_TIMEOUT | codes::WAIT_TIMEOUT | codes::STEP_TIMEOUT
+        );
+        if let (true, true, Some(limit)) = (late, error.step == self.at.step, self.limit_ms) {
+            "step-timeout".clone_into(&mut error.code);
+            error.message =
+                format!("ACTION_TIMEOUT after {limit} ms; its work was cancelled; raise timeout");
+        }
+        error
+    }
+}
+
+pub(super) fn has_failed() -> Function {
+    Function::Predicate(Arc::new(|data| Ok(State::read(data)?.failure().is_some())))
+}
+
+pub(super) fn is_own() -> Function {
+    Function::Predicate(Arc::new(|data| {
+        Ok(State::read(data)?
+            .failure()
+            .is_some_and(|failure| failure.own))
+    }))
+}
+
+pub(super) fn handled(step: String) -> Function {
+    Function::Compute(Arc::new(move |data| {
+        let mut state = State::read(data)?;
+        if let Some(failure) = state.take_failure() {
+            state.note_handled(&step, &failure.errors);
+        }
+        state.write()
+    }))
+}
+
+pub(super) fn begin_exception() -> Function {
+    Function::Compute(Arc::new(|data| {
+        let mut state = State::read(data)?;
+        let failure = state
+            .take_failure()
+            .ok_or_else(|| stray("an exception chain began without a failure"))?;
+        let first = failure.errors.first();
+        let text = |of: fn(&ErrorEntry) -> &String| first.map(of).cloned();
+        state.begin_exception(json!({
+            "step_id": text(|error| &error.step),
+            "code": text(|error| &error.code),
+            "message": text(|error| &error.message),
+            "errors": failure.errors,
+        }));
+        state.write()
+    }))
+}
+
+pub(super) fn raise() -> Function {
+    Function::Compute(Arc::new(|data| {
+        let failure = State::read(data)?.failure();
+        Err(failed_with(
+            failure.map(|failure| failure.errors).unwrap_or_default(),
+        ))
+    }))
+}
+
+/// The branch counts as failed although the chain was gone through.
+pub(super) fn raise_exception() -> Function {
+    Function::Compute(Arc::new(|data| {
+        let state = State::read(data)?;
+        let mut errors = state.exception_errors();
+        for error in &mut errors {
+            error.message.push_str(" (workflow_exception was run)");
+        }
+        errors.extend(
+            state
+                .failure()
+                .map(|failure| failure.errors)
+                .unwrap_or_default(),
+        );
+        Err(failed_with(errors))
+    }))
+}
+
+fn failed_with(errors: Vec<ErrorEntry>) -> Fault {
+    if errors.is_empty() {
+        return stray("a failure was raised that nobody has written down");
+    }
+    Fault {
+        errors,
+        retryable: false,
+    }
+}

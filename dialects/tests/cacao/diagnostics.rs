@@ -1,0 +1,641 @@
+//! What is wrong with playbooks, by code: strict refuses, lenient repairs what its table lists.
+
+use serde_json::{Value as Json, json};
+use windlass_dialects::{HandlerTypes, Mode, import, start_refusals};
+
+use crate::play::{accepted, codes_of, options};
+use crate::short::playbook;
+
+fn small() -> Json {
+    json!({
+        "playbook_variables": { "__n__": { "type": "integer", "value": "0" }, "__s__": { "type": "string" }, "__b__": { "type": "bool" }, "__ip__": { "type": "ipv4-addr" } },
+        "steps": {
+            "S": { "type": "start", "on_completion": "A" },
+            "A": { "on_completion": "e1" },
+        },
+    })
+}
+
+fn changed(change: impl Fn(&mut Json)) -> String {
+    let mut short = small();
+    change(&mut short);
+    playbook(&short)
+}
+
+/// The codes in strict and in lenient mode.
+fn codes(text: &str) -> (String, String) {
+    let mut all = options(Mode::Strict);
+    all.cacao.parallelizable = Some(true);
+    let strict = codes_of(text, &all).join(" ");
+    (strict, codes_of(text, &options(Mode::Lenient)).join(" "))
+}
+
+fn check(what: &str, text: &str, strict: &str, lenient: &str) {
+    let found = codes(text);
+    let shown: Vec<_> = import(text, &options(Mode::Strict))
+        .diagnostics
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        found,
+        (strict.to_owned(), lenient.to_owned()),
+        "{what}: {shown:#?}"
+    );
+}
+
+#[test]
+fn a_small_playbook_is_fine() {
+    check("small", &changed(|_| {}), "", "");
+}
+
+#[test]
+fn documents() {
+    check(
+        "no JSON",
+        "{\"workflow_start\": }",
+        "document-syntax",
+        "document-syntax",
+    );
+    check(
+        "container",
+        r#"{"type": "bundle", "spec_version": "cacao-2.0", "workflow_start": ""}"#,
+        "not-a-playbook",
+        "not-a-playbook",
+    );
+    check(
+        "version",
+        &changed(|p| p["spec_version"] = "cacao-3.0".into()),
+        "version-unsupported",
+        "version-unsupported",
+    );
+    check(
+        "field",
+        &changed(|p| {
+            p["created_by"] = Json::Null;
+        }),
+        "field-missing",
+        "repaired-l16",
+    );
+    check(
+        "name",
+        &changed(|p| {
+            p["name"] = Json::Null;
+        }),
+        "field-missing",
+        "field-missing",
+    );
+    check(
+        "range",
+        &changed(|p| p["priority"] = 400.into()),
+        "value-invalid",
+        "value-invalid",
+    );
+    check(
+        "property",
+        &changed(|p| p["playbook_extension"] = json!({})),
+        "unknown-property",
+        "repaired-l15",
+    );
+    check(
+        "order",
+        &changed(|p| {
+            p["valid_from"] = "2025-01-01T00:00:00Z".into();
+            p["valid_until"] = "2024-01-01T00:00:00Z".into();
+        }),
+        "timestamp-order",
+        "timestamp-order",
+    );
+    check(
+        "time",
+        &changed(|p| p["created"] = "2024-01-01T00:00:00+02:00".into()),
+        "value-invalid",
+        "repaired-l16",
+    );
+    check(
+        "signature",
+        &changed(|p| p["signatures"] = json!([{}])),
+        "signature-not-verified",
+        "signature-not-verified",
+    );
+    let twice = changed(|_| {}).replacen(
+        "\"name\": \"test\",",
+        "\"name\": \"test\", \"name\": \"test\",",
+        1,
+    );
+    check("key twice", &twice, "duplicate-key", "duplicate-key");
+}
+
+#[test]
+fn curly_quotes_are_named() {
+    let text = "{\n\"type\": “playbook”}";
+    let imported = import(text, &{
+        let mut o = options(Mode::Strict);
+        o.dialect = Some(windlass_dialects::Dialect::Cacao);
+        o
+    });
+    assert!(
+        imported.diagnostics[0]
+            .message
+            .contains("curly quotes in line 2"),
+        "{}",
+        imported.diagnostics[0]
+    );
+}
+
+#[test]
+fn flows() {
+    let with = |steps: Json| {
+        changed(|p| {
+            for (name, step) in steps.as_object().unwrap() {
+                p["steps"][name] = step.clone();
+            }
+        })
+    };
+    check(
+        "start",
+        &changed(|p| p["workflow_start"] = "A".into()),
+        "start-wrong-type unreachable-step",
+        "repaired-l10 unreachable-step",
+    );
+    check(
+        "nowhere",
+        &with(json!({ "A": { "on_completion": "end--aaaaaaaa-0000-4000-8000-000000000000" } })),
+        "unknown-step workflow-incomplete",
+        "repaired-l1 unknown-step",
+    );
+    check(
+        "type",
+        &with(json!({ "A": { "type": "single", "on_completion": "e1" } })),
+        "type-unknown",
+        "type-unknown",
+    );
+    check(
+        "no way on",
+        &with(json!({ "B": { "on_completion": "e1" }, "A": {} })),
+        "next-pointer-missing unreachable-step unreachable-step",
+        "repaired-l1 unreachable-step unreachable-step",
+    );
+    check(
+        "both",
+        &with(json!({ "A": { "on_completion": "e1", "on_failure": "e2" } })),
+        "pointer-conflict",
+        "repaired-l14",
+    );
+    check(
+        "both ways",
+        &with(json!({ "A": { "on_completion": "e1", "on_success": "e2" } })),
+        "pointer-conflict unreachable-step",
+        "pointer-conflict unreachable-step",
+    );
+    check(
+        "ring",
+        &with(
+            json!({ "A": { "on_completion": "B" }, "B": { "on_success": "e1", "on_failure": "A" } }),
+        ),
+        "cycle",
+        "cycle",
+    );
+    check(
+        "one branch",
+        &with(
+            json!({ "A": { "type": "parallel", "next_steps": ["B"], "on_completion": "e1" }, "B": { "on_completion": "e2" } }),
+        ),
+        "too-few-branches",
+        "too-few-branches",
+    );
+    check(
+        "zero",
+        &with(json!({ "A": { "timeout": 0, "on_completion": "e1" } })),
+        "timeout-zero",
+        "timeout-zero",
+    );
+    let shared = with(
+        json!({ "A": { "type": "parallel", "next_steps": ["B", "C"], "on_completion": "e1" }, "B": { "on_completion": "e2" }, "C": { "on_completion": "e2" } }),
+    );
+    check("shared end", &shared, "branch-end-shared", "repaired-l2");
+    let copied = with(
+        json!({ "A": { "type": "parallel", "next_steps": ["B", "C"], "on_completion": "e1" }, "B": { "on_completion": "D" }, "C": { "on_completion": "D" }, "D": { "on_completion": "e2" } }),
+    );
+    check(
+        "shared step",
+        &copied,
+        "branch-end-shared",
+        "repaired-l2 shared-step-copied",
+    );
+    let back = with(
+        json!({ "A": { "type": "while-condition", "condition": "__n__:value < 1", "on_true": "B", "on_completion": "e1" }, "B": { "on_completion": "A" } }),
+    );
+    check("back", &back, "cycle", "repaired-l3");
+    let uuid = changed(|p| p["steps"]["A"]["on_completion"] = "e1".into()).replace(
+        "\"on_completion\": \"action--",
+        "\"on_completion\": \"step--",
+    );
+    check(
+        "by uuid",
+        &uuid,
+        "unknown-step unreachable-step unreachable-step",
+        "repaired-l9",
+    );
+}
+
+#[test]
+fn definitions() {
+    let action = |fields: Json| {
+        changed(|p| {
+            for (name, field) in fields.as_object().unwrap() {
+                p["steps"]["A"][name] = field.clone();
+            }
+        })
+    };
+    check(
+        "agent",
+        &action(json!({ "agent": "x--1" })),
+        "unknown-agent",
+        "unknown-agent",
+    );
+    check(
+        "no agent",
+        &action(json!({ "bare": 1, "commands": [{ "type": "manual", "command": "x" }] })),
+        "field-missing",
+        "repaired-l8",
+    );
+    check(
+        "target",
+        &action(json!({ "targets": ["ssh--9c"] })),
+        "unknown-target",
+        "unknown-target",
+    );
+    check(
+        "in",
+        &action(json!({ "in_args": ["__gone__"] })),
+        "unknown-variable",
+        "unknown-variable",
+    );
+    check(
+        "text",
+        &action(json!({ "commands": [{ "type": "bash", "command": "__gone__:value" }] })),
+        "unknown-variable",
+        "repaired-l17",
+    );
+    check(
+        "commands",
+        &action(json!({ "commands": [] })),
+        "commands-missing",
+        "repaired-l7",
+    );
+    check(
+        "text missing",
+        &action(json!({ "commands": [{ "type": "bash" }] })),
+        "command-text",
+        "repaired-l7",
+    );
+    check(
+        "both texts",
+        &action(json!({ "commands": [{ "type": "bash", "command": "a", "command_b64": "YQ==" }] })),
+        "command-text",
+        "command-text",
+    );
+    check(
+        "base64",
+        &action(json!({ "commands": [{ "type": "sigma", "command_b64": "YQ*=" }] })),
+        "base64-invalid",
+        "base64-invalid",
+    );
+    check(
+        "start line",
+        &action(json!({ "commands": [{ "type": "http-api", "command": "create ticket" }] })),
+        "start-line-invalid",
+        "repaired-l18",
+    );
+    check(
+        "openc2",
+        &action(json!({ "commands": [{ "type": "openc2-http", "command": "POST / HTTP/1.1" }] })),
+        "command-text",
+        "command-text",
+    );
+    let variable = |name: &str, field: Json| {
+        let name = name.to_owned();
+        changed(move |p| p["playbook_variables"][&name] = field.clone())
+    };
+    check(
+        "name",
+        &variable("__a.b__", json!({ "type": "string" })),
+        "variable-name-invalid",
+        "repaired-l11",
+    );
+    check(
+        "bad name",
+        &variable("ab", json!({ "type": "string" })),
+        "variable-name-invalid",
+        "variable-name-invalid",
+    );
+    check(
+        "value",
+        &variable("__m__", json!({ "type": "integer", "value": "many" })),
+        "variable-type",
+        "variable-type",
+    );
+    check(
+        "number",
+        &variable("__m__", json!({ "type": "integer", "value": 3 })),
+        "variable-type",
+        "repaired-l12",
+    );
+    check(
+        "hidden",
+        &changed(|p| {
+            p["steps"]["A"]["step_variables"] =
+                json!({ "__s__": { "type": "string", "value": "x" } })
+        }),
+        "variable-shadowed",
+        "variable-shadowed",
+    );
+    check(
+        "moved",
+        &changed(|p| {
+            p["steps"]["A"]["step_variables"] = json!({ "__new__": { "type": "string" } });
+            p["steps"]["A"]["out_args"] = json!(["__new__"]);
+        }),
+        "",
+        "repaired-l13",
+    );
+    let mut known = options(Mode::Strict);
+    known.handlers = HandlerTypes::Known(vec!["manual".to_owned(), "ssh".to_owned()]);
+    let text = action(json!({ "commands": [{ "type": "yara", "command_b64": "YQ==" }] }));
+    let found = import(&text, &known).diagnostics;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0]
+            .message
+            .contains("no handler for type yara (registered: manual, manual, ssh)")
+            || found[0].message.contains("(registered: manual, ssh)"),
+        "{}",
+        found[0]
+    );
+}
+
+#[test]
+fn handlers_may_be_narrowed_to_an_agent() {
+    for name in [
+        "manual@group:Team",
+        "manual@group",
+        "manual@group--a593feae-d272-48b7-a2e3-ab5805f0765a",
+        "manual",
+    ] {
+        let mut known = options(Mode::Strict);
+        known.handlers = HandlerTypes::Known(vec![name.replace("manual", "bash")]);
+        let text =
+            changed(|p| p["steps"]["A"]["commands"] = json!([{ "type": "bash", "command": "x" }]));
+        let imported = accepted(&text, &known);
+        assert_eq!(imported.handlers_needed, [name.replace("manual", "bash")]);
+    }
+}
+
+#[test]
+fn conditions() {
+    let condition = |text: &str| {
+        let text = text.to_owned();
+        changed(move |p| {
+            p["steps"]["A"] = json!({ "type": "if-condition", "on_true": "B", "on_completion": "e1", "condition": text });
+            p["steps"]["B"] = json!({ "on_completion": "e2" });
+        })
+    };
+    check("empty", &condition(""), "condition-missing", "repaired-l4");
+    check(
+        "syntax",
+        &condition("__s__:value = "),
+        "condition-syntax",
+        "condition-syntax",
+    );
+    check(
+        "bare word",
+        &condition("__s__:value = yes"),
+        "condition-syntax",
+        "repaired-l6",
+    );
+    check(
+        "unfinished",
+        &condition("__b__.value == true"),
+        "condition-syntax",
+        "repaired-l5",
+    );
+    check(
+        "no bool",
+        &condition("__s__:value"),
+        "condition-not-bool",
+        "condition-not-bool",
+    );
+    check(
+        "order",
+        &condition("__ip__:value < 'a'"),
+        "condition-type",
+        "condition-type",
+    );
+    check(
+        "in network",
+        &condition("__ip__:value IN '10.0.0.0/8'"),
+        "condition-type",
+        "repaired-l19",
+    );
+    check(
+        "observation",
+        &condition("[file:name = 'x']"),
+        "condition-observation",
+        "condition-observation",
+    );
+    check(
+        "unknown",
+        &condition("__gone__:value = 'x'"),
+        "unknown-variable",
+        "unknown-variable",
+    );
+}
+
+#[test]
+fn policies() {
+    let parallel = |p: &mut Json| {
+        p["steps"]["A"] =
+            json!({ "type": "parallel", "next_steps": ["B", "C"], "on_completion": "e1" });
+        p["steps"]["B"] = json!({ "on_completion": "e2" });
+        p["steps"]["C"] = json!({ "on_completion": "e3" });
+    };
+    let declared = changed(|p| {
+        parallel(p);
+        p["playbook_processing_summary"] = json!({ "parallel_processing": false });
+    });
+    let found = import(&declared, &options(Mode::Strict));
+    assert_eq!(
+        (found.diagnostics[0].code, found.ok()),
+        ("summary-mismatch", false)
+    );
+    assert!(
+        found.diagnostics[0]
+            .message
+            .ends_with("false, but \"A\" has it; consumers would be misled; correct it"),
+        "{}",
+        found.diagnostics[0]
+    );
+    let lenient = import(&declared, &options(Mode::Lenient));
+    assert_eq!(
+        (lenient.diagnostics[0].code, lenient.ok()),
+        ("summary-mismatch", true)
+    );
+
+    let mut refusing = options(Mode::Strict);
+    refusing.cacao.refuse_features = vec!["parallel_processing".to_owned()];
+    let text = changed(parallel);
+    assert_eq!(codes_of(&text, &refusing), ["feature-refused"]);
+    assert_eq!(codes_of(&changed(|_| {}), &refusing), Vec::<&str>::new());
+    refusing.cacao.parallelizable = Some(true);
+    let chain = changed(|p| {
+        p["steps"]["A"]["parallelizable"] = true.into();
+        p["steps"]["A"]["on_completion"] = "B".into();
+        p["steps"]["B"] = json!({ "on_completion": "e1" });
+    });
+    assert_eq!(codes_of(&chain, &refusing), ["feature-refused"]);
+    refusing.cacao.refuse_features = vec!["paralel".to_owned()];
+    assert_eq!(codes_of(&text, &refusing), ["option-invalid"]);
+}
+
+#[test]
+fn chains_that_cannot_be() {
+    let chain = |change: fn(&mut Json)| {
+        changed(|p| {
+            p["steps"]["A"] = json!({ "parallelizable": true, "on_completion": "B" });
+            p["steps"]["B"] = json!({ "on_completion": "e1" });
+            change(p);
+        })
+    };
+    check("fine", &chain(|_| {}), "", "");
+    let off = codes_of(&chain(|_| {}), &options(Mode::Strict));
+    assert_eq!(off, ["unknown-property"]);
+    check(
+        "entered",
+        &chain(|p| {
+            p["steps"]["S"]["on_completion"] = "D".into();
+            p["steps"]["D"] = json!({ "on_success": "A", "on_failure": "B" });
+        }),
+        "parallelizable-entered",
+        "parallelizable-entered",
+    );
+    check(
+        "branching",
+        &chain(|p| {
+            p["steps"]["B"] = json!({ "type": "if-condition", "condition": "__b__:value", "on_true": "C", "on_completion": "e1" });
+            p["steps"]["C"] = json!({ "on_completion": "e2" });
+        }),
+        "parallelizable-branching",
+        "parallelizable-branching",
+    );
+    check(
+        "failures",
+        &chain(|p| {
+            p["steps"]["A"] =
+                json!({ "parallelizable": true, "on_success": "B", "on_failure": "e3" });
+        }),
+        "parallelizable-failure-pointers",
+        "parallelizable-failure-pointers",
+    );
+    check(
+        "data",
+        &chain(|p| {
+            p["steps"]["A"]["out_args"] = json!(["__s__"]);
+            p["steps"]["B"]["in_args"] = json!(["__s__"]);
+        }),
+        "parallelizable-data",
+        "parallelizable-data",
+    );
+    check(
+        "alone",
+        &chain(|p| {
+            p["steps"]["A"]["on_completion"] = "e1".into();
+            p["steps"].as_object_mut().unwrap().remove("B");
+        }),
+        "parallelizable-alone",
+        "parallelizable-alone",
+    );
+}
+
+/// C12: one report.
+#[test]
+fn everything_is_told_at_once() {
+    let text = changed(|p| {
+        p["steps"]["A"] =
+            json!({ "on_completion": "action--aaaaaaaa-0000-4000-8000-000000000000" });
+        p["steps"]["B"] = json!({ "on_completion": "C" });
+        p["steps"]["C"] =
+            json!({ "on_completion": "B", "commands": [{ "type": "scan", "command": "x" }] });
+        p["steps"]["D"] = json!({ "type": "if-condition", "condition": "[a:b = 'c']", "on_true": "e1", "on_completion": "e2" });
+        p["steps"]["F"] =
+            json!({ "type": "parallel", "next_steps": ["e3"], "on_completion": "e4" });
+    });
+    let mut known = options(Mode::Strict);
+    known.handlers = HandlerTypes::Known(vec!["manual".to_owned()]);
+    let found = codes_of(&text, &known);
+    for code in [
+        "unknown-step",
+        "cycle",
+        "no-handler",
+        "condition-observation",
+        "too-few-branches",
+    ] {
+        assert!(found.contains(&code), "{code} in {found:?}");
+    }
+    let imported = import(&text, &known);
+    assert!(
+        imported
+            .diagnostics
+            .iter()
+            .all(|found| found.line.is_some() && found.column.is_some()),
+        "{:#?}",
+        imported.diagnostics
+    );
+}
+
+/// C11, and what else refuses a start.
+#[test]
+fn a_start_is_refused_for_what_the_playbook_or_its_input_says() {
+    let year = |year: i64| (year - 1970) * 31_557_600_000;
+    let refusals = |change: fn(&mut Json), input: Json, ignore: bool| {
+        let mut options = options(Mode::Strict);
+        options.cacao.ignore_validity = ignore;
+        let imported = accepted(&changed(change), &options);
+        let found = start_refusals(&imported.workflows[0].definition, &input, year(2026));
+        found
+            .into_iter()
+            .map(|refusal| refusal.code)
+            .collect::<Vec<_>>()
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(refusals(|_| {}, Json::Null, false), none);
+    let expired: fn(&mut Json) = |p| p["valid_until"] = "2023-12-31T00:00:00Z".into();
+    assert_eq!(refusals(expired, Json::Null, false), ["playbook-expired"]);
+    assert_eq!(refusals(expired, Json::Null, true), none);
+    assert_eq!(
+        refusals(
+            |p| p["valid_from"] = "2033-12-31T00:00:00Z".into(),
+            Json::Null,
+            false
+        ),
+        ["playbook-not-yet-valid"]
+    );
+    let revoked: fn(&mut Json) = |p| {
+        p["revoked"] = true.into();
+        p["valid_until"] = "2023-12-31T00:00:00Z".into();
+    };
+    assert_eq!(refusals(revoked, Json::Null, false), ["playbook-revoked"]);
+    let external: fn(&mut Json) =
+        |p| p["playbook_variables"]["__host__"] = json!({ "type": "integer", "external": true });
+    assert_eq!(refusals(external, Json::Null, false), ["external-missing"]);
+    assert_eq!(refusals(external, json!({ "__host__": 5 }), false), none);
+    assert_eq!(
+        refusals(external, json!({ "__host__": "five" }), false),
+        ["variable-type", "external-missing"]
+    );
+    assert_eq!(
+        refusals(|_| {}, json!({ "__n__": "1", "__gone__": "1" }), false),
+        ["variable-not-external", "variable-not-external"]
+    );
+    assert_eq!(refusals(|_| {}, json!([1]), false), ["data-invalid"]);
+}
