@@ -106,8 +106,8 @@ const EXPECTED: [Expected; 12] = [
     },
 ];
 
-/// The first switch asks a person, who takes the first case.
-const CORRECTED: &str = "";
+/// What is run for one kind of alert.
+const CORRECTED: &str = "Collect time, host, user account associated with exfil, Query Against other alerts, Record potential Exfil (Add 1 Point), Query Against Lateral Movement Alerts, Tally Points";
 
 #[test]
 fn files_of_others_are_told_and_run_as_expected() {
@@ -242,6 +242,7 @@ fn externals(imported: &Imported) -> Vec<(&'static str, &'static str)> {
                 ("__openc2_actuator_ip__", "192.0.2.2"),
             ]
         }
+        Some("corrected.json") => vec![("__check_alert_type__", "Data Exfiltration")],
         Some("oca-iob-lotl--lotl-correlation.json") => {
             vec![("__event_type__", "logs deleted on computer")]
         }
