@@ -346,7 +346,7 @@ fn definitions() {
         "hidden",
         &changed(|p| {
             p["steps"]["A"]["step_variables"] =
-                json!({ "__s__": { "type": "string", "value": "x" } })
+                json!({ "__s__": { "type": "string", "value": "x" } });
         }),
         "variable-shadowed",
         "variable-shadowed",

@@ -113,7 +113,7 @@ const CORRECTED: &str = "Collect time, host, user account associated with exfil,
 fn files_of_others_are_told_and_run_as_expected() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/cacao");
     if !folder.exists() {
-        println!("skipped: there is no {}", folder.display());
+        eprintln!("skipped: there is no {}", folder.display());
         return;
     }
     let read = |file: &str| std::fs::read_to_string(folder.join(file)).unwrap();
