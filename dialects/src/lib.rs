@@ -52,3 +52,6 @@ pub use options::{
 };
 pub use parallel_json::{StepInput, has_references, step_input};
 pub use run_data::{record_output, run_outputs};
+
+#[cfg(fuzzing)]
+pub mod fuzzing;

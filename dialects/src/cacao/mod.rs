@@ -29,3 +29,9 @@ pub use call::{CommandCall, CommandResult, command_call, made_up_result, record_
 pub(crate) use file::{import, recognises};
 pub use manual::{ManualTask, asked, manual_tasks};
 pub use start::{StartRefusal, start_refusals, validity_refusals};
+
+/// Reads, checks and evaluates any text.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz_condition(text: &str) {
+    condition::fuzz(text);
+}

@@ -26,3 +26,16 @@ mod step_input;
 pub(crate) use file::{import, recognises};
 pub(crate) use run_state::RunState;
 pub use step_input::{StepInput, has_references, step_input};
+
+/// Reads and evaluates any text.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz_condition(text: &str, data: &windlass_workflow_model::Payload) {
+    let Ok(state) = RunState::read(data) else {
+        return;
+    };
+    if let Ok(condition) = expression::parse(text) {
+        drop(evaluation::holds(&state, &condition));
+    }
+    let mapping = mapping::Mapping::of(&serde_json::Value::String(text.to_owned()));
+    drop(evaluation::fill(&state, &mapping, "", &mut Vec::new()));
+}

@@ -103,3 +103,50 @@ impl Condition {
         }
     }
 }
+
+/// Reads, checks and evaluates any text.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(text: &str) {
+    use crate::cacao::value::Type;
+
+    struct Fixed;
+
+    impl Values for Fixed {
+        fn value(&self, name: &str) -> Option<String> {
+            let value = match name {
+                "__n__" => "2",
+                "__s__" => "linux",
+                "__b__" => "true",
+                "__ip__" => "10.1.2.3",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        }
+
+        fn type_of(&self, name: &str) -> Option<Type> {
+            match name {
+                "__n__" => Some(Type::Integer),
+                "__b__" => Some(Type::Bool),
+                "__ip__" => Some(Type::Ipv4Addr),
+                _ => Some(Type::String),
+            }
+        }
+    }
+
+    let Ok((mut condition, _)) = read(text) else {
+        return;
+    };
+    let complaints = check(&mut condition, &|name| Fixed.type_of(name), true);
+    let json = serde_json::to_string(&condition).unwrap_or_default();
+    assert_eq!(
+        serde_json::from_str::<Condition>(&json).ok().as_ref(),
+        Some(&condition)
+    );
+    for mut warnings in [None, Some(Vec::new())] {
+        let result = evaluate(&condition, &Fixed, &mut warnings);
+        // What was checked well fails only for values and patterns.
+        if complaints.is_empty() && warnings.is_some() {
+            assert!(!matches!(result, Err(Undecided::Missing(_))));
+        }
+    }
+}
