@@ -11,8 +11,10 @@ pub(super) struct Sample {
     pub(super) memory_kib: Vec<u64>,
     /// Bytes of the write-ahead log.
     pub(super) log_bytes: u64,
-    /// Bytes of the database file.
+    /// Bytes of the database file: what was in use at the fullest moment, for a file does not shrink.
     pub(super) database_bytes: u64,
+    /// Bytes of its pages that are in use.
+    pub(super) used_bytes: u64,
     /// Jobs done so far.
     pub(super) jobs: u64,
     /// Processor time of all processes so far, in ticks of a hundredth of a second.
@@ -91,6 +93,7 @@ fn growth_is_that_of_the_best_line_and_not_of_single_values() {
             memory_kib: vec![*kib],
             log_bytes: 0,
             database_bytes: 0,
+            used_bytes: 0,
             jobs: second * second,
             ticks: 50 * second,
         };
