@@ -22,6 +22,9 @@
 //! # }
 //! ```
 
+//!
+//! The feature `import` adds `import`, which reads workflow files of others.
+
 #![forbid(unsafe_code)]
 
 mod builder;
@@ -29,6 +32,8 @@ mod compat;
 mod engine;
 mod expressions;
 mod flow;
+#[cfg(feature = "import")]
+mod import;
 mod stepped;
 mod workflow;
 
@@ -37,6 +42,13 @@ pub use compat::Broken;
 pub use engine::{Engine, ShutdownReport, Stats};
 pub use expressions::InvalidExpressions;
 pub use flow::{Arms, BranchEnd, BranchResult, Ended, Flow, Map, Multi, Net, Part, Select, Split};
+#[cfg(feature = "import")]
+pub use import::{
+    AgentOptions, CacaoOptions, CommandCall, CommandResult, Diagnostic, Dialect, EarlyExit,
+    HandlerTypes, ImportOptions, Imported, ImportedWorkflow, IterationShape, LoopStop, ManualTask,
+    Mode, ParallelJsonOptions, PlaybookFile, ResolveAgents, StartRefusal, StepInput, agent_handler,
+    command_handler, import, manual_tasks, run_outputs, start_refusals,
+};
 pub use stepped::{SteppedEngine, Supervisor};
 pub use workflow::{Json, Workflow};
 

@@ -211,6 +211,20 @@ pub struct CommandResult {
     pub result: Option<Json>,
 }
 
+impl CommandResult {
+    /// What history shows of it: `variables` and `result`, as far as there are any.
+    pub fn outputs(&self) -> Json {
+        let mut outputs = Map::new();
+        if !self.variables.is_empty() {
+            outputs.insert("variables".to_owned(), json!(self.variables));
+        }
+        if let Some(result) = &self.result {
+            outputs.insert("result".to_owned(), result.clone());
+        }
+        Json::Object(outputs)
+    }
+}
+
 /// The call that a step makes, from its settings and the run's data; `None` for a step of another
 /// dialect.
 ///
@@ -306,7 +320,7 @@ pub fn record_result(
         return Ok(None);
     };
     let mut state = State::read(data)?;
-    state.record(node, &outputs(result));
+    state.record(node, &result.outputs());
     let variables: Map<String, Json> = result.variables.clone().into_iter().collect();
     if call.choices.is_empty() {
         call.writing
@@ -317,18 +331,6 @@ pub fn record_result(
         state.set_pending(variables.into_iter().chain(answer).collect());
     }
     state.write().map(Some)
-}
-
-/// What history shows of a result.
-pub(crate) fn outputs(result: &CommandResult) -> Json {
-    let mut outputs = Map::new();
-    if !result.variables.is_empty() {
-        outputs.insert("variables".to_owned(), json!(result.variables));
-    }
-    if let Some(result) = &result.result {
-        outputs.insert("result".to_owned(), result.clone());
-    }
-    Json::Object(outputs)
 }
 
 /// A result for rehearsals: every variable that the step writes gets a value of its type that says

@@ -1,0 +1,118 @@
+//! Workflow files of others, for services that run them with handlers of their own.
+//!
+//! Reading them is the work of `windlass-dialects`; here their steps meet handlers.
+
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use windlass_dialects::{command_call, record_output, record_result, step_input};
+use windlass_runner::{Context, Handler, StepError, StepOutput};
+use windlass_workflow_model::Payload;
+
+pub use windlass_dialects::{
+    AgentOptions, CacaoOptions, CommandCall, CommandResult, Diagnostic, Dialect, EarlyExit,
+    HandlerTypes, ImportOptions, Imported, ImportedWorkflow, IterationShape, LoopStop, ManualTask,
+    Mode, ParallelJsonOptions, PlaybookFile, ResolveAgents, StartRefusal, StepInput, import,
+    manual_tasks, run_outputs, start_refusals,
+};
+
+/// A handler for commands of CACAO playbooks: `work` is given the call with all values filled in,
+/// and what it brings is written into the playbook's variables. It may block its Runner.
+///
+/// ```
+/// use windlass::{CommandResult, Engine, Handlers, ImportOptions, Json, Request, RunOutcome};
+/// use windlass::{Payload, Workflow, command_handler, import};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let text = r#"{
+///     "type": "playbook", "spec_version": "cacao-2.0", "name": "ping",
+///     "id": "playbook--2b9c1d7e-0f37-4449-a1bd-3f6564eadf7f",
+///     "created_by": "identity--142a7266-8c47-4223-916e-dd8c47b46afc",
+///     "created": "2025-01-01T00:00:00.000Z", "modified": "2025-01-01T00:00:00.000Z",
+///     "playbook_variables": {
+///         "__host__": {"type": "string", "external": true}, "__up__": {"type": "bool"}},
+///     "agent_definitions": {
+///         "group--a593feae-d272-48b7-a2e3-ab5805f0765a": {"type": "group", "name": "SOC"}},
+///     "workflow_start": "start--52f22665-a60c-42d2-8918-5d950ee88136",
+///     "workflow": {
+///         "start--52f22665-a60c-42d2-8918-5d950ee88136": {
+///             "type": "start", "on_completion": "action--a095f20f-9395-450c-b938-0b8edb224a6b"},
+///         "action--a095f20f-9395-450c-b938-0b8edb224a6b": {
+///             "type": "action", "name": "ping", "out_args": ["__up__"],
+///             "agent": "group--a593feae-d272-48b7-a2e3-ab5805f0765a",
+///             "commands": [{"type": "bash", "command": "ping __host__:value"}],
+///             "on_completion": "end--248a1e92-4e8f-40ae-ae1a-9492a3305f18"},
+///         "end--248a1e92-4e8f-40ae-ae1a-9492a3305f18": {"type": "end"}}}"#;
+/// let mut imported = import(text, &ImportOptions::new("ping.json"));
+/// assert!(imported.ok(), "{:?}", imported.diagnostics);
+/// let playbook = imported.workflows.remove(0);
+/// let bash = command_handler(|_, call| {
+///     assert_eq!(call.input["command"]["text"], "ping fw-1");
+///     Ok(CommandResult { result: Some("true".into()), ..CommandResult::default() })
+/// });
+/// let handlers = Handlers::new().with("bash", bash);
+/// let workflow = Workflow::<Json>::from_parts(playbook.definition, playbook.functions, handlers);
+///
+/// let engine = Engine::builder().in_memory().workflow(&workflow).open()?;
+/// let input = serde_json::json!({"__host__": "fw-1"});
+/// let run = engine.scheduler().schedule_blocking(workflow.request(&input)?)?;
+/// let RunOutcome::Succeeded(data) = run.wait_blocking(None)? else { panic!("it cannot fail") };
+/// assert_eq!(data.decode::<Json>()?["variables"]["playbook"]["__up__"], "true");
+/// # Ok(())
+/// # }
+/// ```
+pub fn command_handler(
+    work: impl Fn(&Context, &CommandCall) -> Result<CommandResult, StepError> + Send + Sync + 'static,
+) -> Handler {
+    Handler::blocking(move |ctx, data| {
+        let call = command_call(ctx.config(), data)?;
+        let mut call = call.ok_or_else(|| foreign("a playbook"))?;
+        complete(ctx, &mut call);
+        let result = work(ctx, &call)?;
+        let recorded = record_result(ctx.config(), data, ctx.step(), &result)?;
+        output(
+            recorded.ok_or_else(|| foreign("a playbook"))?,
+            &result.outputs(),
+        )
+    })
+}
+
+/// A handler for agents of parallel JSON: `work` is given the step's input with all references
+/// resolved, and what it returns is the step's output. It may block its Runner.
+pub fn agent_handler(
+    work: impl Fn(&Context, &StepInput) -> Result<Json, StepError> + Send + Sync + 'static,
+) -> Handler {
+    Handler::blocking(move |ctx, data| {
+        let input = step_input(ctx.config(), data)?;
+        let input = input.ok_or_else(|| foreign("parallel JSON"))?;
+        let returned = work(ctx, &input)?;
+        output(record_output(data, ctx.step(), &returned)?, &returned)
+    })
+}
+
+/// What only the one who makes the call knows.
+fn complete(ctx: &Context, call: &mut CommandCall) {
+    let limit = ctx.timeout().as_ref().map(Duration::as_millis);
+    for (key, value) in [
+        ("run_id", json!(ctx.run().to_string())),
+        ("attempt", json!(ctx.attempt())),
+        ("idempotency_key", json!(ctx.idempotency_key())),
+        ("timeout_ms", json!(limit)),
+    ] {
+        call.input.insert(key.to_owned(), value);
+    }
+}
+
+fn output(data: Payload, shown: &Json) -> Result<StepOutput, StepError> {
+    let output = Payload::encode(shown)
+        .map_err(|error| StepError::new("data-invalid", error.to_string()).permanent())?;
+    Ok(StepOutput {
+        data,
+        output: Some(output),
+    })
+}
+
+fn foreign(dialect: &str) -> StepError {
+    let text = format!("this handler does steps of {dialect} only; register another for this step");
+    StepError::new("config-invalid", text).permanent()
+}
