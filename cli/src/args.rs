@@ -139,22 +139,33 @@ impl HandlerArgs {
 /// How a workflow file is read; each flag wins over the configuration file.
 #[derive(Debug, Default, Args)]
 pub(crate) struct FileArgs {
-    /// The file's dialect: step-groups-yaml, parallel-json or workflow-json [default: found out by content]
+    /// The file's dialect: step-groups-yaml, parallel-json, cacao or workflow-json [default: found out by content]
     #[arg(long, value_name = "NAME")]
     pub(crate) dialect: Option<Dialect>,
     /// Make the repairs that the dialect lists, each with a warning, instead of refusing the file
     #[arg(long)]
     pub(crate) lenient: bool,
+    /// Folder of CACAO playbooks that others call
+    #[arg(long, value_name = "DIR")]
+    pub(crate) playbooks: Option<PathBuf>,
+    /// Refuse playbooks that need one of these, such as parallel_processing
+    #[arg(long, value_name = "FLAG", value_delimiter = ',')]
+    pub(crate) refuse: Vec<String>,
 }
 
 impl FileArgs {
     /// The flags as settings.
     pub(crate) fn layers(&self) -> Vec<Layer> {
-        if self.lenient {
+        let mut layers: Vec<Layer> = if self.lenient {
             Layer::lenient().into()
         } else {
             Vec::new()
+        };
+        layers.extend(self.playbooks.as_deref().map(Layer::playbooks));
+        if !self.refuse.is_empty() {
+            layers.push(Layer::refused(&self.refuse));
         }
+        layers
     }
 }
 
@@ -168,7 +179,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) document: Option<String>,
     /// What the run begins with, or @FILE with it. Parallel JSON: any JSON, its workflow.input. Step
-    /// groups: an object that may hold variables, parameters, resources and context. Graphs: their data
+    /// groups: an object that may hold variables, parameters, resources and context. Playbooks: external
+    /// variables by name. Graphs: their data
     #[arg(long, value_name = "JSON|@FILE")]
     pub(crate) input: Option<String>,
     /// A value for a parameter that the workflow declares

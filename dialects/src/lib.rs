@@ -40,8 +40,9 @@ mod workflow_json;
 mod yaml;
 
 pub use cacao::{
-    CommandCall, CommandResult, ManualTask, StartRefusal, asked, command_call, made_up_result,
-    manual_tasks, record_result, start_refusals, validity_refusals,
+    CommandCall, CommandResult, ManualTask, PROCESSING_FLAGS, StartRefusal, asked, command_call,
+    made_up_result, manual_tasks, playbook_functions, record_result, start_refusals,
+    validity_refusals,
 };
 pub use diagnostic::{Diagnostic, Severity};
 pub use dialect::{Dialect, UnknownDialect};

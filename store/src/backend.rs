@@ -621,6 +621,11 @@ pub trait Reader: Send + std::fmt::Debug {
     /// # Errors
     /// See [`run`](Self::run).
     fn definition(&mut self, workflow: WorkflowKey) -> Result<Option<Arc<Definition>>>;
+    /// The workflow of this name and version.
+    ///
+    /// # Errors
+    /// See [`run`](Self::run).
+    fn workflow(&mut self, name: &str, version: &str) -> Result<Option<WorkflowKey>>;
     /// The engines that are registered, living or dead.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use windlass_dialects::{
 };
 
 use super::agents::AgentEntry;
+use super::cacao::CacaoSettings;
 use crate::time_text::DurationText;
 
 /// Steps of one run that may work at once: more would be no limit.
@@ -22,6 +23,7 @@ pub(super) const WIDTH_MAX: u32 = 10_000;
 pub(crate) struct DialectSettings {
     pub(crate) step_groups_yaml: StepGroupsSettings,
     pub(crate) parallel_json: ParallelJsonSettings,
+    pub(crate) cacao: CacaoSettings,
 }
 
 /// The choices for YAML step groups; graphs in JSON take their limits from here too.
@@ -97,10 +99,12 @@ impl DialectSettings {
         options.dialect = dialect;
         options.mode = match dialect {
             Some(Dialect::ParallelJson) => json.mode.into(),
+            Some(Dialect::Cacao) => self.cacao.mode.into(),
             Some(Dialect::StepGroupsYaml | Dialect::WorkflowJson) | None => groups.mode.into(),
         };
         options.max_concurrent_steps = groups.max_concurrent_steps;
         options.step_timeout = None;
+        self.cacao.apply(&mut options.cacao);
         let own = &mut options.parallel_json;
         own.max_concurrent_steps = json.max_concurrent_steps.0;
         own.step_timeout = None;
@@ -119,6 +123,8 @@ impl DialectSettings {
     /// The limit for one attempt of a step that has none of its own.
     pub(crate) fn step_timeout(&self, dialect: Dialect) -> Option<Duration> {
         let limit = match dialect {
+            // Its steps get their limit when they are imported: it is for whole steps.
+            Dialect::Cacao => return None,
             Dialect::ParallelJson => self.parallel_json.step_timeout,
             Dialect::StepGroupsYaml | Dialect::WorkflowJson => self.step_groups_yaml.step_timeout,
         };

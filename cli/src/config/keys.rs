@@ -36,8 +36,23 @@ pub(super) mod json {
     pub(in crate::config) const RESOLVE_AGENTS: &str = "dialects.parallel-json.resolve_agents";
 }
 
+/// Keys of CACAO playbooks.
+pub(super) mod cacao {
+    pub(in crate::config) const MODE: &str = "dialects.cacao.mode";
+    pub(in crate::config) const REFUSE_FEATURES: &str = "dialects.cacao.refuse_features";
+    pub(in crate::config) const PARALLELIZABLE: &str = "dialects.cacao.parallelizable";
+    pub(in crate::config) const UPGRADE_1X: &str = "dialects.cacao.upgrade_1x";
+    pub(in crate::config) const MAX_LOOP_ITERATIONS: &str = "dialects.cacao.max_loop_iterations";
+    pub(in crate::config) const MAX_PARALLEL_BRANCHES: &str =
+        "dialects.cacao.max_parallel_branches";
+    pub(in crate::config) const DEFAULT_STEP_TIMEOUT: &str = "dialects.cacao.default_step_timeout";
+    pub(in crate::config) const MAX_PLAYBOOK_DEPTH: &str = "dialects.cacao.max_playbook_depth";
+    pub(in crate::config) const IGNORE_VALIDITY: &str = "dialects.cacao.ignore_validity";
+    pub(in crate::config) const PLAYBOOKS: &str = "dialects.cacao.playbooks";
+}
+
 /// All keys, in the order in which they are shown.
-pub(super) const KEYS: [&str; 24] = [
+pub(super) const KEYS: [&str; 34] = [
     "database",
     "durability",
     "runners",
@@ -62,6 +77,16 @@ pub(super) const KEYS: [&str; 24] = [
     json::ITERATION_SHAPE,
     json::STRICT_CONDITIONS,
     json::RESOLVE_AGENTS,
+    cacao::MODE,
+    cacao::REFUSE_FEATURES,
+    cacao::PARALLELIZABLE,
+    cacao::UPGRADE_1X,
+    cacao::MAX_LOOP_ITERATIONS,
+    cacao::MAX_PARALLEL_BRANCHES,
+    cacao::DEFAULT_STEP_TIMEOUT,
+    cacao::MAX_PLAYBOOK_DEPTH,
+    cacao::IGNORE_VALIDITY,
+    cacao::PLAYBOOKS,
 ];
 
 /// Every key with its meaning, unit, default and extremes; the help of `windlass config`.
@@ -119,6 +144,30 @@ dialects.parallel-json.strict_conditions
 dialects.parallel-json.resolve_agents
                        when an agent without a handler is an error: when the file is read (load) or
                        when a run comes to its step (run). Default load
+dialects.cacao.mode    strict or lenient. Default strict
+dialects.cacao.refuse_features
+                       list of processing flags, such as parallel_processing: playbooks that need one
+                       are refused; --refuse sets it. Default none
+dialects.cacao.parallelizable
+                       whether the proposal is accepted: true, false or by-mode (only lenient).
+                       Default by-mode
+dialects.cacao.upgrade_1x
+                       whether CACAO 1.0 and 1.1 are read as 2.0: true, false or by-mode (only
+                       lenient). Default by-mode
+dialects.cacao.max_loop_iterations
+                       iterations of one entry into a while step, from 1; one more fails the step.
+                       Default 1000
+dialects.cacao.max_parallel_branches
+                       steps of one run that work at once, 1 to 10000, or none. Default none
+dialects.cacao.default_step_timeout
+                       limit for steps without one, but manual ones; 0s is no limit. Default 0s
+dialects.cacao.max_playbook_depth
+                       how deep playbooks may call each other, 1 to 1000. Default 16
+dialects.cacao.ignore_validity
+                       whether revoked and out-of-date playbooks may be started. Default false
+dialects.cacao.playbooks
+                       folder of playbooks (*.json) that others call; --playbooks sets it. Default
+                       none
 
 Agents stand in [dialects.parallel-json.agents.NAME]:
 
@@ -149,7 +198,11 @@ pub(super) fn variable(key: &str) -> String {
 
 /// Whether the value of a key is text, so that `WINDLASS_DATABASE=5` is a file name.
 pub(super) fn is_text(key: &str) -> bool {
-    !(default(key).is_number() || is_truth(key) || key == json::MAX_CONCURRENT_STEPS)
+    let is_width = matches!(
+        key,
+        json::MAX_CONCURRENT_STEPS | cacao::MAX_PARALLEL_BRANCHES
+    );
+    !(default(key).is_number() || is_truth(key) || is_width)
 }
 
 /// Whether the value of a key is true or false.
@@ -161,7 +214,11 @@ pub(super) fn is_truth(key: &str) -> bool {
 pub(super) fn is_duration(key: &str) -> bool {
     matches!(
         key,
-        "admission.timeout" | "retention.keep" | groups::STEP_TIMEOUT | json::STEP_TIMEOUT
+        "admission.timeout"
+            | "retention.keep"
+            | groups::STEP_TIMEOUT
+            | json::STEP_TIMEOUT
+            | cacao::DEFAULT_STEP_TIMEOUT
     )
 }
 
@@ -176,8 +233,12 @@ pub(super) fn expected(key: &str) -> &'static str {
         "admission.policy" => "backpressure, reject-new or drop-oldest",
         "allow" => "a list of kinds such as [\"shell\"]",
         "retention.keep" => "a duration such as \"30d\", or \"forever\"",
-        groups::MODE | json::MODE => "strict or lenient",
-        json::MAX_CONCURRENT_STEPS => "a whole number from 1 to 10000, or \"none\"",
+        groups::MODE | json::MODE | cacao::MODE => "strict or lenient",
+        cacao::REFUSE_FEATURES => "a list of processing flags such as [\"parallel_processing\"]",
+        cacao::PARALLELIZABLE | cacao::UPGRADE_1X => "true, false or by-mode",
+        json::MAX_CONCURRENT_STEPS | cacao::MAX_PARALLEL_BRANCHES => {
+            "a whole number from 1 to 10000, or \"none\""
+        }
         json::EARLY_EXIT => "none, absorb or cancel",
         json::PARALLEL_LOOP_STOP => "drain or cancel",
         json::ITERATION_SHAPE => "record or output",

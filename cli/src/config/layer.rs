@@ -32,9 +32,19 @@ impl Layer {
     }
 
     /// The flag `--lenient`, which is for every dialect that has modes.
-    pub(crate) fn lenient() -> [Self; 2] {
-        let keys = [keys::groups::MODE, keys::json::MODE];
+    pub(crate) fn lenient() -> [Self; 3] {
+        let keys = [keys::groups::MODE, keys::json::MODE, keys::cacao::MODE];
         keys.map(|key| Self::flag("--lenient", key, "lenient"))
+    }
+
+    /// The flag `--refuse`.
+    pub(crate) fn refused(flags: &[String]) -> Self {
+        Self::flag("--refuse", keys::cacao::REFUSE_FEATURES, flags.join(","))
+    }
+
+    /// The flag `--playbooks`.
+    pub(crate) fn playbooks(folder: &std::path::Path) -> Self {
+        Self::flag("--playbooks", keys::cacao::PLAYBOOKS, folder)
     }
 
     pub(super) fn key(&self) -> &str {

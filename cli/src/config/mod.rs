@@ -5,6 +5,7 @@
 //! each value came from.
 
 mod agents;
+mod cacao;
 mod dialects;
 mod effective;
 mod file;
@@ -27,6 +28,7 @@ use crate::failure::Failure;
 use crate::handlers_file::HandlerEntries;
 use crate::time_text::DurationText;
 
+use cacao::CacaoSettings;
 use dialects::{ParallelJsonSettings, StepGroupsSettings, WIDTH_MAX};
 
 pub(crate) use dialects::DialectSettings;
@@ -275,7 +277,7 @@ impl Extraction<'_> {
     }
 
     fn dialects(&mut self) -> DialectSettings {
-        use keys::{groups, json};
+        use keys::{cacao, groups, json};
         DialectSettings {
             step_groups_yaml: StepGroupsSettings {
                 mode: self.value(groups::MODE),
@@ -292,6 +294,18 @@ impl Extraction<'_> {
                 strict_conditions: self.value(json::STRICT_CONDITIONS),
                 resolve_agents: self.value(json::RESOLVE_AGENTS),
                 agents: BTreeMap::new(),
+            },
+            cacao: CacaoSettings {
+                mode: self.value(cacao::MODE),
+                refuse_features: self.value(cacao::REFUSE_FEATURES),
+                parallelizable: self.value(cacao::PARALLELIZABLE),
+                upgrade_1x: self.value(cacao::UPGRADE_1X),
+                max_loop_iterations: self.within(cacao::MAX_LOOP_ITERATIONS, 1..=1_000_000_000),
+                max_parallel_branches: self.value(cacao::MAX_PARALLEL_BRANCHES),
+                default_step_timeout: self.value(cacao::DEFAULT_STEP_TIMEOUT),
+                max_playbook_depth: self.within(cacao::MAX_PLAYBOOK_DEPTH, 1..=1_000),
+                ignore_validity: self.value(cacao::IGNORE_VALIDITY),
+                playbooks: self.value(cacao::PLAYBOOKS),
             },
         }
     }

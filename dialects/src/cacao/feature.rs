@@ -20,8 +20,8 @@ pub(crate) const SIGNATURES: &str = "digital_signatures";
 pub(crate) const COUNTERSIGNATURES: &str = "countersigned_signatures";
 pub(crate) const EXTENSIONS: &str = "extensions";
 
-/// All flags.
-pub(crate) const ALL: [&str; 11] = [
+/// All processing flags of CACAO 2.0: what a playbook can ask of whoever runs it.
+pub const ALL: [&str; 11] = [
     MANUAL,
     EXTERNAL,
     PARALLEL,

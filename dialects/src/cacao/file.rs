@@ -34,11 +34,12 @@ pub(crate) fn recognises(text: &str) -> bool {
     if text.len() > FILE_BYTES_MAX || !start.starts_with('{') {
         return false;
     }
-    match json::read(text).root {
-        Some(root) => {
-            root.get("type")
-                .is_some_and(|kind| kind.value.text() == Some("playbook"))
-                || root.get("workflow_start").is_some()
+    match json::entries(text) {
+        Some(entries) => {
+            let is_playbook = |(key, value): &(String, &str)| {
+                key == "workflow_start" || (key == "type" && *value == "\"playbook\"")
+            };
+            entries.iter().any(is_playbook)
         }
         // One that cannot be read gives itself away by a key that only this dialect has.
         None => text.contains("workflow_start"),
@@ -303,10 +304,10 @@ fn read_json(text: &str, report: &mut Report) -> Option<crate::tree::Node> {
         let spot = Spot {
             document: Some(1),
             mark: Some(problem.mark),
-            subject: problem.pointer.clone(),
-            step: None,
             pointer: Some(problem.pointer),
-        };
+            ..Spot::default()
+        }
+        .called_by_pointer();
         let what = match (problem.code, curly(text)) {
             ("document-syntax", Some(line)) => {
                 format!(
@@ -336,6 +337,7 @@ fn with_functions(
         Ok(functions) => Some(ImportedWorkflow {
             definition,
             functions,
+            rehearsal: BTreeMap::new(),
         }),
         Err(unknown) => {
             let what = format!(

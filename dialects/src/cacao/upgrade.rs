@@ -10,6 +10,7 @@ use regex::Regex;
 
 use crate::cacao::read::Reader;
 use crate::diagnostic::{Spot, quoted};
+use crate::pointer::Pointer;
 use crate::tree::{Entry, Mark, Node, Scalar, Value};
 
 #[expect(
@@ -50,7 +51,7 @@ pub(crate) fn version(root: &Node) -> Version {
 pub(crate) fn settle_version(root: &mut Node, accepted: bool, reader: &mut Reader<'_>) -> bool {
     let spot = Spot {
         document: Some(1),
-        pointer: Some("/spec_version".to_owned()),
+        pointer: Some(Pointer::default().inside("spec_version")),
         mark: root.get("spec_version").map(|entry| entry.value.mark),
         subject: "/spec_version".to_owned(),
         ..Spot::default()

@@ -12,8 +12,8 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use windlass_workflow_model::{
-    ActivationId, BranchId, Definition, FencingToken, NodeId, NodeKind, OwnerId, RunId, RunStatus,
-    Timestamp,
+    ActivationId, BranchId, Definition, FencingToken, NodeId, NodeKind, OwnerId, Payload, RunId,
+    RunStatus, Timestamp,
 };
 
 use crate::apply::{MUTEX, correlation};
@@ -379,6 +379,37 @@ impl Inspector {
                 .flatten(),
             branches,
         }))
+    }
+
+    /// The branches of a run that wait for an event, each with the step that waits and its data there,
+    /// in branch order. Empty if there is no such run.
+    ///
+    /// # Errors
+    /// See [`runs`](Self::runs).
+    pub fn awaiting(&mut self, run: RunId) -> Result<Vec<(String, Payload)>> {
+        let Some(root) = self.root(run)? else {
+            return Ok(Vec::new());
+        };
+        let definition = self.definition(&root)?;
+        let mut live = self.live(&root)?;
+        live.retain(|row| row.state == State::Event);
+        all_known(&definition, live.iter().map(|row| row.position.node))?;
+        let waits = live.into_iter().map(|row| {
+            let step = definition.node(row.position.node).name.clone();
+            (step, row.data.unwrap_or_else(Payload::null))
+        });
+        Ok(waits.collect())
+    }
+
+    /// The workflow of this name and version, if it is stored.
+    ///
+    /// # Errors
+    /// See [`runs`](Self::runs).
+    pub fn workflow(&mut self, name: &str, version: &str) -> Result<Option<Arc<Definition>>> {
+        let Some(key) = self.reader.workflow(name, version)? else {
+            return Ok(None);
+        };
+        self.reader.definition(key)
     }
 
     /// What only unfinished work has, by table: all zero when every run has ended.

@@ -180,6 +180,13 @@ impl Reader for MemoryReader {
         Ok(self.rows.lock().workflows.get(&workflow).cloned())
     }
 
+    fn workflow(&mut self, name: &str, version: &str) -> Result<Option<WorkflowKey>> {
+        let rows = self.rows.lock();
+        let named = |known: &Definition| known.name() == name && known.version() == version;
+        let found = rows.workflows.iter().find(|(_, known)| named(known));
+        Ok(found.map(|(key, _)| *key))
+    }
+
     fn owners(&mut self) -> Result<Vec<OwnerRow>> {
         Ok(self.rows.lock().owners.values().cloned().collect())
     }

@@ -248,6 +248,13 @@ impl Reader for SqliteReader {
         Ok(Some(definition))
     }
 
+    fn workflow(&mut self, name: &str, version: &str) -> Result<Option<WorkflowKey>> {
+        let sql = "SELECT id FROM workflows WHERE name = ?1 AND version = ?2";
+        first(&self.db, sql, params![name, version], |row| {
+            Ok(WorkflowKey(column(row, 0)?))
+        })
+    }
+
     fn owners(&mut self) -> Result<Vec<OwnerRow>> {
         let sql = "SELECT id, started_at, pid, host, file FROM owners ORDER BY id";
         query(&self.db, sql, &[], |row| {

@@ -139,6 +139,32 @@ impl Definition {
         self
     }
 
+    /// The same workflow, with the versions of the workflows that it calls as `version` says for a
+    /// name and version; `None` leaves one as it is.
+    #[must_use]
+    pub fn with_called_versions(
+        mut self,
+        version: impl Fn(&str, Option<&str>) -> Option<String>,
+    ) -> Self {
+        for node in &mut self.nodes {
+            if let NodeKind::Call(call) = &mut node.kind
+                && let Some(version) = version(&call.workflow, call.version.as_deref())
+            {
+                call.version = Some(version);
+            }
+        }
+        self
+    }
+
+    /// The workflows that it calls by name and version.
+    pub fn called(&self) -> Vec<(&str, &str)> {
+        let calls = self.nodes.iter().filter_map(|node| match &node.kind {
+            NodeKind::Call(call) => Some((call.workflow.as_str(), call.version.as_deref()?)),
+            _ => None,
+        });
+        calls.collect()
+    }
+
     /// The node of this name.
     pub fn find(&self, name: &str) -> Option<NodeId> {
         let index = self.nodes.iter().position(|node| node.name == name)?;

@@ -12,10 +12,11 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::Timestamp;
 
 use crate::cacao::feature;
-use crate::cacao::playbook::{Kind, Playbook, Pointer};
+use crate::cacao::playbook::{Kind, Playbook, Pointer as Way};
 use crate::cacao::value::is_uuid;
 use crate::diagnostic::{Report, Spot, quoted};
 use crate::limits::STEPS_MAX;
+use crate::pointer::Pointer;
 use crate::tree::{Entry, Node, Value};
 
 use command::KNOWN as COMMANDS;
@@ -66,7 +67,7 @@ pub(crate) fn read(root: &Node, report: &mut Report) -> Option<Playbook> {
     let mut reader = Reader { report };
     let spot = Spot {
         document: Some(1),
-        pointer: Some(String::new()),
+        pointer: Some(Pointer::default()),
         mark: Some(root.mark),
         ..Spot::default()
     };
@@ -341,7 +342,7 @@ impl Reader<'_> {
             .collect();
         playbook.by_id = by_id;
         for key in ["workflow_start", "workflow_exception"] {
-            let pointer = self.text(spot, root, key).map(|id| Pointer {
+            let pointer = self.text(spot, root, key).map(|id| Way {
                 id,
                 target: None,
                 spot: root

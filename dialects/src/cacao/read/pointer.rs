@@ -52,8 +52,9 @@ impl Reader<'_> {
     }
 
     fn look_up(&mut self, pointer: &mut Pointer, find: &dyn Fn(&str) -> Found, ids: &[&str]) {
-        let key = pointer.spot.pointer.as_deref().unwrap_or_default();
-        let key = key.rsplit('/').next().unwrap_or_default().to_owned();
+        let place = pointer.spot.pointer.clone().unwrap_or_default();
+        let key = place.segments().last().map(|key| (*key).to_owned());
+        let key = key.unwrap_or_default();
         let named = if key.parse::<usize>().is_ok() {
             "next_steps".to_owned()
         } else {

@@ -51,7 +51,7 @@ impl Reader<'_> {
         let mut spot = parent
             .entry(entry)
             .called(format!("step {}", quoted(&name)));
-        spot.step = Some(id.clone());
+        spot.step = Some(id.as_str().into());
         let kind_name = self.text(&spot, node, "type").unwrap_or_default();
         self.step_id(&spot, id, &kind_name);
         let kind = self.kind(&spot, node, &kind_name, &name, playbook);

@@ -36,9 +36,7 @@ impl Reader<'_> {
         let named = spot.clone().called(format!("variable {name}"));
         if !is_name(name, false) {
             let what = wrong_name(name);
-            let placed = spot
-                .clone()
-                .called(spot.pointer.clone().unwrap_or_default());
+            let placed = spot.clone().called_by_pointer();
             if is_name(name, true) {
                 let lenient =
                     format!("variable {name} has dots in its name; accepted; others may refuse it");

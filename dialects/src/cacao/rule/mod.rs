@@ -141,11 +141,12 @@ impl Rule {
     }
 }
 
-/// The functions that a definition of this dialect names.
+/// The functions of a stored playbook, which stand in its definition: nothing has to be imported again
+/// to go on with its runs.
 ///
 /// # Errors
-/// The names that this version cannot read.
-pub(crate) fn functions(definition: &Definition) -> Result<Functions, Vec<String>> {
+/// The names of functions that this version cannot read.
+pub fn functions(definition: &Definition) -> Result<Functions, Vec<String>> {
     let mut functions = Functions::new();
     let mut unknown = Vec::new();
     for (name, role) in definition.functions() {
