@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::io::{self, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
@@ -29,11 +30,13 @@ pub(crate) fn main() -> u8 {
         return 1; // The engine died while it gave the order, or somebody called us by hand.
     };
     let stage = Stage::default();
+    stage.keep_in_mind(order.private.clone());
     watch_lifeline(lifeline, stage.clone());
     watch_signals(stage.clone());
     descendants::adopt();
 
     let report = attend(&order, input, &stage);
+    stage.clean_up();
     // Nobody reads it when the engine is gone.
     let _ = report.write(io::stdout().lock());
     0
@@ -48,7 +51,13 @@ fn attend(order: &Order, input: Vec<u8>, stage: &Stage) -> Report {
         }
     };
     let report = match lock.share_with_children().and_then(|()| stage.start(order)) {
-        Ok((child, group)) => see_through(child, group, input, stage),
+        Ok((child, group)) => {
+            let input = Input {
+                bytes: input,
+                is_held: order.holds_input,
+            };
+            see_through(child, group, input, stage)
+        }
         Err(error) => Report::not_started(error),
     };
     lock.give_back();
@@ -56,8 +65,8 @@ fn attend(order: &Order, input: Vec<u8>, stage: &Stage) -> Report {
 }
 
 /// Follows a started program to its end.
-fn see_through(mut child: Child, group: Pid, input: Vec<u8>, stage: &Stage) -> Report {
-    feed(child.stdin.take(), input);
+fn see_through(mut child: Child, group: Pid, input: Input, stage: &Stage) -> Report {
+    let fed = input.feed(child.stdin.take());
     let output = Collected::of(child.stdout.take(), OUTPUT_BYTES_MAX, Keep::Start, {
         let stage = stage.clone();
         move || stage.end_now()
@@ -65,6 +74,7 @@ fn see_through(mut child: Child, group: Pid, input: Vec<u8>, stage: &Stage) -> R
     let errors = Collected::of(child.stderr.take(), ERROR_BYTES_MAX, Keep::End, || ());
 
     let end = end_of(wait_without_reaping(group));
+    drop(fed);
     let cut_short = stage.finish();
     if end == End::Exited(0) && !cut_short {
         // What left the group of a program that did its work was meant to stay.
@@ -119,6 +129,17 @@ struct State {
     finished: bool,
     /// Somebody ended it.
     cut_short: bool,
+    /// What is removed at the end.
+    private: Option<PathBuf>,
+}
+
+impl State {
+    fn clean_up(&mut self) {
+        if let Some(private) = self.private.take() {
+            // The engine may have been faster.
+            let _ = std::fs::remove_dir_all(private);
+        }
+    }
 }
 
 impl Stage {
@@ -152,6 +173,14 @@ impl Stage {
         Ok((child, group))
     }
 
+    fn keep_in_mind(&self, private: Option<PathBuf>) {
+        self.state().private = private;
+    }
+
+    fn clean_up(&self) {
+        self.state().clean_up();
+    }
+
     /// The engine let go: ends the program, or this process if there is none yet.
     fn end_now(&self) {
         let mut state = self.state();
@@ -161,8 +190,11 @@ impl Stage {
                 state.cut_short = true;
                 descendants::kill_group(group);
             }
-            // Still waiting for the lock: there is nothing to clean up.
-            None => std::process::exit(1),
+            // Still waiting for the lock: nothing runs.
+            None => {
+                state.clean_up();
+                std::process::exit(1)
+            }
         }
     }
 
@@ -194,10 +226,26 @@ fn watch_signals(stage: Stage) {
     });
 }
 
-/// Writes the program's input; it need not read it.
-fn feed(to: Option<impl Write + Send + 'static>, input: Vec<u8>) {
-    if let Some(mut to) = to {
-        thread::spawn(move || to.write_all(&input));
+/// What the program finds on stdin.
+struct Input {
+    bytes: Vec<u8>,
+    /// Whether stdin then stays open.
+    is_held: bool,
+}
+
+impl Input {
+    /// Writes it; the program need not read it. A held pipe is closed when the answer is dropped.
+    fn feed(self, to: Option<impl Write + Send + 'static>) -> mpsc::Sender<()> {
+        let (ended, until_end) = mpsc::channel();
+        if let Some(mut to) = to {
+            thread::spawn(move || {
+                let _ = to.write_all(&self.bytes);
+                if self.is_held {
+                    let _ = until_end.recv();
+                }
+            });
+        }
+        ended
     }
 }
 

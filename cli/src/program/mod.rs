@@ -12,6 +12,7 @@ mod guard;
 mod lock_file;
 mod order;
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -40,8 +41,8 @@ pub(crate) struct Programs {
     locks: PathBuf,
 }
 
-/// One program to be run.
-#[derive(Clone, Debug)]
+/// One program to be run. What it is given may be secret, so `Debug` only names it.
+#[derive(Clone)]
 pub(crate) struct Call {
     /// The program and its arguments.
     pub(crate) command: Vec<String>,
@@ -49,12 +50,26 @@ pub(crate) struct Call {
     pub(crate) folder: PathBuf,
     /// What is added to our own environment.
     pub(crate) variables: Vec<(String, String)>,
+    /// The variables of our own environment that it does not get.
+    pub(crate) hidden: Vec<String>,
     /// What it finds on stdin.
     pub(crate) input: Vec<u8>,
+    /// Whether stdin stays open after that, until the program has ended.
+    pub(crate) holds_input: bool,
+    /// A folder with what only this program may read, removed after its end, also if we die.
+    pub(crate) private: Option<PathBuf>,
     /// The same for every attempt of one job, and for no other job.
     pub(crate) job: String,
     /// Shown in process lists.
     pub(crate) label: String,
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut call = f.debug_struct("Call");
+        call.field("job", &self.job).field("label", &self.label);
+        call.finish_non_exhaustive()
+    }
 }
 
 /// Why nothing can be said about a program.
@@ -108,8 +123,14 @@ impl Programs {
             command: call.command,
             folder: call.folder,
             input_bytes: call.input.len(),
+            holds_input: call.holds_input,
+            private: call.private,
         };
-        let mut guard = Command::new(&self.binary)
+        let mut command = Command::new(&self.binary);
+        for name in &call.hidden {
+            command.env_remove(name);
+        }
+        let mut guard = command
             .arg0("windlass")
             .args([GUARD, &call.label])
             .envs(call.variables)

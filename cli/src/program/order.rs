@@ -16,6 +16,13 @@ pub(super) struct Order {
     pub(super) command: Vec<String>,
     pub(super) folder: PathBuf,
     pub(super) input_bytes: usize,
+    /// The program's stdin stays open until it has ended.
+    #[serde(default)]
+    pub(super) holds_input: bool,
+    /// A folder that nobody needs when the program has ended; the guard removes it, for the engine
+    /// may have died.
+    #[serde(default)]
+    pub(super) private: Option<PathBuf>,
 }
 
 impl Order {
@@ -119,6 +126,8 @@ mod tests {
             command: vec!["p".into(), "a\nb".into()],
             folder: "/f".into(),
             input_bytes: 3,
+            holds_input: true,
+            private: None,
         };
         let mut bytes = order.to_line();
         bytes.extend_from_slice(b"{}\nrest");

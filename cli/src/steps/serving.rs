@@ -115,7 +115,10 @@ impl Workbench {
             command,
             folder: self.folder.clone(),
             variables,
+            hidden: Vec::new(),
             input,
+            holds_input: false,
+            private: None,
             job: ctx.idempotency_key(),
             label: format!("{}/{}", ctx.run(), ctx.step()),
         }

@@ -11,18 +11,29 @@ use crate::lab::{eventually, lives, number, pause};
 
 /// Starts a guard for a shell script; the program's input is `input`.
 fn start(folder: &Path, lock: &str, script: &str, input: &[u8]) -> Child {
+    order(folder, lock, script, input, &json!({}))
+}
+
+/// The same with more in its order.
+fn start_with(folder: &Path, script: &str, input: &[u8], more: &Value) -> Child {
+    order(folder, "l", script, input, more)
+}
+
+fn order(folder: &Path, lock: &str, script: &str, input: &[u8], more: &Value) -> Child {
     let mut guard = Command::new(env!("CARGO_BIN_EXE_windlass"))
         .arg("guard")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let order = json!({
+    let mut order = json!({
         "lock": folder.join(lock),
         "command": ["sh", "-c", script],
         "folder": folder,
         "input_bytes": input.len(),
     });
+    let more = more.as_object().unwrap().clone();
+    order.as_object_mut().unwrap().extend(more);
     let pipe = guard.stdin.as_mut().unwrap();
     pipe.write_all(format!("{order}\n").as_bytes()).unwrap();
     pipe.write_all(input).unwrap();
@@ -192,4 +203,54 @@ fn a_terminated_guard_takes_its_program_along() {
         .unwrap();
     assert_eq!(report(guard).0, json!({"killed": 9}));
     assert!(!lives(program));
+}
+
+#[test]
+fn input_that_is_held_does_not_end_before_the_program_does() {
+    let folder = TempDir::new().unwrap();
+    let script = "read line; timeout 0.2 cat; echo \"$line $?\"";
+    for (holds, expected) in [(true, "a 124\n"), (false, "a 0\n")] {
+        let guard = start_with(
+            folder.path(),
+            script,
+            b"a\n",
+            &json!({"holds_input": holds}),
+        );
+        let (end, output, _) = report(guard);
+        assert_eq!((end, output.as_str()), (json!({"exited": 0}), expected));
+    }
+}
+
+#[test]
+fn a_private_folder_is_gone_with_the_program_however_it_ends() {
+    let folder = TempDir::new().unwrap();
+    let private = folder.path().join("private");
+    let make = || {
+        std::fs::create_dir(&private).unwrap();
+        std::fs::write(private.join("key"), "k").unwrap();
+        json!({"private": &private})
+    };
+    let guard = start_with(folder.path(), "cat private/key", b"", &make());
+    assert_eq!(report(guard).1, "k");
+    assert!(!private.exists());
+
+    let mut first = start_with(folder.path(), "echo $$ > first; sleep 100", b"", &make());
+    eventually("it runs", || number(&folder.path().join("first")).is_some());
+    drop(first.stdin.take());
+    first.wait().unwrap();
+    assert!(!private.exists(), "the engine let go of a program");
+
+    let mut first = start(folder.path(), "l", "echo $$ > second; sleep 100", b"");
+    eventually("it runs", || {
+        number(&folder.path().join("second")).is_some()
+    });
+    let mut waiting = start_with(folder.path(), "exit 0", b"", &make());
+    drop(waiting.stdin.take());
+    waiting.wait().unwrap();
+    assert!(
+        !private.exists(),
+        "the engine let go while the lock was waited for"
+    );
+    drop(first.stdin.take());
+    first.wait().unwrap();
 }
