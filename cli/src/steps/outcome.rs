@@ -35,11 +35,14 @@ impl OutputForm {
 
 /// Why a step did not succeed, before it becomes the engine's word for it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Setback {
+pub(crate) enum Setback {
     /// An attempt failed.
     Failed {
+        /// Stable, kebab-case.
         code: &'static str,
+        /// What, why and how to fix it.
         message: String,
+        /// No other attempt can do better.
         permanent: bool,
     },
     /// The program asked for time.
@@ -47,6 +50,24 @@ pub(super) enum Setback {
 }
 
 impl Setback {
+    /// A failure that another attempt may not meet.
+    pub(crate) fn passing(code: &'static str, message: impl Into<String>) -> Self {
+        Self::Failed {
+            code,
+            message: message.into(),
+            permanent: false,
+        }
+    }
+
+    /// A failure that every attempt would meet.
+    pub(crate) fn permanent(code: &'static str, message: impl Into<String>) -> Self {
+        Self::Failed {
+            code,
+            message: message.into(),
+            permanent: true,
+        }
+    }
+
     pub(super) fn into_error(self, backoff: Duration) -> StepError {
         match self {
             Self::Failed {
@@ -67,36 +88,43 @@ pub(super) fn judge(
     result: Result<Report, ProgramError>,
     form: OutputForm,
 ) -> Result<Json, Setback> {
-    let failed = |code, message| Setback::Failed {
-        code,
-        message,
-        permanent: false,
-    };
+    if let Ok(report) = &result
+        && report.end == End::Exited(TRY_LATER)
+    {
+        let said = last_lines(&report.errors);
+        return Err(Setback::Later(format!(
+            "the program asks to be tried again later (exit code {TRY_LATER}){said}"
+        )));
+    }
+    outputs(&succeeded(result)?, form)
+}
+
+/// What a program that succeeded wrote, or why it did not; any exit code but 0 is a failure.
+pub(crate) fn succeeded(result: Result<Report, ProgramError>) -> Result<Vec<u8>, Setback> {
     let report = result.map_err(|error| match error {
-        ProgramError::Stopped => failed("stopped", error.to_string()),
+        ProgramError::Stopped => Setback::passing("stopped", error.to_string()),
         ProgramError::NoGuard(_) | ProgramError::GuardLost(_) => {
-            failed("handler-lost", error.to_string())
+            Setback::passing("handler-lost", error.to_string())
         }
     })?;
     let said = last_lines(&report.errors);
-    match &report.end {
-        End::Exited(0) => outputs(&report.output, form),
-        End::Exited(TRY_LATER) => Err(Setback::Later(format!(
-            "the program asks to be tried again later (exit code {TRY_LATER}){said}"
-        ))),
-        End::Exited(code) => Err(failed("handler-failed", format!("exit code {code}{said}"))),
-        End::Killed(signal) => Err(failed(
+    match report.end {
+        End::Exited(0) => Ok(report.output),
+        End::Exited(code) => Err(Setback::passing(
+            "handler-failed",
+            format!("exit code {code}{said}"),
+        )),
+        End::Killed(signal) => Err(Setback::passing(
             "handler-killed",
             format!("the program was killed by signal {signal}{said}"),
         )),
-        End::NotStarted(why) => Err(failed("handler-not-started", why.clone())),
-        End::OutputTooLarge => Err(Setback::Failed {
-            code: "output-too-large",
-            message: format!(
+        End::NotStarted(why) => Err(Setback::passing("handler-not-started", why)),
+        End::OutputTooLarge => Err(Setback::permanent(
+            "output-too-large",
+            format!(
                 "the program wrote more than {OUTPUT_BYTES_MAX} bytes to stdout and was ended; keep large results elsewhere and print their address"
             ),
-            permanent: true,
-        }),
+        )),
     }
 }
 
