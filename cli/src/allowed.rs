@@ -1,11 +1,12 @@
 //! The kinds of step that reach beyond configured handlers and so must be allowed by name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::playbook::CommandKind;
 use crate::suggestion::did_you_mean;
 
 /// A kind that is refused unless it is allowed.
@@ -13,15 +14,25 @@ use crate::suggestion::did_you_mean;
 pub(crate) enum Kind {
     /// Commands from the workflow file, run by `sh -c`.
     Shell,
+    /// Commands of a playbook.
+    Command(CommandKind),
 }
 
 impl Kind {
-    const ALL: [Self; 1] = [Self::Shell];
+    const ALL: [Self; 6] = [
+        Self::Shell,
+        Self::Command(CommandKind::Bash),
+        Self::Command(CommandKind::PowerShell),
+        Self::Command(CommandKind::Ssh),
+        Self::Command(CommandKind::HttpApi),
+        Self::Command(CommandKind::OpenC2Http),
+    ];
 
     /// Its word in flags and files.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Shell => crate::handlers_file::SHELL,
+            Self::Command(kind) => kind.as_str(),
         }
     }
 }
@@ -52,6 +63,25 @@ impl Allowed {
     /// Whether steps of this kind may run.
     pub(crate) fn has(&self, kind: Kind) -> bool {
         self.0.contains(&kind)
+    }
+
+    /// What speaks against running steps of these kinds: `needed` is every kind of a file, with the
+    /// names of its steps.
+    pub(crate) fn refusal(&self, needed: &BTreeMap<Kind, Vec<&str>>) -> Option<String> {
+        let missing: Vec<_> = needed
+            .iter()
+            .filter(|(kind, _)| !self.has(**kind))
+            .map(|(kind, steps)| format!("{:?} (steps {})", kind.as_str(), steps.join(", ")))
+            .collect();
+        if missing.is_empty() {
+            return None;
+        }
+        let words: Vec<_> = needed.keys().map(|kind| kind.as_str()).collect();
+        Some(format!(
+            "not allowed: {}; such steps do what the file itself says; if you trust it, allow all kinds that it needs: --allow {}",
+            missing.join(", "),
+            words.join(","),
+        ))
     }
 }
 
@@ -115,5 +145,32 @@ mod tests {
             refusal,
             "\"shel\" is no kind that can be allowed; did you mean \"shell\"?"
         );
+    }
+
+    #[test]
+    fn a_refusal_names_what_is_needed_and_what_is_missing() {
+        let bash = Kind::Command(CommandKind::Bash);
+        let ssh = Kind::Command(CommandKind::Ssh);
+        let needed = BTreeMap::from([(bash, vec!["a", "b"]), (ssh, vec!["c"])]);
+        let refusal = |allowed: &str| {
+            let allowed: Allowed = allowed.parse().unwrap();
+            allowed.refusal(&needed)
+        };
+        assert_eq!(refusal("ssh,bash"), None);
+        let one = refusal("ssh").unwrap();
+        assert!(one.contains("\"bash\" (steps a, b)"), "{one}");
+        assert!(one.contains("--allow bash,ssh"), "{one}");
+        assert!(!one.contains("(steps c)"), "{one}");
+        assert!(refusal("").unwrap().contains("\"ssh\" (steps c)"));
+    }
+
+    #[test]
+    fn every_kind_has_its_word() {
+        for kind in Kind::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(kind));
+        }
+        for kind in CommandKind::ALL {
+            assert!(Kind::ALL.contains(&Kind::Command(kind)), "{kind:?}");
+        }
     }
 }

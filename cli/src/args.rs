@@ -80,6 +80,9 @@ pub(crate) enum Command {
     /// Print the effective settings and where each comes from; --help explains them all
     #[command(after_long_help = HELP)]
     Config(EngineArgs),
+    /// Perform one command of a playbook: a call as JSON on stdin, what it gave as JSON on stdout
+    #[command(hide = true)]
+    Perform(PerformArgs),
     /// Measure throughput and latency on this machine, beside SQLite alone
     Bench(BenchArgs),
 }
@@ -123,7 +126,7 @@ pub(crate) struct HandlerArgs {
     /// TOML file with handlers: step type → program or simulation
     #[arg(long, value_name = "FILE")]
     pub(crate) handlers: Option<PathBuf>,
-    /// Kinds of step that may run: shell
+    /// Kinds of step that may run: shell; bash, powershell, ssh, http-api, openc2-http of playbooks
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
     pub(crate) allow: Option<Vec<Kind>>,
 }
@@ -381,6 +384,14 @@ pub(crate) struct BenchArgs {
     /// Folder for the databases, which decides the disk that is measured [default: the current folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) db_dir: Option<PathBuf>,
+}
+
+/// What one command may do; without flags, what the settings say.
+#[derive(Debug, Args)]
+pub(crate) struct PerformArgs {
+    /// Kinds of command that may run
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub(crate) allow: Option<Vec<Kind>>,
 }
 
 impl Global {

@@ -2,8 +2,8 @@
 //!
 //! Stands above everything: turns files, flags and settings into an engine with workflows and
 //! handlers, and shows what becomes of the runs. Results go to stdout, everything else to stderr.
-//! The same binary is the guard of each program that a step starts (see [`program`]), and each
-//! process that `bench` measures.
+//! The same binary is the guard of each program that a step starts (see [`program`]), what answers
+//! `ssh` when it asks for a password, and each process that `bench` measures.
 
 #![forbid(unsafe_code)]
 
@@ -22,11 +22,15 @@ mod interrupt;
 mod items;
 mod json;
 mod logging;
+mod masks;
 mod note;
+mod playbook;
 mod program;
 mod progress;
 mod report;
 mod resumption;
+mod secret_sources;
+mod secrets;
 mod session;
 mod stdout;
 mod steps;
@@ -52,6 +56,10 @@ fn main() -> ExitCode {
         .is_some_and(|word| word == program::GUARD)
     {
         return program::guard_main().into();
+    }
+    // So does what answers a question of `ssh`.
+    if let Some(file) = std::env::var_os(playbook::PASSWORD_FILE) {
+        return playbook::answer_ssh(file).into();
     }
     // So does a process that measures.
     if std::env::args_os()

@@ -6,6 +6,7 @@ mod check;
 mod config;
 mod doctor;
 mod map;
+mod perform;
 mod restore;
 mod results;
 mod resume;
@@ -44,6 +45,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Backup(args) => backup::backup(global, &args),
         Command::Restore(args) => restore::restore(global, &args),
         Command::Config(args) => config::config(global, &args),
+        Command::Perform(args) => perform::perform(global, &args),
         Command::Bench(args) => bench::bench(global, &args),
     }
 }

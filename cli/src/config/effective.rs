@@ -9,11 +9,12 @@ use serde_json::{Value as Json, json};
 use super::agents::{AGENTS, AgentEntry};
 use super::{Config, keys, layer};
 use crate::handlers_file::{Action, HandlerEntries};
+use crate::secret_sources::{SecretSource, SecretSources};
 
 /// Every setting with its source.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Effective {
-    /// In the order of the documentation, agents and handlers last.
+    /// In the order of the documentation, agents, handlers and secrets last.
     #[serde(rename = "config")]
     pub(crate) entries: Vec<Entry>,
 }
@@ -43,6 +44,7 @@ impl Effective {
             let from = file.display().to_string();
             entries.extend(agents(&config.dialects.parallel_json.agents, &from));
             entries.extend(handlers(&config.handlers, &from));
+            entries.extend(secrets(&config.secrets, &from));
         }
         Self { entries }
     }
@@ -68,6 +70,18 @@ fn handlers(entries: &HandlerEntries, from: &str) -> impl Iterator<Item = Entry>
                 json!({ "simulate": takes })
             }
             Action::Shell => json!({}),
+        },
+        from: from.to_owned(),
+    })
+}
+
+/// A line per secret: where its value is.
+fn secrets(sources: &SecretSources, from: &str) -> impl Iterator<Item = Entry> {
+    sources.0.iter().map(move |(name, source)| Entry {
+        key: format!("secrets.{name}"),
+        value: match source {
+            SecretSource::Variable(variable) => json!({ "env": variable }),
+            SecretSource::File(path) => json!({ "file": path }),
         },
         from: from.to_owned(),
     })

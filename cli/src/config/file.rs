@@ -11,6 +11,7 @@ use super::keys;
 use super::layer::Layer;
 use crate::failure::Failure;
 use crate::handlers_file::HandlerEntries;
+use crate::secret_sources::SecretSources;
 use crate::toml_text::TomlText;
 
 /// What a file says.
@@ -18,6 +19,7 @@ pub(super) struct File {
     pub(super) layers: Vec<Layer>,
     pub(super) handlers: HandlerEntries,
     pub(super) agents: BTreeMap<String, AgentEntry>,
+    pub(super) secrets: SecretSources,
     pub(super) problems: Vec<String>,
 }
 
@@ -41,13 +43,16 @@ pub(super) fn read(path: &Path, text: &str) -> File {
         layers: Vec::new(),
         handlers: HandlerEntries::default(),
         agents: BTreeMap::new(),
+        secrets: SecretSources::default(),
     };
     walk.table("", &table);
-    let (layers, handlers, agents) = (walk.layers, walk.handlers, walk.agents);
+    let (layers, handlers) = (walk.layers, walk.handlers);
+    let (agents, secrets) = (walk.agents, walk.secrets);
     File {
         layers,
         handlers,
         agents,
+        secrets,
         problems: toml.problems,
     }
 }
@@ -58,6 +63,7 @@ struct Walk<'w, 't> {
     layers: Vec<Layer>,
     handlers: HandlerEntries,
     agents: BTreeMap<String, AgentEntry>,
+    secrets: SecretSources,
 }
 
 impl<'t> Walk<'_, 't> {
@@ -73,6 +79,8 @@ impl<'t> Walk<'_, 't> {
                     "{path} is an option of the dialect that is not supported yet, so it would have no effect; remove it"
                 );
                 self.toml.problem(&key.span(), what);
+            } else if path == "secrets" {
+                self.secrets = SecretSources::from_toml(self.toml, value);
             } else if keys::KEYS.contains(&path.as_str()) {
                 self.layer(&path, &key.span(), value);
             } else {
@@ -112,7 +120,7 @@ fn known_beside(path: &str) -> Vec<String> {
     let depth = path.matches('.').count();
     let cut = |key: &&str| key.split('.').take(depth + 1).collect::<Vec<_>>().join(".");
     let mut known: Vec<_> = keys::KEYS.iter().map(cut).collect();
-    known.push("handlers".to_owned());
+    known.extend(["handlers", "secrets"].map(str::to_owned));
     known.push(cut(&AGENTS));
     known.dedup();
     known

@@ -51,8 +51,11 @@ pub(super) mod cacao {
     pub(in crate::config) const PLAYBOOKS: &str = "dialects.cacao.playbooks";
 }
 
+/// Key of the file with the host keys of `ssh` commands.
+pub(super) const SSH_KNOWN_HOSTS: &str = "ssh.known_hosts";
+
 /// All keys, in the order in which they are shown.
-pub(super) const KEYS: [&str; 34] = [
+pub(super) const KEYS: [&str; 35] = [
     "database",
     "durability",
     "runners",
@@ -66,6 +69,7 @@ pub(super) const KEYS: [&str; 34] = [
     "admission.max_pending",
     "admission.timeout",
     "retention.keep",
+    SSH_KNOWN_HOSTS,
     groups::MODE,
     groups::MAX_CONCURRENT_STEPS,
     groups::STEP_TIMEOUT,
@@ -109,12 +113,15 @@ history                which attempts are kept: all, failures or off. Default al
 max_crashes            crashes of the engine in one step, 1 to 1000, before the step is parked.
                        Default 3
 log                    log lines on stderr: a level, or filters such as windlass=debug. Default warn
-allow                  list of kinds of step that may run: shell. Default none
+allow                  list of kinds of step that may run: shell, and bash, powershell, ssh,
+                       http-api, openc2-http of playbooks. Default none
 admission.policy       what happens to new runs when too many wait: backpressure (the producer
                        waits), reject-new or drop-oldest. Default backpressure
 admission.max_pending  runs that wait for their first step, from 1. Default 100000
 admission.timeout      how long a producer waits under backpressure. Default 30s
 retention.keep         how long ended runs are kept, or forever. Default 30d
+ssh.known_hosts        file with the host keys that ssh commands of playbooks trust, and no other.
+                       Default empty: those that your ssh trusts
 dialects.step-groups-yaml.mode
                        strict, or lenient: the repairs that the dialect lists are made, each with a
                        warning. Default strict; --lenient sets it for every dialect
@@ -189,6 +196,9 @@ simulate               instead of command: only takes this long
 output                 what a simulation gives: a table of outputs, for agents anything. What the
                        file reads besides is made up
 fail, fail_attempts    message a simulation fails with, and how many attempts do. Default all
+
+Secrets of playbooks stand in [secrets]: __name__ = {env = \"NAME\"}, a variable, or
+__name__ = {file = \"path\"}, a file that not everybody can read. Their values are never stored.
 ";
 
 /// The variable that sets a key: `retention.keep` → `WINDLASS_RETENTION_KEEP`.
@@ -275,6 +285,7 @@ fn default(key: &str) -> Json {
         "admission.timeout" => json!("30s"),
         "retention.keep" => json!("30d"),
         "in_flight" => json!(5),
+        SSH_KNOWN_HOSTS => json!(""),
         _ => of_dialects(key).unwrap_or_default(),
     }
 }

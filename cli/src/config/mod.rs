@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::allowed::Allowed;
 use crate::failure::Failure;
 use crate::handlers_file::HandlerEntries;
+use crate::secret_sources::SecretSources;
 use crate::time_text::DurationText;
 
 use cacao::CacaoSettings;
@@ -70,6 +71,10 @@ pub(crate) struct Config {
     pub(crate) retention: Option<Duration>,
     /// How workflow files are read.
     pub(crate) dialects: DialectSettings,
+    /// The host keys that `ssh` commands trust; `None` for those that the user's own `ssh` trusts.
+    pub(crate) known_hosts: Option<PathBuf>,
+    /// Where the values of secrets are.
+    pub(crate) secrets: SecretSources,
     /// Handlers that stand in `windlass.toml`.
     pub(crate) handlers: HandlerEntries,
     /// The text of the file, if it has handlers.
@@ -154,7 +159,7 @@ impl Sources {
             None => Some(PathBuf::from(FILE)).filter(|path| path.exists()),
         };
         let (mut handlers, mut handlers_text) = (HandlerEntries::default(), None);
-        let mut agents = BTreeMap::new();
+        let (mut agents, mut secrets) = (BTreeMap::new(), SecretSources::default());
         let mut figment = keys::defaults()
             .into_iter()
             .fold(Figment::new(), Figment::merge);
@@ -162,7 +167,7 @@ impl Sources {
             let text = file::text(path)?;
             let mut read = file::read(path, &text);
             problems.append(&mut read.problems);
-            (handlers, agents) = (read.handlers, read.agents);
+            (handlers, agents, secrets) = (read.handlers, read.agents, read.secrets);
             handlers_text = Some(text).filter(|_| !handlers.0.is_empty());
             figment = read.layers.into_iter().fold(figment, Figment::merge);
         }
@@ -172,6 +177,7 @@ impl Sources {
         let mut config = Config::extract(&figment, handlers, file, &mut problems);
         config.handlers_text = handlers_text;
         config.dialects.parallel_json.agents = agents;
+        config.secrets = secrets;
         if !problems.is_empty() {
             return Err(Failure::all(problems));
         }
@@ -205,6 +211,9 @@ impl Config {
             },
             retention: read.value::<Keep>("retention.keep").0,
             dialects: read.dialects(),
+            known_hosts: Some(read.value::<PathBuf>(keys::SSH_KNOWN_HOSTS))
+                .filter(|path| !path.as_os_str().is_empty()),
+            secrets: SecretSources::default(),
             handlers,
             handlers_text: None,
             file,

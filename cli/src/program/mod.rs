@@ -34,6 +34,16 @@ pub(crate) const OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of the end of a program's error output that are kept for the message.
 pub(crate) const ERROR_BYTES_MAX: usize = 4 * 1024;
 
+/// The path of this binary for other processes, also after it was replaced on disk.
+pub(crate) fn own_binary() -> PathBuf {
+    let link = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
+    if link.exists() {
+        link
+    } else {
+        std::env::current_exe().unwrap_or(link)
+    }
+}
+
 /// Starts programs for the jobs of one database.
 #[derive(Clone, Debug)]
 pub(crate) struct Programs {

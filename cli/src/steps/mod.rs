@@ -11,6 +11,7 @@ mod shell;
 mod simulation;
 mod step_input;
 
+pub(crate) use outcome::{Setback, succeeded};
 pub(crate) use policies::{Policies, settle};
 pub(crate) use readiness::{missing_handlers, obstacles};
 pub(crate) use serving::Serving;

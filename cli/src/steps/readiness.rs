@@ -1,6 +1,6 @@
 //! Whether every step of a workflow can work here, asked before anything runs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use windlass::{Definition, NodeKind};
@@ -44,7 +44,7 @@ pub(crate) fn obstacles(
             })
     });
     let mut obstacles = Vec::new();
-    let mut shells: Vec<&str> = Vec::new();
+    let mut needed: BTreeMap<Kind, Vec<&str>> = BTreeMap::new();
     let mut programs: Vec<(String, String)> = Vec::new();
     let mut unnamed: BTreeSet<&str> = BTreeSet::new();
     for (name, step) in steps {
@@ -62,18 +62,13 @@ pub(crate) fn obstacles(
                     command.first().cloned().unwrap_or_default(),
                 ));
             }
-            Some(Action::Shell) if step.handler == SHELL && !allowed.has(Kind::Shell) => {
-                shells.push(name);
+            Some(Action::Shell) if step.handler == SHELL => {
+                needed.entry(Kind::Shell).or_default().push(name);
             }
             None | Some(Action::Shell) => {}
         }
     }
-    if !shells.is_empty() {
-        obstacles.push(format!(
-            "kind \"shell\" is not allowed, but steps run commands of the workflow file ({}); if you trust them, pass --allow shell",
-            shells.join(", ")
-        ));
-    }
+    obstacles.extend(allowed.refusal(&needed));
     obstacles.extend(unnamed.iter().map(|kind| {
         format!("handlers.{kind}: output is no table, and outputs of these steps need names; write {{ name = value }}")
     }));
@@ -140,7 +135,7 @@ mod tests {
             &Allowed::default(),
             Path::new("/nowhere"),
         );
-        for word in ["(a, b)", "./tf.sh", "handlers.five: output is no table"] {
+        for word in ["(steps a, b)", "./tf.sh", "handlers.five: output is no table"] {
             assert!(
                 found.iter().any(|obstacle| obstacle.contains(word)),
                 "{word} in {found:#?}"

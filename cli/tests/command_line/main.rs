@@ -12,6 +12,7 @@ mod lab;
 mod maps;
 mod operating;
 mod parallel_json;
+mod playbook;
 mod refusals;
 mod running;
 mod settings;
