@@ -64,6 +64,10 @@ pub(crate) enum Command {
     Cancel(CancelArgs),
     /// Send an event to a run
     Signal(SignalArgs),
+    /// Answer a step of a playbook that waits for a person: it is done
+    Approve(AnswerArgs),
+    /// Answer a step of a playbook that waits for a person: it will not be done
+    Reject(AnswerArgs),
     /// Add to an open map of a run, close it, or end a map with what is done
     #[command(subcommand)]
     Map(MapCommand),
@@ -85,6 +89,24 @@ pub(crate) enum Command {
     Perform(PerformArgs),
     /// Measure throughput and latency on this machine, beside SQLite alone
     Bench(BenchArgs),
+}
+
+/// An answer to a step that waits for a person.
+#[derive(Debug, Args)]
+pub(crate) struct AnswerArgs {
+    /// The run, or as much of its id as is unique
+    pub(crate) run: String,
+    /// The step, as show names it
+    pub(crate) step: String,
+    /// A value for a variable that the step asks for
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) var: Vec<Parameter>,
+    /// Who answers, for the record
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: Option<String>,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) message: Option<String>,
 }
 
 #[derive(Debug, Args)]

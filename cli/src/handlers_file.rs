@@ -11,13 +11,19 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use windlass::Definition;
+use windlass_dialects::Dialect;
 
 use crate::failure::Failure;
+use crate::playbook::CommandKind;
 use crate::time_text::DurationText;
 use crate::toml_text::TomlText;
 
 /// The type that the command line serves itself; an entry without an action sets its policy.
 pub(crate) const SHELL: &str = "shell";
+
+/// The type of commands that people do.
+const MANUAL: &str = "manual";
 
 /// The entry that serves every type without one of its own, but never [`SHELL`].
 pub(crate) const ANY: &str = "*";
@@ -92,6 +98,8 @@ pub(crate) enum Action {
     Simulation(Simulation),
     /// The shell, with `config.command` of the step.
     Shell,
+    /// What does the commands of playbooks here.
+    Command,
 }
 
 /// A handler that only pretends.
@@ -178,6 +186,45 @@ impl HandlerEntries {
         self.0.get(ANY).cloned()
     }
 
+    /// The entry that serves a step of a workflow. For commands of playbooks the built-in ones count as
+    /// entries of their types, unless the entry for any type is a simulation: that is a rehearsal.
+    pub(crate) fn serving_in(&self, definition: &Definition, kind: &str) -> Option<HandlerEntry> {
+        let is_playbook = definition
+            .source()
+            .is_some_and(|source| source.dialect == Dialect::Cacao.as_str());
+        let is_rehearsal = self.rehearses();
+        if is_playbook
+            && !is_rehearsal
+            && !self.0.contains_key(kind)
+            && command_kind(kind).is_some()
+        {
+            return Some(HandlerEntry {
+                action: Action::Command,
+                ..HandlerEntry::default()
+            });
+        }
+        self.serving(kind)
+    }
+
+    /// Whether whatever has no entry of its own is only simulated.
+    fn rehearses(&self) -> bool {
+        let any = self.0.get(ANY);
+        any.is_some_and(|entry| matches!(entry.action, Action::Simulation(_)))
+    }
+
+    /// Every type that has an entry for playbooks. What people do is theirs unless it has one, or all
+    /// is simulated.
+    pub(crate) fn command_types(&self) -> Vec<String> {
+        let mut types = self.types();
+        types.extend(CommandKind::ALL.map(|kind| kind.as_str().to_owned()));
+        if self.rehearses() {
+            types.push(MANUAL.to_owned());
+        }
+        types.sort_unstable();
+        types.dedup();
+        types
+    }
+
     /// Whether the steps of type [`SHELL`] are done by the shell and not by an entry's program.
     pub(crate) fn uses_shell(&self) -> bool {
         let served = self.serving(SHELL);
@@ -192,6 +239,11 @@ impl HandlerEntries {
         }
         types
     }
+}
+
+/// The command that steps of a type are, whoever they are narrowed to.
+pub(crate) fn command_kind(kind: &str) -> Option<CommandKind> {
+    CommandKind::of(kind.split('@').next().unwrap_or(kind))
 }
 
 struct EntryReader<'r, 't> {
@@ -227,6 +279,7 @@ impl EntryReader<'_, '_> {
             (true, None) => Action::Program(self.command()),
             (false, Some(_)) => Action::Simulation(self.simulation()),
             (false, None) if self.name == SHELL => Action::Shell,
+            (false, None) if command_kind(self.name).is_some() => Action::Command,
             (false, None) => {
                 self.entry_problem(
                     "neither command nor simulate is set, so nothing would do the work; add one",

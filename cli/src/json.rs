@@ -1,5 +1,7 @@
 //! The shapes that `--json` prints. Fields are only ever added.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 use windlass::{
@@ -9,6 +11,7 @@ use windlass::{
 use windlass_dialects::{Diagnostic, Dialect, Imported, run_outputs};
 
 use crate::failure::Failure;
+use crate::tasks::Waiting;
 use crate::time_text::rfc3339;
 
 fn text(at: Option<Timestamp>) -> Option<String> {
@@ -87,11 +90,40 @@ pub(crate) struct ShowJson {
     pub(crate) steps: Vec<StepJson>,
     pub(crate) graph: Graph,
     pub(crate) maps: Vec<MapJson>,
+    /// What people are asked.
+    pub(crate) tasks: Vec<TaskJson>,
+}
+
+/// A step that waits for a person.
+#[derive(Debug, Serialize)]
+pub(crate) struct TaskJson {
+    run: String,
+    step: String,
+    text: String,
+    target: Json,
+    out_args: BTreeMap<String, String>,
+    owner: Option<String>,
+    choices: Vec<String>,
+}
+
+impl From<&Waiting> for TaskJson {
+    fn from(waiting: &Waiting) -> Self {
+        let task = &waiting.task;
+        Self {
+            run: waiting.run.to_string(),
+            step: task.step.clone(),
+            text: waiting.text().to_owned(),
+            target: waiting.asked["target"].clone(),
+            out_args: task.out_args.clone(),
+            owner: task.owner.clone(),
+            choices: task.choices.clone(),
+        }
+    }
 }
 
 impl ShowJson {
-    /// A run and the maps that it has begun.
-    pub(crate) fn of(detail: &RunDetail, maps: &[MapView]) -> Self {
+    /// A run, the maps that it has begun, and what people are asked.
+    pub(crate) fn of(detail: &RunDetail, maps: &[MapView], tasks: &[Waiting]) -> Self {
         Self {
             run: RunJson::from(&detail.summary),
             outputs: outputs(detail),
@@ -99,6 +131,7 @@ impl ShowJson {
             steps: detail.steps.iter().map(StepJson::from).collect(),
             graph: Graph::of(&detail.definition),
             maps: maps.iter().map(MapJson::from).collect(),
+            tasks: tasks.iter().map(TaskJson::from).collect(),
         }
     }
 }
@@ -226,6 +259,9 @@ impl From<&StepView> for StepJson {
 /// The steps of a failed run that did succeed count too.
 pub(crate) fn outputs(detail: &RunDetail) -> Json {
     let source = detail.definition.source();
+    if source.is_some_and(|source| source.dialect == Dialect::Cacao.as_str()) {
+        return playbook_outputs(detail);
+    }
     let by_step = [Dialect::StepGroupsYaml, Dialect::ParallelJson].map(Dialect::as_str);
     let keeps_outputs = |source: &Source| by_step.contains(&source.dialect.as_str());
     if !source.is_some_and(keeps_outputs) {
@@ -234,6 +270,27 @@ pub(crate) fn outputs(detail: &RunDetail) -> Json {
             .as_ref()
             .map_or_else(|| Json::Object(Map::new()), value);
     }
+    step_outputs(detail)
+}
+
+/// The variables of a playbook, what its steps gave, and what the run has to say beside that.
+fn playbook_outputs(detail: &RunDetail) -> Json {
+    let data = detail.data.as_ref().map(value).unwrap_or_default();
+    let mut outputs = Map::new();
+    outputs.insert(
+        "variables".to_owned(),
+        data["variables"]["playbook"].clone(),
+    );
+    outputs.insert("steps".to_owned(), step_outputs(detail));
+    for key in ["handled_failures", "warnings"] {
+        if let Some(said) = data.get(key) {
+            outputs.insert(key.to_owned(), said.clone());
+        }
+    }
+    Json::Object(outputs)
+}
+
+fn step_outputs(detail: &RunDetail) -> Json {
     let data = detail.data.as_ref().map(run_outputs);
     let mut outputs = match data {
         Some(Json::Object(outputs)) => outputs,
@@ -435,7 +492,7 @@ mod tests {
 
     #[test]
     fn a_run_and_its_steps_have_all_their_fields() {
-        let show = serde_json::to_value(ShowJson::of(&detail(), &[])).unwrap();
+        let show = serde_json::to_value(ShowJson::of(&detail(), &[], &[])).unwrap();
         assert_eq!(
             keys(&show),
             ["run", "outputs", "errors", "steps", "graph", "maps"]

@@ -35,6 +35,7 @@ mod session;
 mod stdout;
 mod steps;
 mod suggestion;
+mod tasks;
 mod text;
 mod time_text;
 mod toml_text;

@@ -1,9 +1,9 @@
 //! Going on with runs that an earlier process began.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use windlass::{Definition, Inspector, RunDetail, RunId};
-use windlass_dialects::{Dialect, ImportedWorkflow, import};
+use windlass_dialects::{Dialect, ImportedWorkflow, import, playbook_functions};
 
 use crate::args::{Global, HandlerArgs};
 use crate::config::{Config, DialectSettings};
@@ -11,6 +11,7 @@ use crate::failure::{Exit, Failure};
 use crate::follow::follow;
 use crate::handlers_file::HandlerEntries;
 use crate::note::Note;
+use crate::playbook::Equipment;
 use crate::progress::Progress;
 use crate::report::report;
 use crate::session::Session;
@@ -93,12 +94,16 @@ impl Resumption {
         }
         let programs = session.programs()?;
         for served in self.workflows {
+            let folder = served.note.folder.clone();
+            let equipment = Equipment::new(config, programs.clone(), folder)?;
+            let called = called(&mut inspector, &served, config)?;
             let serving = Serving {
                 entries: served.entries,
-                programs: programs.clone(),
-                folder: served.note.folder,
+                equipment,
             };
-            session.serve(served.workflow, &serving)?;
+            for workflow in called.into_iter().chain([served.workflow]) {
+                session.serve(workflow, &serving)?;
+            }
         }
         let followed = follow(&session, &mut inspector, &self.runs, &mut progress)?;
         let followed = session.close(followed, &mut inspector, &mut progress)?;
@@ -130,6 +135,56 @@ impl Served {
     }
 }
 
+/// The workflows that one calls, and those that these call.
+///
+/// # Errors
+/// A refusal with every reason why a step of one of them could not work.
+fn called(
+    inspector: &mut Inspector,
+    served: &Served,
+    config: &Config,
+) -> Result<Vec<ImportedWorkflow>, Failure> {
+    let dialects = served.note.dialects.as_ref().unwrap_or(&config.dialects);
+    let mut found: Vec<ImportedWorkflow> = Vec::new();
+    let own = |definition: &Definition| -> Vec<(String, String)> {
+        let called = definition.called().into_iter();
+        called
+            .map(|(name, version)| (name.to_owned(), version.to_owned()))
+            .collect()
+    };
+    let mut open = own(&served.workflow.definition);
+    let mut known: HashSet<(String, String)> = HashSet::new();
+    while let Some((name, version)) = open.pop() {
+        if !known.insert((name.clone(), version.clone())) {
+            continue;
+        }
+        let stored = inspector
+            .workflow(&name, &version)
+            .map_err(|error| Failure::broken_off(&error))?;
+        let Some(stored) = stored else {
+            return Err(Failure::refused(format!(
+                "workflow {name} (version {version}) is called and not stored here; start the program that defines it"
+            )));
+        };
+        open.extend(own(&stored));
+        found.push(imported_again(&stored, dialects)?);
+    }
+    let definitions: Vec<_> = found.iter().map(|workflow| &workflow.definition).collect();
+    let mut problems = missing_handlers(&definitions, &served.entries);
+    let note = &served.note;
+    problems.extend(obstacles(
+        &definitions,
+        &served.entries,
+        &note.allow,
+        &note.folder,
+    ));
+    if problems.is_empty() {
+        Ok(found)
+    } else {
+        Err(Failure::all(problems))
+    }
+}
+
 /// A stored workflow with what only its file gives, imported again from its stored text.
 fn imported_again(
     definition: &Definition,
@@ -144,6 +199,9 @@ fn imported_again(
         .dialect
         .parse()
         .map_err(|error| Failure::refused_by(&error))?;
+    if dialect == Dialect::Cacao {
+        return playbook_again(definition);
+    }
     let mut options = dialects.options(&source.file, Some(dialect));
     options.document = Some(definition.name().to_owned());
     let imported = import(&source.text, &options);
@@ -155,6 +213,21 @@ fn imported_again(
     Ok(ImportedWorkflow {
         definition: definition.clone(),
         ..found
+    })
+}
+
+/// The functions of a playbook stand in its definition.
+fn playbook_again(definition: &Definition) -> Result<ImportedWorkflow, Failure> {
+    let functions = playbook_functions(definition).map_err(|unknown| {
+        Failure::refused(format!(
+            "{} of its functions are unknown to this version; use the version that began it",
+            unknown.len()
+        ))
+    })?;
+    Ok(ImportedWorkflow {
+        definition: definition.clone(),
+        functions,
+        rehearsal: BTreeMap::new(),
     })
 }
 

@@ -3,7 +3,7 @@
 //! Owns the grammar of that table. A value never stands in it, and a message never quotes what
 //! stands in the place of one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use toml::Spanned;
@@ -27,6 +27,11 @@ pub(crate) enum SecretSource {
 pub(crate) struct SecretSources(pub(crate) BTreeMap<String, SecretSource>);
 
 impl SecretSources {
+    /// The names of all secrets.
+    pub(crate) fn names(&self) -> BTreeSet<String> {
+        self.0.keys().cloned().collect()
+    }
+
     /// Reads the table `secrets` of a file; problems are noted there.
     pub(crate) fn from_toml<'t>(toml: &mut TomlText<'t>, secrets: &Spanned<DeValue<'t>>) -> Self {
         let Some(table) = secrets.get_ref().as_table() else {

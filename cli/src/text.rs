@@ -8,6 +8,7 @@ use windlass::{
 };
 
 use crate::json::{outputs, status_of};
+use crate::tasks::Waiting;
 use crate::time_text::{elapsed, rfc3339, rfc3339_seconds};
 
 /// Digits of a run id that are shown where lines must be short; usually enough to name it.
@@ -102,6 +103,31 @@ pub(crate) fn show(detail: &RunDetail, maps: &[MapView], database: Option<&Path>
         outputs(detail),
         graph(&detail.definition)
     )
+}
+
+/// What people are asked, each with how it is answered; nothing if nobody is asked.
+pub(crate) fn tasks(tasks: &[Waiting]) -> String {
+    if tasks.is_empty() {
+        return String::new();
+    }
+    let asks = tasks.iter().map(|waiting| {
+        let task = &waiting.task;
+        let owner = task.owner.as_ref().map(|owner| format!(" (for {owner})"));
+        let variables: String = task
+            .out_args
+            .iter()
+            .map(|(name, kind)| format!(" --var {name}={}", kind.to_uppercase()))
+            .collect();
+        format!(
+            "  {}: {}{}\n    windlass approve {} {}{variables}",
+            task.step,
+            waiting.text(),
+            owner.unwrap_or_default(),
+            waiting.run,
+            quoted(&task.step)
+        )
+    });
+    format!("\nwaiting for people\n{}", lines(asks))
 }
 
 fn steps(steps: &[StepView]) -> String {

@@ -1,16 +1,16 @@
 //! A workflow file on disk, imported.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use windlass::NodeKind;
 use windlass_dialects::{
-    Diagnostic, Dialect, HandlerTypes, ImportOptions, Imported, ResolveAgents, Severity,
-    import_bytes,
+    Diagnostic, Dialect, HandlerTypes, ImportOptions, Imported, PlaybookFile, ResolveAgents,
+    Severity, import_bytes,
 };
 
-use crate::config::DialectSettings;
+use crate::config::Config;
 use crate::failure::Failure;
-use crate::handlers_file::SHELL;
+use crate::handlers_file::{HandlerEntries, SHELL};
 use crate::stdout::say;
 use crate::steps::{ShellFault, ShellStep};
 
@@ -21,12 +21,10 @@ pub(crate) struct Reading<'r> {
     pub(crate) document: Option<&'r str>,
     /// Its dialect; `None` is found out by its content.
     pub(crate) dialect: Option<Dialect>,
-    /// The settings of each dialect.
-    pub(crate) dialects: &'r DialectSettings,
-    /// The step types that have a handler; `None` if that does not matter yet.
-    pub(crate) types: Option<Vec<String>>,
-    /// Whether the shell does the steps of its type, so that it must be able to take their settings.
-    pub(crate) uses_shell: bool,
+    /// The settings of each dialect, and which variables are secrets.
+    pub(crate) config: &'r Config,
+    /// What does the work of steps; `None` if that does not matter yet.
+    pub(crate) entries: Option<&'r HandlerEntries>,
 }
 
 /// A file that was read.
@@ -60,16 +58,50 @@ pub(crate) fn read(path: &Path, reading: Reading<'_>) -> Result<WorkflowFile, Fa
             None => (None, By::Default),
         },
     };
-    let mut options = reading.dialects.options(&name, dialect);
+    let mut options = reading.config.dialects.options(&name, dialect);
     options.document = reading.document.map(str::to_owned);
-    if let Some(types) = reading.types {
-        options.handlers = HandlerTypes::Known(types);
+    if dialect == Some(Dialect::Cacao) {
+        options.cacao.playbooks = playbooks(&reading.config.dialects.cacao.playbooks)?;
+        options.cacao.secrets = reading.config.secrets.names();
+    }
+    if let Some(entries) = reading.entries {
+        options.handlers = HandlerTypes::Known(match dialect {
+            Some(Dialect::Cacao) => entries.command_types(),
+            _ => entries.types(),
+        });
     }
     let mut imported = import_bytes(&bytes, &options);
-    if reading.uses_shell {
+    let entries = reading.entries.filter(|_| dialect != Some(Dialect::Cacao));
+    // Without any entry the shell does the steps of its type.
+    if entries.is_none_or(HandlerEntries::uses_shell) && dialect != Some(Dialect::Cacao) {
         judge_shell_steps(&mut imported, &bytes, &options);
     }
     Ok(WorkflowFile { imported, by })
+}
+
+/// The files of a folder that may be playbooks, in the order of their names; none without a folder.
+fn playbooks(folder: &Path) -> Result<Vec<PlaybookFile>, Failure> {
+    if folder.as_os_str().is_empty() {
+        return Ok(Vec::new());
+    }
+    let cannot = |path: &Path, error| {
+        let name = path.display();
+        Failure::refused(format!(
+            "playbooks in {name} cannot be read ({error}); correct --playbooks or the permissions"
+        ))
+    };
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|error| cannot(folder, error))? {
+        paths.push(entry.map_err(|error| cannot(folder, error))?.path());
+    }
+    paths.retain(|path| path.extension().is_some_and(|end| end == "json"));
+    paths.sort();
+    let read = |path: &PathBuf| {
+        let text = std::fs::read_to_string(path).map_err(|error| cannot(path, error))?;
+        let file = path.display().to_string();
+        Ok(PlaybookFile { file, text })
+    };
+    paths.iter().map(read).collect()
 }
 
 fn recognise(bytes: &[u8]) -> Option<Dialect> {

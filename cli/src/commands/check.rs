@@ -17,13 +17,11 @@ pub(super) fn check(global: &Global, args: &CheckArgs) -> Result<Exit, Failure> 
     let (config, _) = settings(global, args.file_args.layers())?;
     let entries = Note::of_here(&args.handlers, &config)?.entries()?;
     // Without any handlers at hand the file is judged alone.
-    let types = (!entries.0.is_empty()).then(|| entries.types());
     let reading = Reading {
         document: args.document.as_deref(),
         dialect: args.file_args.dialect,
-        dialects: &config.dialects,
-        types,
-        uses_shell: entries.uses_shell(),
+        config: &config,
+        entries: Some(&entries).filter(|entries| !entries.0.is_empty()),
     };
     let file = workflow_file::read(&args.file, reading)?;
     file.say_dialect(&args.file);

@@ -1,5 +1,6 @@
 //! The commands, one per file.
 
+mod answer;
 mod backup;
 mod cancel;
 mod check;
@@ -38,6 +39,8 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Check(args) => check::check(global, &args),
         Command::Cancel(args) => cancel::cancel(global, &args),
         Command::Signal(args) => signal::signal(global, &args),
+        Command::Approve(args) => answer::answer(global, &args, true),
+        Command::Reject(args) => answer::answer(global, &args, false),
         Command::Map(change) => map::map(global, &change),
         Command::Results(args) => results::results(global, &args),
         Command::Retry(args) => retry::retry(global, &args),

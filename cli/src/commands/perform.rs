@@ -15,9 +15,8 @@ use crate::args::{Global, PerformArgs};
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::interrupt::Interrupt;
-use crate::playbook::{self, Equipment, HttpClients, PlaybookCall};
+use crate::playbook::{self, Equipment, PlaybookCall};
 use crate::program::Programs;
-use crate::secrets::Secrets;
 use crate::stdout::print_json;
 use crate::steps::Setback;
 
@@ -62,15 +61,10 @@ fn read_call() -> Result<Json, Failure> {
 }
 
 fn equipment(config: &Config) -> Result<Equipment, Failure> {
-    let secrets = Secrets::load(&config.secrets)?;
     let refused = |error| Failure::refused_by(&error);
-    Ok(Equipment {
-        programs: Programs::new(&config.guards()).map_err(refused)?,
-        folder: std::env::current_dir().map_err(refused)?,
-        secrets,
-        http: HttpClients::default(),
-        known_hosts: config.known_hosts.clone(),
-    })
+    let programs = Programs::new(&config.guards()).map_err(refused)?;
+    let folder = std::env::current_dir().map_err(refused)?;
+    Equipment::new(config, programs, folder)
 }
 
 /// Ends when somebody asks to stop.

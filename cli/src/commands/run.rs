@@ -4,17 +4,20 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 use windlass::{Definition, Engine, Inspector, Payload, Request, RunFilter, RunId};
-use windlass_dialects::{Imported, ImportedWorkflow};
+use windlass_dialects::{
+    Imported, ImportedWorkflow, StartRefusal, start_refusals, validity_refusals,
+};
 
 use super::settings;
 use crate::args::{Global, RunArgs};
-use crate::clock::unique_text;
+use crate::clock::{now_micros, unique_text};
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::follow::{Followed, follow};
 use crate::handlers_file::HandlerEntries;
 use crate::input;
 use crate::note::Note;
+use crate::playbook::Equipment;
 use crate::progress::Progress;
 use crate::report::report;
 use crate::session::Session;
@@ -34,9 +37,8 @@ pub(super) fn run(global: &Global, args: &RunArgs) -> Result<Exit, Failure> {
     let reading = Reading {
         document: args.document.as_deref(),
         dialect: args.file_args.dialect,
-        dialects: &config.dialects,
-        types: Some(entries.types()),
-        uses_shell: entries.uses_shell(),
+        config: &config,
+        entries: Some(&entries),
     };
     let file = workflow_file::read(&args.file, reading)?;
     say_diagnostics(&file.imported);
@@ -48,11 +50,8 @@ pub(super) fn run(global: &Global, args: &RunArgs) -> Result<Exit, Failure> {
     let mut inspector = session.inspector()?;
     let mut progress = Progress::start();
     say_older(&mut inspector, &config, &progress)?;
-    let serving = Serving {
-        entries,
-        programs: session.programs()?,
-        folder: note.folder.clone(),
-    };
+    let equipment = Equipment::new(&config, session.programs()?, note.folder.clone())?;
+    let serving = Serving { entries, equipment };
     let begin = Beginning {
         session: &session,
         serving: &serving,
@@ -61,6 +60,9 @@ pub(super) fn run(global: &Global, args: &RunArgs) -> Result<Exit, Failure> {
         step_timeout: config.dialects.step_timeout(imported.dialect),
         invocation: unique_text(),
     };
+    for called in imported.called {
+        begin.serve(called)?;
+    }
     let mut followed: Vec<Followed> = Vec::new();
     let mut workflows = imported.workflows.into_iter();
     while followed
@@ -92,11 +94,8 @@ fn judge(
     note: &Note,
     entries: &HandlerEntries,
 ) -> Result<Json, Failure> {
-    let definitions: Vec<_> = imported
-        .workflows
-        .iter()
-        .map(|found| &found.definition)
-        .collect();
+    let all = imported.workflows.iter().chain(&imported.called);
+    let definitions: Vec<_> = all.map(|found| &found.definition).collect();
     let mut problems = obstacles(&definitions, entries, &note.allow, &note.folder);
     problems.extend(input::undeclared(&args.param));
     let input = input::read(args.input.as_deref(), imported.dialect).unwrap_or_else(|failure| {
@@ -109,11 +108,24 @@ fn judge(
             "{file} cannot be run as it is: nothing was run; correct the errors above"
         ));
     }
+    let now_ms = now_micros() / 1_000;
+    for workflow in &imported.workflows {
+        let refusals = start_refusals(&workflow.definition, &input, now_ms);
+        problems.extend(refusals.into_iter().map(coded));
+    }
+    for workflow in &imported.called {
+        let refusals = validity_refusals(&workflow.definition, now_ms);
+        problems.extend(refusals.into_iter().map(coded));
+    }
     if problems.is_empty() {
         Ok(input)
     } else {
         Err(Failure::all(problems).with_diagnostics(&imported.diagnostics))
     }
+}
+
+fn coded(refusal: StartRefusal) -> String {
+    format!("{} [{}]", refusal.message, refusal.code)
 }
 
 /// Everything that runs of one invocation begin with.
@@ -130,6 +142,12 @@ struct Beginning<'b> {
 impl Beginning<'_> {
     /// Makes the run durable; it begins at once.
     fn begin(&self, workflow: ImportedWorkflow) -> Result<RunId, Failure> {
+        let definition = self.serve(workflow)?;
+        schedule(self.session.engine(), &definition, self.input, self.note)
+    }
+
+    /// From now on the engine takes jobs of this workflow.
+    fn serve(&self, workflow: ImportedWorkflow) -> Result<Definition, Failure> {
         let policies = Policies {
             entries: &self.serving.entries,
             step_timeout: self.step_timeout,
@@ -140,7 +158,7 @@ impl Beginning<'_> {
             ..workflow
         };
         self.session.serve(workflow, self.serving)?;
-        schedule(self.session.engine(), &definition, self.input, self.note)
+        Ok(definition)
     }
 }
 

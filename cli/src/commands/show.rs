@@ -6,6 +6,7 @@ use crate::engine;
 use crate::failure::{Exit, Failure};
 use crate::json::ShowJson;
 use crate::stdout::{print, print_json};
+use crate::tasks;
 use crate::text;
 
 pub(super) fn show(global: &Global, args: &OneRun) -> Result<Exit, Failure> {
@@ -16,10 +17,12 @@ pub(super) fn show(global: &Global, args: &OneRun) -> Result<Exit, Failure> {
         .maps(run)
         .map_err(|error| Failure::broken_off(&error))?;
     let maps = maps.unwrap_or_default();
+    let tasks = tasks::waiting(&mut inspector, run)?;
     if global.json {
-        print_json(&ShowJson::of(&detail, &maps))?;
+        print_json(&ShowJson::of(&detail, &maps, &tasks))?;
     } else {
-        print(&text::show(&detail, &maps, global.db.as_deref()))?;
+        let shown = text::show(&detail, &maps, global.db.as_deref());
+        print(&format!("{shown}{}", text::tasks(&tasks)))?;
     }
     Ok(Exit::Succeeded)
 }

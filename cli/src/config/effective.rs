@@ -69,6 +69,7 @@ fn handlers(entries: &HandlerEntries, from: &str) -> impl Iterator<Item = Entry>
                 let takes = crate::time_text::DurationText(simulation.takes);
                 json!({ "simulate": takes })
             }
+            Action::Command => json!("built in"),
             Action::Shell => json!({}),
         },
         from: from.to_owned(),

@@ -30,7 +30,6 @@ mod work;
 
 pub(crate) use call::PlaybookCall;
 pub(crate) use equipment::Equipment;
-pub(crate) use http::HttpClients;
 pub(crate) use kind::CommandKind;
 pub(crate) use perform::perform;
 pub(crate) use ssh_answer::{PASSWORD_FILE, answer_ssh};

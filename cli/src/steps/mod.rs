@@ -3,6 +3,7 @@
 //! Turns handler entries into the engine's handlers, checks before anything runs that every step
 //! can work, and sets each step's policy.
 
+mod command;
 mod outcome;
 mod policies;
 mod readiness;

@@ -20,8 +20,9 @@ pub(crate) struct Policies<'p> {
 }
 
 impl Policies<'_> {
-    fn of(&self, step: &StepSpec) -> (RetryPolicy, Option<u64>) {
-        let entry = self.entries.serving(&step.handler).unwrap_or_default();
+    fn of(&self, definition: &Definition, step: &StepSpec) -> (RetryPolicy, Option<u64>) {
+        let entry = self.entries.serving_in(definition, &step.handler);
+        let entry = entry.unwrap_or_default();
         let default_ms = || {
             let limit = entry.timeout.or(self.step_timeout)?;
             Some(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX))
@@ -37,16 +38,20 @@ impl Policies<'_> {
     }
 }
 
-/// The definition with the policies of its steps, under the version `VERSION-INVOCATION`.
+/// The definition with the policies of its steps, under the version `VERSION-INVOCATION`. The
+/// workflows that it calls are settled alike, so their versions change in the same way.
 pub(crate) fn settle(
     definition: Definition,
     policies: Policies<'_>,
     invocation: &str,
 ) -> Definition {
-    let version = format!("{}-{invocation}", definition.version());
+    let version = |version: &str| format!("{version}-{invocation}");
+    let own = version(definition.version());
+    let before = definition.clone();
     definition
-        .with_step_policies(|step| Some(policies.of(step)))
-        .with_version(version)
+        .with_step_policies(|step| Some(policies.of(&before, step)))
+        .with_called_versions(|_, called| called.map(version))
+        .with_version(own)
 }
 
 #[cfg(test)]

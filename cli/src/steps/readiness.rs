@@ -7,21 +7,22 @@ use windlass::{Definition, NodeKind};
 use windlass_dialects::Dialect;
 
 use crate::allowed::{Allowed, Kind};
-use crate::handlers_file::{Action, HandlerEntries, SHELL};
+use crate::handlers_file::{Action, HandlerEntries, SHELL, command_kind};
 
 /// A line per step type of these workflows that nothing serves.
 pub(crate) fn missing_handlers(
     definitions: &[&Definition],
     entries: &HandlerEntries,
 ) -> Vec<String> {
-    let kinds: BTreeSet<_> = definitions
+    let missing: BTreeSet<_> = definitions
         .iter()
-        .flat_map(|definition| definition.handlers())
+        .flat_map(|definition| {
+            let handlers = definition.handlers().into_iter();
+            handlers.filter(|kind| entries.serving_in(definition, kind).is_none())
+        })
         .collect();
-    let missing = kinds
-        .into_iter()
-        .filter(|kind| entries.serving(kind).is_none());
     missing
+        .into_iter()
         .map(|kind| format!("no handler for type {kind:?}, so its steps could not work; add [handlers.{kind}] to the handlers file, or [handlers.\"*\"] for every type"))
         .collect()
 }
@@ -39,7 +40,7 @@ pub(crate) fn obstacles(
             .nodes()
             .iter()
             .filter_map(|node| match &node.kind {
-                NodeKind::Step(step) => Some((node.name.as_str(), step)),
+                NodeKind::Step(step) => Some((*definition, node.name.as_str(), step)),
                 _ => None,
             })
     });
@@ -47,8 +48,9 @@ pub(crate) fn obstacles(
     let mut needed: BTreeMap<Kind, Vec<&str>> = BTreeMap::new();
     let mut programs: Vec<(String, String)> = Vec::new();
     let mut unnamed: BTreeSet<&str> = BTreeSet::new();
-    for (name, step) in steps {
-        match entries.serving(&step.handler).map(|entry| entry.action) {
+    for (definition, name, step) in steps {
+        let entry = entries.serving_in(definition, &step.handler);
+        match entry.map(|entry| entry.action) {
             Some(Action::Simulation(simulation)) => {
                 let is_named = simulation.output.is_none_or(|output| output.is_object());
                 let takes_any = step.config["dialect"] == Dialect::ParallelJson.as_str();
@@ -64,6 +66,12 @@ pub(crate) fn obstacles(
             }
             Some(Action::Shell) if step.handler == SHELL => {
                 needed.entry(Kind::Shell).or_default().push(name);
+            }
+            Some(Action::Command) => {
+                let kind = command_kind(&step.handler).map(Kind::Command);
+                if let Some(kind) = kind {
+                    needed.entry(kind).or_default().push(name);
+                }
             }
             None | Some(Action::Shell) => {}
         }
@@ -135,7 +143,11 @@ mod tests {
             &Allowed::default(),
             Path::new("/nowhere"),
         );
-        for word in ["(steps a, b)", "./tf.sh", "handlers.five: output is no table"] {
+        for word in [
+            "(steps a, b)",
+            "./tf.sh",
+            "handlers.five: output is no table",
+        ] {
             assert!(
                 found.iter().any(|obstacle| obstacle.contains(word)),
                 "{word} in {found:#?}"

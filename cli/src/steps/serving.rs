@@ -1,29 +1,28 @@
 //! The engine's handlers for the steps of one workflow.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 use windlass::{Context, Handler, Handlers, Payload, StepError, StepOutput};
-use windlass_dialects::{ImportedWorkflow, StepInput};
+use windlass_dialects::{CommandCall, CommandResult, ImportedWorkflow, StepInput};
 
+use super::command;
 use super::outcome::{OutputForm, Setback, judge};
 use super::shell::{ShellFault, ShellStep};
 use super::simulation::pretend;
 use super::step_input;
 use crate::handlers_file::{Action, HandlerEntries, HandlerEntry};
-use crate::program::{Call, Programs};
+use crate::playbook::{self, Equipment, PlaybookCall};
+use crate::program::Call;
 
 /// What the steps of a workflow work with.
 #[derive(Clone, Debug)]
 pub(crate) struct Serving {
     /// Step type → what does the work.
     pub(crate) entries: HandlerEntries,
-    /// Starts programs.
-    pub(crate) programs: Programs,
-    /// Where programs run.
-    pub(crate) folder: PathBuf,
+    /// What they are done with.
+    pub(crate) equipment: Equipment,
 }
 
 impl Serving {
@@ -32,7 +31,7 @@ impl Serving {
         let made_up = Arc::new(workflow.rehearsal.clone());
         let kinds = workflow.definition.handlers().into_iter();
         kinds.fold(Handlers::new(), |handlers, kind| {
-            match self.entries.serving(kind) {
+            match self.entries.serving_in(&workflow.definition, kind) {
                 Some(entry) => handlers.with(kind, self.handler(entry, &made_up)),
                 None => handlers,
             }
@@ -43,8 +42,7 @@ impl Serving {
         let bench = Arc::new(Workbench {
             entry,
             made_up: Arc::clone(made_up),
-            programs: self.programs.clone(),
-            folder: self.folder.clone(),
+            equipment: self.equipment.clone(),
         });
         Handler::future(move |ctx: Context, data: Payload| {
             let bench = Arc::clone(&bench);
@@ -58,16 +56,53 @@ struct Workbench {
     entry: HandlerEntry,
     /// What simulations give, by step.
     made_up: Arc<BTreeMap<String, Json>>,
-    programs: Programs,
-    folder: PathBuf,
+    equipment: Equipment,
 }
 
 impl Workbench {
     async fn attempt(&self, ctx: &Context, data: &Payload) -> Result<StepOutput, StepError> {
+        if let Some(call) = command::call_of(ctx, data)? {
+            let result = self.perform(ctx, call).await;
+            let result = result.map_err(|setback| setback.into_error(self.entry.backoff))?;
+            return command::record(ctx, data, &result);
+        }
         let agent = agent_input(ctx, data)?;
         let output = self.work(ctx, data, agent.as_ref()).await;
         let output = output.map_err(|setback| setback.into_error(self.entry.backoff))?;
         record(ctx, data, &output)
+    }
+
+    /// Makes one call of a playbook's command.
+    async fn perform(&self, ctx: &Context, call: CommandCall) -> Result<CommandResult, Setback> {
+        let input = Json::Object(call.input);
+        match &self.entry.action {
+            Action::Simulation(simulation) => {
+                let made_up = command::made_up(ctx)?;
+                let given = pretend(simulation, ctx, Some(&made_up)).await?;
+                Ok(command::result_of(given))
+            }
+            Action::Program(words) => {
+                let call = self.program(ctx, words.clone(), Vec::new(), &input);
+                let report = self.equipment.programs.run(call, ctx.cancelled()).await;
+                let printed = judge(report, OutputForm::ValueOrText)?;
+                Ok(command::result_of(printed))
+            }
+            Action::Command => {
+                let call = PlaybookCall::read(&input)?;
+                let performed = playbook::perform(&call, &self.equipment, ctx.cancelled()).await?;
+                let variables = performed.variables.into_iter();
+                Ok(CommandResult {
+                    variables: variables
+                        .map(|(name, value)| (name, value.into()))
+                        .collect(),
+                    result: performed.result,
+                })
+            }
+            Action::Shell => Err(Setback::permanent(
+                "config-invalid",
+                "commands of playbooks name their own type; set a command for this one",
+            )),
+        }
     }
 
     async fn work(
@@ -95,8 +130,13 @@ impl Workbench {
                 let form = agent.map_or(OutputForm::Text, |_| OutputForm::ValueOrText);
                 (call, form)
             }
+            Action::Command => {
+                let what = "only commands of playbooks are done here; set a command for this type";
+                return Err(Setback::permanent("config-invalid", what));
+            }
         };
-        judge(self.programs.run(call, ctx.cancelled()).await, form)
+        let report = self.equipment.programs.run(call, ctx.cancelled()).await;
+        judge(report, form)
     }
 
     fn call(
@@ -105,17 +145,27 @@ impl Workbench {
         data: &Payload,
         agent: Option<&StepInput>,
         command: Vec<String>,
+        variables: Vec<(String, String)>,
+    ) -> Call {
+        let input = step_input::json_input(ctx, data, agent);
+        self.program(ctx, command, variables, &input)
+    }
+
+    fn program(
+        &self,
+        ctx: &Context,
+        command: Vec<String>,
         mut variables: Vec<(String, String)>,
+        input: &Json,
     ) -> Call {
         variables.extend(step_input::variables(ctx));
-        let input = step_input::json_input(ctx, data, agent);
         let mut input = input.to_string().into_bytes();
         input.push(b'\n');
         Call {
             command,
-            folder: self.folder.clone(),
+            folder: self.equipment.folder.clone(),
             variables,
-            hidden: Vec::new(),
+            hidden: self.equipment.secrets.variables().to_vec(),
             input,
             holds_input: false,
             private: None,
