@@ -22,6 +22,8 @@ pub struct ManualTask {
     pub out_args: BTreeMap<String, String>,
     /// The choices, if it is a question.
     pub choices: Vec<String>,
+    /// Whether an answer may leave out variables.
+    pub lenient: bool,
 }
 
 impl ManualTask {
@@ -45,6 +47,14 @@ impl ManualTask {
             let kind = Type::named(kind).unwrap_or(Type::Other);
             if let Err(what) = as_value(kind, &Json::String(value.clone())) {
                 found.push(format!("{name} {what}"));
+            }
+        }
+        let is_missing = |name: &&String| !variables.contains_key(*name);
+        if !self.lenient && self.choices.is_empty() {
+            for name in self.out_args.keys().filter(is_missing) {
+                found.push(format!(
+                    "no value for {name}; later steps need it; add --var {name}=VALUE"
+                ));
             }
         }
         if let [only, ..] = &self.choices[..] {
@@ -91,6 +101,7 @@ pub fn manual_tasks(definition: &Definition) -> Vec<ManualTask> {
                         })
                         .collect(),
                     choices: Vec::new(),
+                    lenient: task.writing.lenient,
                 })
             }
             _ => None,

@@ -92,7 +92,9 @@ fn a_task_says_what_it_asks() {
     };
     assert_eq!(problems("__ok__", "true"), Vec::<String>::new());
     assert!(problems("__ok__", "x")[0].contains("no bool"));
-    assert!(problems("__x__", "x")[0].contains("it asks for __ok__"));
+    let wrong = problems("__x__", "x");
+    assert!(wrong[0].contains("it asks for __ok__"));
+    assert!(wrong[1].contains("no value for __ok__"));
     assert_eq!(asked(&Payload::null(), "Ask"), None);
 }
 
