@@ -731,3 +731,49 @@ fn the_example_has_all_four_kinds_of_blocks() {
         "enough succeeded",
     ]);
 }
+
+#[test]
+fn what_is_no_list_fails_its_loop_before_any_iteration() {
+    let looped = r#""type": "loop", "loop_config": {"collection": "${workflow.input.n}", "loop_body": ["b"]}"#;
+    let lab = lab(&[("l", looped), ("b", OK)], SIMULATED);
+    for (input, is) in [(r#"{"n": 5}"#, "a number"), (r#"{"n": null}"#, "null")] {
+        let told = format!(
+            "l (-) collection-not-a-list: ${{workflow.input.n}} is {is}; a loop needs a list; let the step before return one"
+        );
+        assert_eq!(errors(run(&lab, &["--json", "--input", input])), [told]);
+    }
+    check_rows(&lab, &[("l", ["loop", "-", "-", "stop", "failed"])]);
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_told_at_once_with_their_places() {
+    let lab = Lab::new();
+    let path = "/../dialects/tests/data/six-mistakes.json";
+    let path = [env!("CARGO_MANIFEST_DIR"), path].concat();
+    lab.write("w.json", &std::fs::read_to_string(path).unwrap());
+    let check = lab.call(&["check", "w.json"]).expect(2);
+    let lines: Vec<_> = check.out.lines().collect();
+    for code in [
+        "id-mismatch",
+        "n-required-invalid",
+        "duplicate-child",
+        "type-unsupported",
+        "cycle",
+        "reference-not-ready",
+    ] {
+        let told = |line: &&str| line.contains(&format!("error[{code}]"));
+        let line = lines.iter().find(|line| told(line));
+        let line = line.unwrap_or_else(|| panic!("{code} is not in {lines:#?}"));
+        let place: Vec<_> = line.split(':').take(3).collect();
+        assert_eq!(place[0], "w.json", "{line}");
+        assert!(
+            place[1..].iter().all(|n| n.parse::<u32>().is_ok()),
+            "{line}"
+        );
+    }
+    lab.write("h.toml", SIMULATED);
+    run(&lab, &[])
+        .expect(2)
+        .says(&lines)
+        .says(&["nothing was run"]);
+}
