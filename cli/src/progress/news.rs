@@ -54,21 +54,27 @@ fn told(step: &StepView) -> Told {
     (step.status, step.attempt, step.ended_at)
 }
 
-/// As it happened. At the same time a step ends before its block, that before the next block
-/// begins, and that before its first step; what has no time comes last.
+/// As it happened. At the same time a step ends before its block, that before the one around it, that
+/// before the next block begins, and that before its first step; what has no time comes last.
 fn in_telling_order(steps: &[StepView]) -> Vec<&StepView> {
-    let moment = |step: &&StepView| {
+    let moment = |(index, step): &(usize, &StepView)| {
         let (at, rank) = match (has_ended(step), is_block(step)) {
             (true, false) => (step.ended_at, 0),
             (true, true) => (step.ended_at, 1),
             (false, true) => (step.started_at, 2),
             (false, false) => (step.started_at, 3),
         };
-        (at.map_or(i64::MAX, |at| at.0), rank)
+        // A block stands before those in it.
+        let inner_first = if rank == 1 {
+            usize::MAX - index
+        } else {
+            *index
+        };
+        (at.map_or(i64::MAX, |at| at.0), rank, inner_first)
     };
-    let mut ordered: Vec<_> = steps.iter().collect();
+    let mut ordered: Vec<_> = steps.iter().enumerate().collect();
     ordered.sort_by_key(moment);
-    ordered
+    ordered.into_iter().map(|(_, step)| step).collect()
 }
 
 fn has_ended(step: &StepView) -> bool {
@@ -244,12 +250,15 @@ mod tests {
             of("a", "t", ended, 1, Some(4)),
             of("b", "t", ended, 1, Some(5)),
             of("c", "t", StepStatus::Running, 5, None),
+            of("outer", "phase", ended, 6, Some(9)),
+            of("inner", "phase", ended, 7, Some(9)),
         ];
         let lines = News::default().of(&all);
         let order: Vec<_> = lines
             .iter()
             .filter_map(|line| line.split(' ').nth(1))
             .collect();
-        assert_eq!(order, ["a", "b", "phase-1", "phase-2", "c"]);
+        let expected = ["a", "b", "phase-1", "phase-2", "c", "inner", "outer"];
+        assert_eq!(order, expected);
     }
 }
