@@ -1,6 +1,6 @@
 //! Where failures go: `on_failure`, then the exception chain, then the branch fails.
 
-use windlass_workflow_model::NodeId;
+use windlass_workflow_model::{NodeId, Place};
 
 use super::frame::Unhandled;
 use super::{Lowering, Work};
@@ -67,7 +67,14 @@ impl Lowering<'_> {
         let handled = self.compute(work.frame, &format!("{}/handled", work.name), &rule);
         self.handled.insert(key, handled);
         if let Some(next) = self.resolve(work.frame, Some(work.step), Some(way)) {
-            self.draft.connect(handled, next);
+            // Blocks show a failure as handled if something of the branch follows it.
+            let follows = self.compute(
+                work.frame,
+                &format!("{}/on_failure", work.name),
+                &Rule::Pass,
+            );
+            self.draft.connect(handled, follows);
+            self.draft.connect(follows, next);
         }
         Some(handled)
     }
@@ -80,6 +87,8 @@ impl Lowering<'_> {
     /// A node that always fails; what follows it is there for the graph alone.
     fn raising(&mut self, frame: usize, name: &str, rule: &Rule) -> NodeId {
         let raise = self.compute(frame, name, rule);
+        // It is no part of the branch for those who look at blocks: what leads here has failed.
+        self.draft.place(raise, Place::default());
         if let Some(after) = self.frames[frame].after {
             self.draft.connect(raise, after);
         }
@@ -97,6 +106,7 @@ impl Lowering<'_> {
             return Some(*begin);
         }
         let begin = self.compute(frame, "workflow_exception", &Rule::BeginException);
+        self.draft.place(begin, Place::default());
         self.exceptions.insert(group, begin);
         let raise = self.raising(frame, "workflow_exception/raise", &Rule::RaiseException);
         if let Some(fault) = self.unhandled(frame) {

@@ -227,6 +227,11 @@ impl<'a> Blocks<'a> {
         let to = self.definition.node(path.to);
         let goes_on = match &to.kind {
             NodeKind::Step(_) | NodeKind::Choice { .. } => true,
+            // One that leads to a join at once only says there what has failed.
+            NodeKind::Compute { .. } => {
+                let next = to.next.map(|next| &self.definition.node(next).kind);
+                next.is_some_and(|next| !matches!(next, NodeKind::Join { .. }))
+            }
             _ => self.by_name.contains_key(to.name.as_str()),
         };
         !goes_on || to.place.parent != node.place.parent
