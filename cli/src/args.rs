@@ -173,7 +173,7 @@ pub(crate) struct FileArgs {
     /// Folder of CACAO playbooks that others call
     #[arg(long, value_name = "DIR")]
     pub(crate) playbooks: Option<PathBuf>,
-    /// Refuse playbooks that need one of these, such as parallel_processing
+    /// Refuse playbooks that need one of these, such as `parallel_processing`
     #[arg(long, value_name = "FLAG", value_delimiter = ',')]
     pub(crate) refuse: Vec<String>,
 }

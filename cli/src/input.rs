@@ -32,9 +32,8 @@ pub(crate) fn read(input: Option<&str>, dialect: Dialect) -> Result<Json, Failur
     })?;
     let problems = match dialect {
         // It stands apart from what steps give, and references reach into whatever it is.
-        Dialect::ParallelJson => Vec::new(),
-        // The playbook says which variables there are; that is judged with it.
-        Dialect::Cacao => Vec::new(),
+        // A playbook says itself which variables there are; that is judged with it.
+        Dialect::ParallelJson | Dialect::Cacao => Vec::new(),
         Dialect::WorkflowJson => problems(&value, &[]),
         Dialect::StepGroupsYaml => problems(&value, &GIVEN),
     };

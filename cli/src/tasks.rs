@@ -41,11 +41,13 @@ pub(crate) fn waiting(inspector: &mut Inspector, run: RunId) -> Result<Vec<Waiti
 }
 
 fn of_run(inspector: &mut Inspector, run: RunId) -> Result<Vec<Waiting>, Failure> {
-    let waits = inspector.awaiting(run).map_err(broken_off)?;
+    let waits = inspector
+        .awaiting(run)
+        .map_err(|error| broken_off(&error))?;
     if waits.is_empty() {
         return Ok(Vec::new());
     }
-    let Some(detail) = inspector.show(run).map_err(broken_off)? else {
+    let Some(detail) = inspector.show(run).map_err(|error| broken_off(&error))? else {
         return Ok(Vec::new());
     };
     let tasks = manual_tasks(&detail.definition);
@@ -61,11 +63,11 @@ fn of_run(inspector: &mut Inspector, run: RunId) -> Result<Vec<Waiting>, Failure
 }
 
 fn called(inspector: &mut Inspector, run: RunId) -> Result<Vec<RunId>, Failure> {
-    let why = inspector.why(run).map_err(broken_off)?;
+    let why = inspector.why(run).map_err(|error| broken_off(&error))?;
     let branches = why.into_iter().flat_map(|why| why.branches);
     Ok(branches.filter_map(|branch| branch.waits_for.run).collect())
 }
 
-fn broken_off(error: StorageError) -> Failure {
-    Failure::broken_off(&error)
+fn broken_off(error: &StorageError) -> Failure {
+    Failure::broken_off(error)
 }

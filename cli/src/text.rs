@@ -113,11 +113,10 @@ pub(crate) fn tasks(tasks: &[Waiting]) -> String {
     let asks = tasks.iter().map(|waiting| {
         let task = &waiting.task;
         let owner = task.owner.as_ref().map(|owner| format!(" (for {owner})"));
-        let variables: String = task
-            .out_args
-            .iter()
-            .map(|(name, kind)| format!(" --var {name}={}", kind.to_uppercase()))
-            .collect();
+        let variables = task.out_args.iter();
+        let variables =
+            variables.map(|(name, kind)| format!(" --var {name}={}", kind.to_uppercase()));
+        let variables = variables.collect::<Vec<_>>().concat();
         format!(
             "  {}: {}{}\n    windlass approve {} {}{variables}",
             task.step,

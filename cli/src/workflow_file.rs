@@ -15,7 +15,7 @@ use crate::stdout::say;
 use crate::steps::{ShellFault, ShellStep};
 
 /// How a file is read.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading<'r> {
     /// Only the workflow of this name.
     pub(crate) document: Option<&'r str>,

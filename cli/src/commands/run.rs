@@ -111,11 +111,11 @@ fn judge(
     let now_ms = now_micros() / 1_000;
     for workflow in &imported.workflows {
         let refusals = start_refusals(&workflow.definition, &input, now_ms);
-        problems.extend(refusals.into_iter().map(coded));
+        problems.extend(refusals.iter().map(coded));
     }
     for workflow in &imported.called {
         let refusals = validity_refusals(&workflow.definition, now_ms);
-        problems.extend(refusals.into_iter().map(coded));
+        problems.extend(refusals.iter().map(coded));
     }
     if problems.is_empty() {
         Ok(input)
@@ -124,7 +124,7 @@ fn judge(
     }
 }
 
-fn coded(refusal: StartRefusal) -> String {
+fn coded(refusal: &StartRefusal) -> String {
     format!("{} [{}]", refusal.message, refusal.code)
 }
 
