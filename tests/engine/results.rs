@@ -142,6 +142,54 @@ fn results_that_came_when_the_map_was_over_stand_in_their_place_and_say_so() {
     });
 }
 
+/// Of three instances that live one fails while the first one is put off: it is waited for, and the
+/// other three never start.
+#[test]
+fn a_map_that_drains_starts_no_more_after_a_failure_and_waits_for_those_that_live() {
+    let second = Duration::from_secs(1);
+    let is_early = Arc::new(AtomicBool::new(true));
+    let early = Arc::clone(&is_early);
+    let workflow = Workflow::<u32>::build("many", "1", move |flow| {
+        flow.map("many", |map| {
+            map.count(6)
+                .max_parallelism(3)
+                .item(|_, index| index)
+                .on_failure(FailurePolicy::Drain)
+                .each(|flow| {
+                    flow.step("work", move |_, n| match *n {
+                        0 if early.load(Ordering::SeqCst) => {
+                            Err(StepError::failed("too early").retry_after(second))
+                        }
+                        1 => Err(StepError::failed("no").permanent()),
+                        _ => Ok(()),
+                    })
+                })
+        })
+    });
+    let workflow = workflow.unwrap();
+    on_each(|place| {
+        is_early.store(true, Ordering::SeqCst);
+        let clock = standing_clock();
+        let builder = place.builder().clock(Arc::clone(&clock) as Arc<_>);
+        let mut stepped = Stepped::open(builder.workflow(&workflow));
+        let run = stepped.begin(&workflow, &0);
+        stepped.settle();
+        assert_eq!(stepped.status(run), RunStatus::Waiting, "for the first");
+        is_early.store(false, Ordering::SeqCst);
+        clock.advance(second);
+        stepped.settle();
+        assert_eq!(stepped.status(run), RunStatus::Failed);
+        let mut all = told(&mut stepped.inspector(), run);
+        all.retain(|line| !line.contains("no"));
+        // Which of the two that were still to start had, depends on who ended first.
+        assert!(all.contains(&"0: 0".to_owned()), "{all:?}");
+        let view = stepped.inspector().maps(run).unwrap().unwrap().remove(0);
+        assert_eq!(view.failed, 1);
+        assert!(view.succeeded + view.failed < 6, "{view:?}");
+        stepped.assert_no_leftovers();
+    });
+}
+
 #[test]
 fn a_map_that_is_retried_has_results_of_each_time() {
     let tries = Arc::new(AtomicU32::new(0));

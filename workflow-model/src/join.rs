@@ -86,12 +86,16 @@ impl JoinRule {
     }
 
     fn gives_up(&self, tally: &Tally) -> bool {
-        self.on_failure != FailurePolicy::SettleAll && tally.failed > self.tolerated()
+        let waits = matches!(
+            self.on_failure,
+            FailurePolicy::SettleAll | FailurePolicy::Drain
+        );
+        !waits && tally.failed > self.tolerated()
     }
 
     fn tolerated(&self) -> u32 {
         match self.on_failure {
-            FailurePolicy::SettleAll | FailurePolicy::FailFast => 0,
+            FailurePolicy::SettleAll | FailurePolicy::FailFast | FailurePolicy::Drain => 0,
             FailurePolicy::Tolerate(failures) => failures,
         }
     }
@@ -131,7 +135,7 @@ mod tests {
     #[test]
     fn a_join_is_over_when_its_rule_says_so() {
         use Decision::{Over, OverAndAbsorb, OverAndCancel, Wait};
-        use FailurePolicy::{FailFast, SettleAll, Tolerate};
+        use FailurePolicy::{Drain, FailFast, SettleAll, Tolerate};
         use Need::{All, AtLeast, First};
         use Rest::{Absorb, Cancel};
         for (rule, tally, decision) in [
@@ -141,6 +145,8 @@ mod tests {
             ((All, Absorb, SettleAll), [3, 2, 0, 1], Over),
             ((All, Absorb, FailFast), [3, 1, 1, 0], OverAndCancel),
             ((All, Absorb, Tolerate(1)), [3, 1, 1, 0], Wait),
+            ((All, Absorb, Drain), [3, 1, 1, 0], Wait),
+            ((All, Absorb, Drain), [2, 1, 1, 0], Over),
             ((All, Absorb, Tolerate(1)), [4, 1, 2, 0], OverAndCancel),
             ((First, Absorb, SettleAll), [3, 0, 1, 0], Wait),
             ((First, Absorb, SettleAll), [3, 1, 1, 0], OverAndAbsorb),

@@ -141,8 +141,8 @@ dialects.parallel-json.early_exit
                        or as soon as its outcome is certain, and the others go on without effect
                        (absorb) or are cancelled (cancel). Default none
 dialects.parallel-json.parallel_loop_stop
-                       what on_error: stop does to running iterations: they finish (drain, which is
-                       not supported yet) or are cancelled (cancel). Default drain
+                       what on_error: stop does to running iterations: they finish (drain) or are
+                       cancelled (cancel). Default drain
 dialects.parallel-json.iteration_shape
                        entries of a loop's iterations: record or output. Default record
 dialects.parallel-json.strict_conditions

@@ -581,11 +581,34 @@ fn a_run_that_is_killed_in_any_block_goes_on_there_and_repeats_nothing() {
 }
 
 #[test]
+fn a_parallel_loop_that_stops_lets_running_iterations_finish() {
+    let looped = r#""type": "loop", "loop_config": {"collection": [0, 1, 2, 3], "loop_body": ["b"], "execution_mode": "parallel", "max_parallelism": 2}"#;
+    let lab = lab(
+        &[("l", looped), ("b", OK)],
+        "[handlers.ok]\ncommand = ['sh', './work']\n",
+    );
+    // The first iteration ends well after the second one has failed.
+    lab.write(
+        "work",
+        r#"read line
+case "$line" in
+*'"iteration_index":0'*) while [ ! -e failed ]; do sleep 0.02; done; sleep 0.3; touch first ;;
+*'"iteration_index":1'*) touch failed; exit 1 ;;
+*) touch more ;;
+esac
+"#,
+    );
+    let errors = errors(run(&lab, &["--json"]));
+    let first = "l (-) loop-failed: Loop failed: iteration 1 of 4";
+    assert!(errors[0].starts_with(first), "{errors:?}");
+    assert!(lab.path("first").exists() && !lab.path("more").exists());
+}
+
+#[test]
 fn a_run_is_resumed_with_the_settings_it_was_begun_with() {
     let looped = r#""type": "loop", "loop_config": {"collection": [1, 2, 3], "loop_body": ["b"], "execution_mode": "parallel"}"#;
     let slow = "[handlers.'*']\ncommand = ['sh', '-c', 'cat > /dev/null; [ -e go ] || { touch waits; sleep 100; }; echo 1']\n";
     let lab = lab(&[("l", looped), ("b", OK)], slow);
-    run(&lab, &[]).expect(2).says(&["parallel_loop_stop"]);
     lab.write(
         "windlass.toml",
         "[dialects.parallel-json]\nparallel_loop_stop = 'cancel'\niteration_shape = 'output'\n",

@@ -66,7 +66,6 @@ pub(crate) fn import(text: &str, options: &ImportOptions, report: &mut Report) -
     }
     let seats = seat::seat(&document, report);
     binding::check(&document, &seats, report);
-    lowering::refuse_unsupported(&document, &options.parallel_json, report);
     let workflow = if report.is_broken() {
         None
     } else {

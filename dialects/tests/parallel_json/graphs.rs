@@ -242,7 +242,7 @@ fn the_dialect_is_recognised_also_in_broken_files() {
             Some(Dialect::WorkflowJson),
         ),
         ("{\"steps\": []}", Some(Dialect::StepGroupsYaml)),
-        ("{\"type\": \"playbook\"}", None),
+        ("{\"type\": \"playbook\"}", Some(Dialect::Cacao)),
         ("{\"name\": 1", None),
         ("start_step: a\nsteps: {a: {}}", None),
     ] {

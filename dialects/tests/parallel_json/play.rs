@@ -4,8 +4,9 @@
 use serde_json::{Value, json};
 use windlass_dialects::{ImportedWorkflow, record_output, run_outputs, step_input};
 use windlass_workflow_model::{
-    ActivationId, Advance, Arrival, BranchOutcome, Decision, Fault, Inputs, Moves, Next, NodeId,
-    NodeKind, Payload, Position, Rounds, Tally, Timestamp, Token, advance, after_step, codes,
+    ActivationId, Advance, Arrival, BranchOutcome, Decision, FailurePolicy, Fault, Inputs, Moves,
+    Next, NodeId, NodeKind, Payload, Position, Rounds, Tally, Timestamp, Token, advance,
+    after_step, codes,
 };
 
 /// What an agent answers: from the name of the agent, the step and its input.
@@ -222,6 +223,11 @@ impl Player<'_> {
         let mut arrivals = Vec::new();
         for (index, name, token, instance) in tokens {
             if rule.decide(&tally) != Decision::Wait {
+                break;
+            }
+            // The instances that live are waited for; here one lives at a time.
+            if rule.on_failure == FailurePolicy::Drain && tally.failed > 0 {
+                tally.expected = tally.arrived();
                 break;
             }
             let inputs = instance.map_or(Inputs::Nothing, |index| Inputs::Instance(index, None));

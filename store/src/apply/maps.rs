@@ -4,8 +4,8 @@
 //! A slot is a row; it is one instance after the other. Results have a table of their own.
 
 use windlass_workflow_model::{
-    ActivationId, BranchId, Child, Definition, Fault, Next, Node, NodeId, NodeKind, OwnerId,
-    Payload, Position, Rest, RunId, limits::MAP_INSTANCES_MAX,
+    ActivationId, BranchId, Child, Definition, FailurePolicy, Fault, Next, Node, NodeId, NodeKind,
+    OwnerId, Payload, Position, Rest, RunId, limits::MAP_INSTANCES_MAX,
 };
 
 use super::arrivals::{note, over};
@@ -159,6 +159,7 @@ impl<T: Tables> Apply<'_, T> {
         self.tables.insert_result(row.run, scope, &result)?;
         count.arrived += 1;
         note(&mut count, row);
+        self.drain(row, key, &mut count)?;
         let (phase, expected) = (count.phase(), count.expected);
         let first = self.first_slot(row)?;
         let Some(map) = &mut count.more().map else {
@@ -183,6 +184,24 @@ impl<T: Tables> Apply<'_, T> {
         let (_, map) = self.map_at(row, key)?;
         begin_instance(row, map, index);
         self.make_ready(row)
+    }
+
+    /// A map that drains, and in which an instance has failed, is that of the instances that were
+    /// started: no more will be.
+    fn drain(&mut self, row: &BranchRow, key: JoinKey, count: &mut JoinCount) -> Result<()> {
+        if row.record.fault.is_none() || count.phase() != Phase::Open {
+            return Ok(());
+        }
+        let rule = self.rule(row.workflow, Some(join_of(key)))?;
+        if rule.on_failure != FailurePolicy::Drain {
+            return Ok(());
+        }
+        let started = count.more().map.as_mut().map(|map| {
+            map.open = false;
+            map.next
+        });
+        count.expected = started.unwrap_or(count.expected);
+        Ok(())
     }
 
     fn first_slot(&mut self, row: &BranchRow) -> Result<BranchId> {

@@ -13,6 +13,9 @@ pub enum FailurePolicy {
     FailFast,
     /// So many may fail; one more withdraws the others and fails the split.
     Tolerate(u32),
+    /// After the first failure no more instances of a map start; those that live finish, then the map
+    /// fails with all errors in index order. For maps only: branches of a split start together.
+    Drain,
 }
 
 /// How many branches a join waits for.

@@ -3,11 +3,22 @@
 use std::collections::HashSet;
 
 use super::Check;
-use crate::definition::{Arm, Branches, Count, Delay, Need, NodeKind, Rest, Trigger};
+use crate::definition::{
+    Arm, Branches, Count, Delay, FailurePolicy, Need, NodeKind, Rest, Trigger,
+};
 use crate::ids::NodeId;
 use crate::limits::{FORK_TOKENS_MAX, SPLIT_BRANCHES_MAX};
 
 impl Check<'_> {
+    /// That only a map drains: what starts together has nothing left to start.
+    fn drains_nothing(&mut self, name: &str, on_failure: FailurePolicy) {
+        if on_failure == FailurePolicy::Drain {
+            let text =
+                "only a map can drain, for its instances start one after the other; use settle-all";
+            self.report("failure-policy-invalid", Some(name), text);
+        }
+    }
+
     pub(super) fn kind(&mut self, id: NodeId) {
         let definition = self.definition;
         let node = definition.node(id);
@@ -61,8 +72,9 @@ impl Check<'_> {
                 branches,
                 max_parallelism,
                 join,
-                ..
+                on_failure,
             } => {
+                self.drains_nothing(&node.name, *on_failure);
                 self.parallelism(&node.name, *max_parallelism);
                 self.has_join(id, *join);
                 self.branches(&node.name, branches);
@@ -71,8 +83,10 @@ impl Check<'_> {
                 join,
                 mutex,
                 timeout_ms,
+                on_failure,
                 ..
             } => {
+                self.drains_nothing(&node.name, *on_failure);
                 self.has_join(id, *join);
                 if let Some(mutex) = mutex {
                     self.name(name, "name-invalid", "its mutex's name", mutex);

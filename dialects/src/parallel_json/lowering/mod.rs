@@ -14,36 +14,17 @@ use windlass_workflow_model::{
     Block as Shown, Definition, Draft, Function, Functions, InvalidWorkflow, NodeId, Place, Source,
 };
 
-use crate::diagnostic::Report;
 use crate::import::ImportedWorkflow;
-use crate::options::{ImportOptions, IterationShape, LoopStop, Mode, ParallelJsonOptions};
+use crate::options::{ImportOptions, IterationShape, Mode};
 use crate::parallel_json::block::Standing;
 use crate::parallel_json::document::Document;
 use crate::parallel_json::rehearsal::rehearsal;
 use crate::parallel_json::run_state::{RunOptions, RunState};
 use crate::parallel_json::seat::{Seats, branch_name};
-use crate::parallel_json::step::{Kind, OnError};
+use crate::parallel_json::step::Kind;
 
 /// The reason that steps show which a failed run never reached.
 const UNREACHED: &str = "chain-failed";
-
-/// Reports constructs that have a meaning which is not lowered yet.
-pub(crate) fn refuse_unsupported(
-    document: &Document<'_>,
-    options: &ParallelJsonOptions,
-    report: &mut Report,
-) {
-    for step in &document.steps {
-        let Kind::Loop(looped) = &step.kind else {
-            continue;
-        };
-        let drains = looped.parallel && looped.on_error == OnError::Stop;
-        if drains && options.parallel_loop_stop == LoopStop::Drain {
-            let what = "a parallel loop whose running iterations finish after a failure is not supported yet; they would be cancelled in the middle; set the option parallel_loop_stop to cancel, or on_error to continue or collect";
-            report.error("construct-unsupported", &step.spot, what);
-        }
-    }
-}
 
 /// Makes a graph of a workflow without errors.
 pub(crate) fn lower(

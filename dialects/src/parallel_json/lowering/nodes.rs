@@ -12,7 +12,7 @@ use windlass_workflow_model::{
 use super::{Lowering, Nodes};
 use crate::dialect::Dialect;
 use crate::limits::ITERATIONS_AT_ONCE;
-use crate::options::{EarlyExit, ResolveAgents};
+use crate::options::{EarlyExit, LoopStop, ResolveAgents};
 use crate::parallel_json::block::{Block, BlockBranch, Limit, Rule, raise};
 use crate::parallel_json::condition::{self, Condition};
 use crate::parallel_json::iteration::Iterations;
@@ -260,6 +260,7 @@ impl Lowering<'_, '_> {
         self.function(format!("{id}/keep"), Iterations::keep());
         let (map, join) = self.draft.map(id, spec, Some(merge));
         let policy = match looped.on_error {
+            OnError::Stop if looped.parallel && self.drains() => FailurePolicy::Drain,
             OnError::Stop => FailurePolicy::FailFast,
             OnError::Continue | OnError::Collect => FailurePolicy::Tolerate(u32::MAX),
         };
@@ -272,6 +273,10 @@ impl Lowering<'_, '_> {
             failed: Some(failed),
             ..self.outcome(step, map, join, false)
         }
+    }
+
+    fn drains(&self) -> bool {
+        self.options.parallel_json.parallel_loop_stop == LoopStop::Drain
     }
 
     fn add_conditional(&mut self, step: usize) -> Nodes {
