@@ -72,3 +72,7 @@ pub const EFFECT_OPERATIONS_MAX: u32 = 10_000_000;
 
 /// Operations between two looks at how many there were.
 pub const EFFECT_OPERATIONS_STEP: u32 = 10_000;
+
+/// Branches around a branch. Each level is a node of its workflow, so no sound file has more; branches
+/// of a damaged one may be each other's parents.
+pub const BRANCHES_DEEP_MAX: u32 = 100_000;

@@ -379,6 +379,20 @@ fn a_job_at_a_node_that_is_not_there_harms_no_other() {
     assert_eq!(outcome, Some(RunOutcome::Cancelled("damaged".to_owned())));
 }
 
+/// Branches that are their own parents, and take their data from those.
+#[test]
+fn branches_that_are_inside_themselves_are_a_typed_error() {
+    let folder = folder();
+    leave(folder.path(), true);
+    let database = folder.path().join("w.db");
+    let db = rusqlite::Connection::open(&database).unwrap();
+    let sql = "UPDATE branches SET parent = id, data = NULL WHERE parent IS NOT NULL";
+    assert!(db.execute(sql, []).unwrap() > 1);
+    drop(db);
+    inspect(&database);
+    assert!(go_on(&database, 40), "it opens, and ends by itself");
+}
+
 /// What the inspector tells about all runs; `None` where it refuses to.
 fn told(database: &Path) -> Vec<Option<String>> {
     let mut inspector = Inspector::open(database).unwrap();

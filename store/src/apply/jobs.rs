@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use windlass_workflow_model::{BranchId, FencingToken, OwnerId, Payload, Timestamp, WorkflowKey};
 
 use super::Apply;
+use super::ancestry::Climb;
 use crate::backend::{Guard, Ready, Result, RunLimit, Tables};
 use crate::limits::{LOCKED_ROWS_MAX, OLDEST_EVERY, TIMERS_FIRED_MAX};
 use crate::meter::Ticket;
@@ -181,11 +182,24 @@ impl<T: Tables> Apply<'_, T> {
                 Ok(parent.map(|parent| BranchRow { data, ..parent }))
             }
             Some(parent) if row.data.is_none() => {
-                let Some(mut parent) = self.tables.branch(parent)? else {
+                let mut climb = Climb::default();
+                let Some(mut parent) = self.climb(&mut climb, parent)? else {
                     return Ok(None);
                 };
-                if parent.data.is_none() {
-                    parent.data = self.data_of_parent(&parent)?.and_then(|above| above.data);
+                let mut around = parent.clone();
+                while parent.data.is_none() {
+                    let above = match around.parent {
+                        // Its data is that which its map was begun with.
+                        Some(_) if around.record.flow().role == Role::Instance => {
+                            parent.data = self.data_of_parent(&around)?.and_then(|map| map.data);
+                            break;
+                        }
+                        Some(above) => self.climb(&mut climb, above)?,
+                        None => None,
+                    };
+                    let Some(above) = above else { break };
+                    parent.data.clone_from(&above.data);
+                    around = above;
                 }
                 Ok(Some(parent))
             }

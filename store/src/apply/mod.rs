@@ -4,6 +4,7 @@
 //! batch commits. A storage error ends the whole transaction; then the ledger is restored.
 
 mod admission;
+mod ancestry;
 mod arrivals;
 mod at_work;
 mod calls;

@@ -8,6 +8,7 @@
 use windlass_workflow_model::{BranchId, Fault, FencingToken, OwnerId, RunId, codes};
 
 use super::Apply;
+use super::ancestry::Climb;
 use crate::backend::{Guard, Mark, Result, Tables};
 use crate::record::{BranchRow, JobKey, State, flags};
 
@@ -167,10 +168,10 @@ impl<T: Tables> Apply<'_, T> {
     /// end of the run waits for it.
     fn ancestors(&mut self, row: &BranchRow) -> Result<Vec<BranchId>> {
         let mut above = Vec::new();
-        let mut at = waited_for_by(row);
+        let (mut at, mut climb) = (waited_for_by(row), Climb::default());
         while let Some(id) = at {
             above.push(id);
-            at = self.tables.branch(id)?.as_ref().and_then(waited_for_by);
+            at = self.climb(&mut climb, id)?.as_ref().and_then(waited_for_by);
         }
         Ok(above)
     }

@@ -9,6 +9,7 @@
 use windlass_workflow_model::{ActivationId, NodeId, NodeKind, Payload};
 
 use super::Apply;
+use super::ancestry::Climb;
 use crate::backend::{Guard, Result, Tables, UndoRow};
 use crate::record::{BranchRow, Role, State, Undoing};
 
@@ -38,8 +39,9 @@ impl<T: Tables> Apply<'_, T> {
     fn scope_around(&mut self, row: &BranchRow) -> Result<ActivationId> {
         let entered = |row: &BranchRow| row.record.membership.as_ref().map(|of| of.scope);
         let (mut at, mut below) = (row.parent, entered(row));
+        let mut climb = Climb::default();
         while let Some(id) = at {
-            let Some(above) = self.tables.branch(id)? else {
+            let Some(above) = self.climb(&mut climb, id)? else {
                 break;
             };
             if let Some(scope) = self.scope_of(&above)?

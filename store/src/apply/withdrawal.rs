@@ -3,13 +3,16 @@
 //! Queued work never starts; running work is told, and its late outcome is refused, since its row has
 //! a higher token or is gone. What can touch many rows is done in bounded pieces (sweeps).
 
+use std::collections::HashSet;
+
 use windlass_workflow_model::{BranchId, FencingToken, NodeId, NodeKind, OwnerId, RunId};
 
+use super::ancestry::Climb;
 use super::arrivals::over;
 use super::{Apply, Verdict};
 use crate::backend::{Guard, JoinKey, Phase, Result, Sweep, Tables};
 use crate::change::Withdrawn;
-use crate::error::WriteError;
+use crate::error::{StorageError, WriteError};
 use crate::limits::SWEEP_ROWS_MAX;
 use crate::record::{BranchRow, ChildRange, Role, State, flags};
 
@@ -394,14 +397,14 @@ impl<T: Tables> Apply<'_, T> {
             return Ok(false);
         }
         let undoes = row.record.flow().undoing.is_some();
-        let mut at = Some(row.id);
+        let (mut at, mut climb) = (Some(row.id), Climb::default());
         while let Some(id) = at {
             let has_ended = |sweep: &Sweep| undoes && id == row.id && sweep.wakes.is_some();
             let taken = |sweep: &Sweep| sweep.covers(id) && !has_ended(sweep);
             if sweeps.iter().any(taken) {
                 return Ok(true);
             }
-            let Some(row) = self.tables.branch(id)? else {
+            let Some(row) = self.climb(&mut climb, id)? else {
                 return Ok(true);
             };
             at = row.parent;
@@ -412,10 +415,16 @@ impl<T: Tables> Apply<'_, T> {
     /// The first branch of a run and all below it that have not come to their ends, parents first.
     pub(super) fn live(&mut self, root: BranchRow) -> Result<Vec<BranchRow>> {
         let mut rows = vec![root];
-        let mut next = 0;
+        let (mut next, mut seen) = (0, HashSet::new());
         while let Some(row) = rows.get(next) {
             let (id, children) = (row.id, row.record.children);
             next += 1;
+            if !seen.insert(id) {
+                return Err(StorageError::Corrupt {
+                    what: "branch".to_owned(),
+                    why: format!("{id} is below itself, or in two places"),
+                });
+            }
             if let Some(range) = children {
                 rows.extend(self.tables.under_way(range.first, range.count)?);
             }
