@@ -1,15 +1,12 @@
 //! CACAO playbooks through the command line: run, killed and resumed, answered by people, calling each
 //! other, refused.
 
-#[path = "../../../dialects/tests/cacao/short.rs"]
-mod short;
-
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, ended, eventually};
-use short::playbook;
+use crate::short::playbook;
 
 /// What the open executor of CACAO gets wrong: a parallel, a switch and an `on_failure`.
 const EXAMPLE: &str = include_str!("../../../examples/isolate-host.json");

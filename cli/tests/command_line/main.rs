@@ -18,5 +18,7 @@ mod refusals;
 mod running;
 mod settings;
 mod shapes;
+#[path = "../../../dialects/tests/cacao/short.rs"]
+mod short;
 mod trace;
 mod upkeep;

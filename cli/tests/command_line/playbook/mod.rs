@@ -3,6 +3,7 @@
 mod allowing;
 mod calls;
 mod http;
+mod run;
 mod scripts;
 mod server;
 mod ssh;
