@@ -402,6 +402,8 @@ pub(crate) struct CheckJson<'i> {
     dialect: &'static str,
     ok: bool,
     handlers_needed: &'i [String],
+    /// Processing flags of a playbook, with the steps that set them.
+    features: &'i BTreeMap<String, Vec<String>>,
     workflows: Vec<WorkflowJson<'i>>,
     diagnostics: &'i [Diagnostic],
 }
@@ -424,9 +426,11 @@ impl<'i> CheckJson<'i> {
             dialect: imported.dialect.as_str(),
             ok: imported.ok(),
             handlers_needed: &imported.handlers_needed,
+            features: &imported.features,
             workflows: imported
-                .workflows
+                .called
                 .iter()
+                .chain(&imported.workflows)
                 .map(|found| workflow(&found.definition))
                 .collect(),
             diagnostics: &imported.diagnostics,

@@ -58,10 +58,17 @@ fn lines(imported: &Imported) -> String {
             text::graph(definition)
         )
     };
-    let graphs: Vec<_> = imported.workflows.iter().map(graph).collect();
+    let all = imported.called.iter().chain(&imported.workflows);
+    let graphs: Vec<_> = all.map(graph).collect();
     let needed = listed(imported.handlers_needed.iter().map(String::as_str));
+    let features = imported.features.keys().map(String::as_str);
+    let features = if imported.features.is_empty() {
+        String::new()
+    } else {
+        format!("processing flags: {}\n", listed(features))
+    };
     format!(
-        "{diagnostics}{}handlers needed: {needed}\n",
+        "{diagnostics}{}handlers needed: {needed}\n{features}",
         graphs.concat()
     )
 }
