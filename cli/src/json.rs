@@ -499,7 +499,9 @@ mod tests {
         let show = serde_json::to_value(ShowJson::of(&detail(), &[], &[])).unwrap();
         assert_eq!(
             keys(&show),
-            ["run", "outputs", "errors", "steps", "graph", "maps"]
+            [
+                "run", "outputs", "errors", "steps", "graph", "maps", "tasks"
+            ]
         );
         let run = [
             "run",

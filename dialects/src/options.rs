@@ -78,7 +78,8 @@ pub struct CacaoOptions {
     pub max_loop_iterations: u32,
     /// Steps of one run that may work at once, at least 1; default none.
     pub max_parallel_branches: Option<u32>,
-    /// Limit in milliseconds for steps without one; default none. Never for manual commands.
+    /// Limit in milliseconds for actions and playbook-actions without one; default none. Never for manual
+    /// commands.
     pub default_step_timeout_ms: Option<u64>,
     /// How deep playbooks may call each other, at least 1; default 16.
     pub max_playbook_depth: u32,

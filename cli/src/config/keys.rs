@@ -167,7 +167,8 @@ dialects.cacao.max_loop_iterations
 dialects.cacao.max_parallel_branches
                        steps of one run that work at once, 1 to 10000, or none. Default none
 dialects.cacao.default_step_timeout
-                       limit for steps without one, but manual ones; 0s is no limit. Default 0s
+                       limit for actions and playbook-actions without one, but manual ones; 0s is no
+                       limit. Default 0s
 dialects.cacao.max_playbook_depth
                        how deep playbooks may call each other, 1 to 1000. Default 16
 dialects.cacao.ignore_validity

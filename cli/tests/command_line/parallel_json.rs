@@ -470,7 +470,7 @@ fn an_agent_called_shell_takes_its_command_from_the_file_and_never_a_value() {
     let input = r#"{"who": "$(rm -rf .)"}"#;
     run(&good, &["--input", input])
         .expect(2)
-        .says(&["--allow shell", "(a, b)"]);
+        .says(&["--allow shell", "(steps a, b)"]);
     let done = run(&good, &["--allow", "shell", "--input", input]).expect(0);
     assert_eq!(done.json(), json!({"a": "$(rm -rf .)", "b": 5}));
 

@@ -145,7 +145,7 @@ fn a_dialect_is_found_by_its_name() {
     let unknown = "bpmn".parse::<Dialect>().unwrap_err();
     assert_eq!(
         unknown.to_string(),
-        "\"bpmn\" is no dialect, so nothing can read the file; use step-groups-yaml, parallel-json, workflow-json"
+        "\"bpmn\" is no dialect, so nothing can read the file; use step-groups-yaml, parallel-json, cacao, workflow-json"
     );
 }
 

@@ -90,7 +90,8 @@ impl Lowering<'_> {
             own_fault,
             branch_fault: Unhandled::Rises(work.frame, work.step, work.name.clone()),
         };
-        if let Some(limit) = self.limit(step, false) {
+        // The default is for work that is done, and people may be asked in its branches.
+        if let Some(limit) = self.limit(step, true) {
             let name = self.names.take(&format!("{}/limit", work.name));
             self.nodes += 2;
             let (scope, join) = self.draft.scope(name.clone(), None);
