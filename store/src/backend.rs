@@ -357,7 +357,8 @@ pub(crate) trait Tables {
     fn ready_oldest(&mut self, workflow: WorkflowKey, limit: u32) -> Result<Vec<BranchId>>;
     /// Locks a job that was read in this transaction as ready and free, and raises its token.
     fn lock(&mut self, row: &mut BranchRow, owner: OwnerId) -> Result<()>;
-    /// Jobs that `owner` has locked, by id, those after `after`.
+    /// Jobs that `owner`, who is registered, has locked, by id, those after `after`. Nobody finds those
+    /// of one who is not.
     fn locked_by(&mut self, owner: OwnerId, after: BranchId, limit: u32) -> Result<Vec<BranchRow>>;
     fn due(&mut self, now: Timestamp, limit: u32) -> Result<Vec<BranchId>>;
     fn next_due(&mut self) -> Result<Option<Timestamp>>;

@@ -52,6 +52,12 @@ pub enum StorageError {
         /// The database.
         path: PathBuf,
     },
+    /// Another engine took this one for dead and freed its jobs, which the lock on its owner file should
+    /// have kept it from. What was asked for until then is stored.
+    #[error(
+        "the store is closed: another engine took this one for dead and has freed its jobs; end this process and start it again, and keep the database where a lock on a file (flock) is seen by all who open it"
+    )]
+    TakenForDead,
     /// The engine is shut down.
     #[error("the store is closed: the engine is shut down")]
     Closed,

@@ -6,7 +6,7 @@ use windlass::{
     Admission, AdmitError, Durability, Flow, Need, Rest, RunFilter, RunOutcome, ScheduleError,
     ShedPolicy, StepError, StepStatus, Workflow,
 };
-use windlass_store::{Change, Options, Store};
+use windlass_store::{Change, Options, StorageError, Store};
 
 use crate::harness::*;
 
@@ -596,6 +596,43 @@ fn a_late_checkpoint_of_a_fenced_runner_is_refused() {
         assert_eq!(first.data::<Trail>(run), ["call 2", "after"]);
         first.assert_no_leftovers();
     }
+}
+
+#[test]
+fn an_engine_that_was_taken_for_dead_locks_nothing_more() {
+    // Its jobs are freed while it lives, then a timer is due, and its writer is the first to see it. The
+    // job is for the other engine: a lock of an owner that is not known any more would be found by
+    // nobody. What the first one was asked for in between is kept, and it says why it does no more.
+    let place = Place::file();
+    let clock = standing_clock();
+    let flow = Workflow::<Trail>::build("later", "1", |flow| {
+        flow.sleep("pause", Duration::from_mins(1))
+            .step("later", mark("later"))
+    })
+    .unwrap();
+    let builder = place.builder().clock(clock.clone()).workflow(&flow);
+    let mut first = Stepped::open(builder.clone());
+    let waiting = first.begin(&flow, &Trail::new());
+    first.settle();
+    assert_eq!(first.waits(waiting), ["timer"]);
+    free_all_jobs(&place);
+    let mut second = Stepped::open(builder);
+    clock.advance(Duration::from_mins(1));
+    let asked = first.begin(&flow, &Trail::new());
+    second.settle();
+    assert_eq!(second.data::<Trail>(waiting), ["later"]);
+    assert_eq!(second.waits(asked), ["timer"]);
+    let scheduler = first.scheduler.clone();
+    let refused = first.ask(scheduler.schedule(flow.request(&Trail::new()).unwrap()));
+    let Err(ScheduleError::Refused(AdmitError::Storage { source, .. })) = refused else {
+        panic!("it is closed: {refused:?}")
+    };
+    assert!(matches!(source, StorageError::TakenForDead), "{source}");
+    clock.advance(Duration::from_mins(1));
+    first.settle();
+    second.settle();
+    assert_eq!(second.data::<Trail>(asked), ["later"]);
+    second.assert_no_leftovers();
 }
 
 /// Frees what any owner has locked, each job with a higher token, though its owner lives.

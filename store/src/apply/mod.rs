@@ -133,6 +133,8 @@ pub(crate) struct Effects {
     pub(crate) credits: u64,
     /// Of those, for jobs that turned out not to be dispatched.
     pub(crate) unused_credits: u64,
+    /// Our jobs were freed by somebody else: we are none of the owners any more.
+    pub(crate) taken_for_dead: bool,
 }
 
 /// What became of one change.

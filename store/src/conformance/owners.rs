@@ -1,6 +1,12 @@
 //! What becomes of the jobs of an owner that is gone.
 
+use windlass_workflow_model::OwnerId;
+
 use super::*;
+use crate::error::StorageError;
+use crate::group_commit::Turn;
+use crate::record::BranchRow;
+use crate::store::StoreKind;
 
 #[test]
 fn a_recovered_job_has_a_higher_token_and_the_old_one_is_refused() {
@@ -151,8 +157,69 @@ fn an_owner_that_stops_leaves_nothing_locked_even_while_there_is_room() {
         })
         .unwrap();
         for row in rig.reader().runs(None, 10).unwrap() {
-            assert_eq!(row.owner, windlass_workflow_model::OwnerId(0));
+            assert_eq!(row.owner, OwnerId(0));
         }
         assert!(rig.jobs.is_empty());
     });
+}
+
+#[test]
+fn one_that_was_taken_for_dead_is_judged_once_more_and_locks_nothing() {
+    // Only in a file can others free what an owner has. With its next commit its outcome is refused by
+    // the token, what it begins is stored for others, the timer that is due is fired for others, and
+    // then it is closed.
+    let rig = &mut Rig::new(&nap(), Options::default(), false);
+    rig.admit(1).unwrap();
+    rig.do_one();
+    rig.admit(1).unwrap();
+    let job = rig.take();
+    let late = rig.outcome(&job, Ok(Payload::null()));
+    free(rig, job.row.owner);
+    rig.clock.advance(Duration::from_mins(1));
+    let one = Admit::new(rig.key, &rig.definition, Payload::null());
+    let (reply, mut admitted) = oneshot::channel();
+    let admit = Change::Admit {
+        runs: vec![one],
+        give_up_at: Duration::ZERO,
+        reply,
+    };
+    rig.store.submit(admit).unwrap();
+    assert!(matches!(rig.write(late), Err(WriteError::Fenced { .. })));
+    admitted.try_recv().unwrap().unwrap();
+    let rows = rig.reader().runs(None, 10).unwrap();
+    let free_and_ready = |row: &BranchRow| (row.owner, row.state) == (OwnerId(0), State::Ready);
+    assert_eq!(rows.len(), 3);
+    assert!(rows.iter().all(free_and_ready), "{rows:?}");
+    assert!(rig.jobs.is_empty());
+    let Err(AdmitError::Storage { source, .. }) = rig.admit(1) else {
+        panic!("it is closed")
+    };
+    assert!(matches!(source, StorageError::TakenForDead), "{source}");
+}
+
+fn nap() -> Definition {
+    let mut draft = Draft::new("timer", "1");
+    let nap = draft.sleep("nap", Delay::FixedMs(1_000));
+    draft.start_at(nap);
+    draft.finish().unwrap()
+}
+
+/// Somebody else frees what `owner` has locked, though it lives.
+fn free(rig: &Rig, owner: OwnerId) {
+    let StoreKind::Sqlite { path, .. } = rig.store.kind() else {
+        unreachable!("nobody else has a store in memory")
+    };
+    let clock = rig.clock.clone();
+    let opened = Store::open(path, Options::default(), clock, None);
+    let (store, mut writer, _committed) = opened.unwrap();
+    let (reply, _) = oneshot::channel();
+    let recover = Change::Recover {
+        owner,
+        running: Vec::new(),
+        crashed: true,
+        max_crashes: 3,
+        reply,
+    };
+    store.submit(recover).unwrap();
+    assert_eq!(writer.turn(Duration::ZERO), Turn::Worked);
 }

@@ -11,7 +11,7 @@ mod size;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use windlass_workflow_model::BranchId;
+use windlass_workflow_model::{BranchId, OwnerId};
 
 use answers::{answer, refuse, said};
 use size::{is_internal, size};
@@ -194,8 +194,13 @@ impl<B: Backend> Turning for Loop<B> {
         match outcome {
             Ok(batch) => {
                 if let Some(batch) = batch {
+                    let taken_for_dead = batch.effects.taken_for_dead;
                     self.publish(changes, batch);
                     self.backend.tidy();
+                    if taken_for_dead {
+                        // Our row is gone, so there is nothing that the file could prove.
+                        self.close(StorageError::TakenForDead, true);
+                    }
                 }
                 if ends {
                     self.end();
@@ -366,6 +371,13 @@ impl<B: Backend> Loop<B> {
             }
             self.ledger.forget(meta);
             self.reload = false;
+            effects.taken_for_dead =
+                self.ledger.owner != OwnerId(0) && !tables.owners()?.contains(&self.ledger.owner);
+        }
+        if effects.taken_for_dead {
+            // A lock of an owner without a row is found by nobody, so it would stay for ever. What we
+            // were asked for is judged by its tokens once more, then we close.
+            self.ledger.owner = OwnerId(0);
         }
         let meta_before = self.ledger.meta.clone();
         let owner = self.ledger.owner;

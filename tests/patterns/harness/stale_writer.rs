@@ -9,14 +9,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use windlass::{Inspector, SystemClock};
+use windlass::{Inspector, RunFilter, SystemClock};
 use windlass_store::sync::{Receiver, oneshot};
 use windlass_store::{Change, Options, Store, Writer};
-use windlass_workflow_model::OwnerId;
 
 use super::committed::{Committed, End, assert_no_leftovers, history};
 use super::live::database;
 use super::pattern::Pattern;
+use super::tree::RUNS_MAX;
 use super::{Stepped, plain};
 
 /// When the late checkpoint comes.
@@ -71,8 +71,7 @@ fn take_over(pattern: &Pattern, turns: usize, when: Late, plain: &Committed) -> 
     if !stale.go_on(run, turns) {
         return Taken::NotBeforeTheEnd;
     }
-    let dead = owners(&database);
-    let freed = declare_dead(&database, &dead);
+    let freed = declare_dead(&database);
     if freed == 0 && stale.look(run).any_cancelled() {
         return Taken::WithNothing;
     }
@@ -80,16 +79,15 @@ fn take_over(pattern: &Pattern, turns: usize, when: Late, plain: &Committed) -> 
     let mut other = Stepped::open(pattern, &database);
     if let Late::BeforeTheOther = when {
         other.write_all();
+        // A timer may be due meanwhile, and is fired by whoever sees it: only outcomes must not be new.
+        let before = histories(&database);
         write_late(&mut stale);
-        // A timer may have been due meanwhile: what the dead one locked then is free again, too.
-        declare_dead(&database, &dead);
+        let after = histories(&database);
+        assert_eq!(before, after, "{what}: an outcome was taken");
     }
     let end = End::from(other.finish(run));
     if let Late::AfterTheEnd = when {
-        let written = |stale: &Stepped| {
-            let history = format!("{:?}", history(&database, run));
-            (stale.engine.written(), history)
-        };
+        let written = |stale: &Stepped| (stale.engine.written(), histories(&database));
         let before = written(&stale);
         write_late(&mut stale);
         let after = written(&stale);
@@ -104,33 +102,40 @@ fn take_over(pattern: &Pattern, turns: usize, when: Late, plain: &Committed) -> 
     Taken::Over
 }
 
-/// Lets the stale engine end the steps that it is in, and write what came of them.
+/// What was done in all runs of a file.
+fn histories(database: &Path) -> Vec<String> {
+    let mut inspector = Inspector::open(database).expect("the file is a store");
+    let runs = inspector.runs(RunFilter::All, RUNS_MAX);
+    let runs = runs.expect("the store can be read").into_iter();
+    runs.map(|summary| format!("{:?}", history(database, summary.run)))
+        .collect()
+}
+
+/// Lets the stale engine end all steps that it is in, then write what came of them: at once, for with
+/// that it learns that it is taken for dead, and writes no more.
 fn write_late(stale: &mut Stepped) {
     stale.stage.open_all();
+    until_quiet(|| stale.engine.step_runner(0));
+    until_quiet(|| stale.engine.step_writer());
+}
+
+fn until_quiet(mut step: impl FnMut() -> bool) {
     let mut quiet = 0;
     while quiet < 3 {
-        let moved = stale.engine.step_runner(0) | stale.engine.step_writer();
-        quiet = if moved { 0 } else { quiet + 1 };
+        quiet = if step() { 0 } else { quiet + 1 };
     }
 }
 
-/// Every engine on the file.
-fn owners(database: &Path) -> Vec<OwnerId> {
-    let (store, ..) = open(database);
-    let mut reader = store.reader().expect("the store can be read");
-    let owners = reader.owners().expect("the store can be read");
-    owners.into_iter().map(|owner| owner.id).collect()
-}
-
-/// Frees what these engines have locked, as is done for those that are proven dead; says how much it
-/// was.
-fn declare_dead(database: &Path, dead: &[OwnerId]) -> u32 {
+/// Frees what every engine on the file has locked, as is done for those that are proven dead; says how
+/// much it was.
+fn declare_dead(database: &Path) -> u32 {
     let (store, mut writer, committed) = open(database);
+    let mut reader = store.reader().expect("the store can be read");
     let mut freed = 0;
-    for owner in dead {
+    for owner in reader.owners().expect("the store can be read") {
         let (reply, mut answer) = oneshot::channel();
         let change = Change::Recover {
-            owner: *owner,
+            owner: owner.id,
             running: Vec::new(),
             crashed: true,
             max_crashes: 3,
