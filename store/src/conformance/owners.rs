@@ -3,6 +3,7 @@
 use windlass_workflow_model::OwnerId;
 
 use super::*;
+use crate::clock::{Clock as _, SystemClock};
 use crate::error::StorageError;
 use crate::group_commit::Turn;
 use crate::record::BranchRow;
@@ -195,6 +196,22 @@ fn one_that_was_taken_for_dead_is_judged_once_more_and_locks_nothing() {
         panic!("it is closed")
     };
     assert!(matches!(source, StorageError::TakenForDead), "{source}");
+}
+
+#[test]
+fn a_closed_store_rests_though_a_timer_is_due() {
+    // The one test here that takes time: its writer waits as long as it is told to.
+    let rig = &mut Rig::new(&nap(), Options::default(), false);
+    rig.admit(2).unwrap();
+    rig.do_one();
+    let owner = rig.jobs[0].row.owner;
+    free(rig, owner);
+    rig.store.nudge();
+    rig.turn();
+    rig.clock.advance(Duration::from_mins(1));
+    let (clock, rest) = (SystemClock::new(), Duration::from_millis(20));
+    assert_eq!(rig.writer.turn(rest), Turn::Idle);
+    assert!(clock.elapsed() >= rest, "it would turn all the time");
 }
 
 fn nap() -> Definition {

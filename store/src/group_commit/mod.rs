@@ -255,8 +255,12 @@ impl<B: Backend> Loop<B> {
         (changes, open)
     }
 
-    /// How long to wait for a first change: not beyond the next timer or a producer's patience.
+    /// How long to wait for a first change: not beyond the next timer or a producer's patience. Once
+    /// nothing is written any more nothing is due.
     fn rest(&self, rest: Duration) -> Duration {
+        if self.poison.is_some() {
+            return rest;
+        }
         let now = self.clock.elapsed();
         let patience = self
             .waiting
