@@ -173,6 +173,9 @@ pub(crate) struct FileArgs {
     /// Folder of CACAO playbooks that others call
     #[arg(long, value_name = "DIR")]
     pub(crate) playbooks: Option<PathBuf>,
+    /// Folder of step groups (*.yaml) whose workflows others start
+    #[arg(long, value_name = "DIR")]
+    pub(crate) workflows: Option<PathBuf>,
     /// Refuse playbooks that need one of these, such as `parallel_processing`
     #[arg(long, value_name = "FLAG", value_delimiter = ',')]
     pub(crate) refuse: Vec<String>,
@@ -187,6 +190,7 @@ impl FileArgs {
             Vec::new()
         };
         layers.extend(self.playbooks.as_deref().map(Layer::playbooks));
+        layers.extend(self.workflows.as_deref().map(Layer::workflows));
         if !self.refuse.is_empty() {
             layers.push(Layer::refused(&self.refuse));
         }

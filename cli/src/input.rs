@@ -1,7 +1,9 @@
 //! What a run begins with, as each dialect takes it.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value as Json};
-use windlass_dialects::Dialect;
+use windlass_dialects::{Dialect, ImportedWorkflow, declared_parameters, process_env};
 
 use crate::args::Parameter;
 use crate::failure::Failure;
@@ -63,15 +65,70 @@ fn problems(value: &Json, objects: &[&str]) -> Vec<String> {
     problems
 }
 
-/// A line per parameter that no workflow declares. Until a dialect lets a workflow declare some,
-/// that is every one.
-pub(crate) fn undeclared(params: &[Parameter]) -> Vec<String> {
-    params
+/// Puts the parameters of the command line into the input. Gives a line for each that no workflow
+/// declares, or that has no value of its type.
+pub(crate) fn set_parameters(
+    params: &[Parameter],
+    workflows: &[&ImportedWorkflow],
+    input: &mut Json,
+) -> Vec<String> {
+    let declared = workflows
         .iter()
-        .map(|Parameter { name, value }| {
-            format!("--param {name}={value}: the workflow declares no parameter {name:?}, so the value would have no effect; remove it, or pass data with --input")
-        })
-        .collect()
+        .flat_map(|workflow| declared_parameters(&workflow.definition));
+    let declared: BTreeMap<String, &str> = declared.collect();
+    let mut problems = Vec::new();
+    for Parameter { name, value } in params {
+        let Some(kind) = declared.get(name) else {
+            problems.push(format!("--param {name}={value}: the workflow declares no parameter {name:?}, so the value would have no effect; remove it, or pass data with --input"));
+            continue;
+        };
+        let read: Option<Json> = match *kind {
+            "string" => Some(Json::String(value.clone())),
+            _ => serde_json::from_str(value).ok(),
+        };
+        let fits = |value: &Json| match *kind {
+            "number" => value.is_number(),
+            "boolean" => value.is_boolean(),
+            "object" => value.is_object(),
+            _ => true,
+        };
+        let Some(read) = read.filter(fits) else {
+            problems.push(format!(
+                "--param {name}={value}: the value is no {kind}, as the workflow declares it; write one"
+            ));
+            continue;
+        };
+        // Digits stay what they are.
+        let same = !read.is_number() || read.to_string() == *value;
+        let read = if same {
+            read
+        } else {
+            Json::String(value.clone())
+        };
+        put(input, "parameters", name, read);
+    }
+    problems
+}
+
+/// Puts the variables of our environment into the input that runs may read.
+pub(crate) fn add_process_env(workflows: &[&ImportedWorkflow], input: &mut Json) {
+    for workflow in workflows {
+        for name in process_env(&workflow.definition) {
+            if let Ok(value) = std::env::var(&name) {
+                put(input, "process_env", &name, Json::String(value));
+            }
+        }
+    }
+}
+
+fn put(input: &mut Json, key: &str, name: &str, value: Json) {
+    let Some(input) = input.as_object_mut() else {
+        return;
+    };
+    let inside = input.entry(key).or_insert_with(|| Json::Object(Map::new()));
+    if let Some(inside) = inside.as_object_mut() {
+        inside.insert(name.to_owned(), value);
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 
 use windlass::{Definition, Inspector, RunDetail, RunId};
-use windlass_dialects::{Dialect, ImportedWorkflow, import, playbook_functions};
+use windlass_dialects::{
+    Dialect, ImportedWorkflow, group_functions, group_rehearsal, import, playbook_functions,
+};
 
 use crate::args::{Global, HandlerArgs};
 use crate::config::{Config, DialectSettings};
@@ -201,6 +203,15 @@ fn imported_again(
         .map_err(|error| Failure::refused_by(&error))?;
     if dialect == Dialect::Cacao {
         return playbook_again(definition);
+    }
+    if dialect == Dialect::StepGroupsYaml
+        && let Ok(functions) = group_functions(definition)
+    {
+        return Ok(ImportedWorkflow {
+            definition: definition.clone(),
+            functions,
+            rehearsal: group_rehearsal(definition),
+        });
     }
     let mut options = dialects.options(&source.file, Some(dialect));
     options.document = Some(definition.name().to_owned());

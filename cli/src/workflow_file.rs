@@ -61,8 +61,13 @@ pub(crate) fn read(path: &Path, reading: Reading<'_>) -> Result<WorkflowFile, Fa
     let mut options = reading.config.dialects.options(&name, dialect);
     options.document = reading.document.map(str::to_owned);
     if dialect == Some(Dialect::Cacao) {
-        options.cacao.playbooks = playbooks(&reading.config.dialects.cacao.playbooks)?;
+        let folder = &reading.config.dialects.cacao.playbooks;
+        options.cacao.playbooks = files_of(folder, &["json"], "--playbooks")?;
         options.cacao.secrets = reading.config.secrets.names();
+    }
+    if matches!(dialect, Some(Dialect::StepGroupsYaml) | None) {
+        let folder = &reading.config.dialects.step_groups_yaml.workflows;
+        options.step_groups.workflows = files_of(folder, &["yaml", "yml"], "--workflows")?;
     }
     if let Some(entries) = reading.entries {
         options.handlers = HandlerTypes::Known(match dialect {
@@ -79,22 +84,27 @@ pub(crate) fn read(path: &Path, reading: Reading<'_>) -> Result<WorkflowFile, Fa
     Ok(WorkflowFile { imported, by })
 }
 
-/// The files of a folder that may be playbooks, in the order of their names; none without a folder.
-fn playbooks(folder: &Path) -> Result<Vec<PlaybookFile>, Failure> {
+/// The files of a folder with these endings, in the order of their names; none without a folder.
+fn files_of(folder: &Path, ends: &[&str], flag: &str) -> Result<Vec<PlaybookFile>, Failure> {
     if folder.as_os_str().is_empty() {
         return Ok(Vec::new());
     }
     let cannot = |path: &Path, error| {
         let name = path.display();
+        let what = flag.trim_start_matches('-');
         Failure::refused(format!(
-            "playbooks in {name} cannot be read ({error}); correct --playbooks or the permissions"
+            "{what} in {name} cannot be read ({error}); correct {flag} or the permissions"
         ))
     };
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(|error| cannot(folder, error))? {
         paths.push(entry.map_err(|error| cannot(folder, error))?.path());
     }
-    paths.retain(|path| path.extension().is_some_and(|end| end == "json"));
+    let is_wanted = |path: &PathBuf| {
+        let end = path.extension().and_then(|end| end.to_str());
+        end.is_some_and(|end| ends.contains(&end))
+    };
+    paths.retain(is_wanted);
     paths.sort();
     let read = |path: &PathBuf| {
         let text = std::fs::read_to_string(path).map_err(|error| cannot(path, error))?;

@@ -90,6 +90,7 @@ pub fn import(text: &str, options: &ImportOptions) -> Imported {
     let (workflows, handlers_needed) = match dialect {
         Dialect::StepGroupsYaml => {
             let found = step_groups::import(text, options, &mut report);
+            (called, beside) = (found.called, found.diagnostics);
             (found.workflows, found.handlers_needed)
         }
         Dialect::ParallelJson => {

@@ -49,10 +49,14 @@ pub use dialect::{Dialect, UnknownDialect};
 pub use import::{Imported, ImportedWorkflow, import, import_bytes};
 pub use options::{
     AgentOptions, CacaoOptions, EarlyExit, HandlerTypes, ImportOptions, IterationShape, LoopStop,
-    Mode, ParallelJsonOptions, PlaybookFile, ResolveAgents,
+    Mode, ParallelJsonOptions, PlaybookFile, ResolveAgents, StepGroupsOptions,
 };
 pub use parallel_json::{StepInput, has_references, step_input};
 pub use run_data::{record_output, run_outputs};
+pub use step_groups::{
+    Approval, GroupInput, GroupResult, approvals, declared_parameters, group_functions,
+    group_input, group_puts_values, group_record, group_rehearsal, process_env,
+};
 
 #[cfg(fuzzing)]
 pub mod fuzzing;

@@ -52,6 +52,10 @@ pub const DELAY_MS_MAX: u64 = 10_000 * 366 * 86_400_000;
 /// can make many nodes.
 pub const PLAYBOOK_NODES_MAX: usize = 50_000;
 
+/// How often steps of step groups wait for others of their phase, directly or not. They are compared
+/// in pairs, and a file of a few megabytes could make billions.
+pub const WAITS_MAX: usize = 500_000;
+
 /// Diagnostics of one import, beside the first of each code; one more then says how many are left
 /// out.
 pub const DIAGNOSTICS_MAX: usize = 1_000;

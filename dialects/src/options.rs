@@ -58,10 +58,27 @@ pub struct ImportOptions {
     pub step_timeout: Option<Duration>,
     /// Which step types have a handler; default any.
     pub handlers: HandlerTypes,
+    /// What only YAML step groups know.
+    pub step_groups: StepGroupsOptions,
     /// What only parallel JSON knows.
     pub parallel_json: ParallelJsonOptions,
     /// What only CACAO knows.
     pub cacao: CacaoOptions,
+}
+
+/// The choices for YAML step groups.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct StepGroupsOptions {
+    /// How long a person has to answer `when: manual`; default no limit.
+    pub approval_timeout: Option<Duration>,
+    /// Variables of the process that runs may read. Whoever starts a run puts their values into its
+    /// input under `process_env`. Default none.
+    pub process_env: Vec<String>,
+    /// Resources that whoever starts a run supplies under `resources`; default none.
+    pub known_resources: Vec<String>,
+    /// Files with workflows that others may start, beside those of the same file; default none.
+    pub workflows: Vec<PlaybookFile>,
 }
 
 /// The choices for CACAO playbooks.
@@ -92,7 +109,7 @@ pub struct CacaoOptions {
     pub secrets: BTreeSet<String>,
 }
 
-/// A file that may hold a playbook.
+/// A file that may hold a playbook, or workflows that others start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlaybookFile {
     /// Its name, for messages.
@@ -221,6 +238,7 @@ impl ImportOptions {
             max_concurrent_steps: 5,
             step_timeout: Some(Duration::from_mins(30)),
             handlers: HandlerTypes::Any,
+            step_groups: StepGroupsOptions::default(),
             parallel_json: ParallelJsonOptions::default(),
             cacao: CacaoOptions::default(),
         }

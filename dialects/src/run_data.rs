@@ -56,7 +56,7 @@ fn merge(before: &Payload, arrivals: Arrivals<'_>) -> Result<Payload, Fault> {
     encode(&data)
 }
 
-fn object(data: &Payload) -> Result<Map<String, Value>, Fault> {
+pub(crate) fn object(data: &Payload) -> Result<Map<String, Value>, Fault> {
     match data.decode() {
         Ok(Value::Object(data)) => Ok(data),
         Ok(Value::Null) => Ok(Map::new()),

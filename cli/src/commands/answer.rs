@@ -73,7 +73,10 @@ fn say(global: &Global, waiting: &Waiting, approves: bool) -> Result<(), Failure
 
 /// The waiting step of this name.
 fn named(waiting: &[Waiting], step: &str, run: &str) -> Result<Waiting, Failure> {
-    let exact = waiting.iter().find(|known| known.task.step == step);
+    // What asks for the approval of a step has its name and this word.
+    let asks = format!("{step} approval");
+    let exact = |known: &&Waiting| known.task.step == step || known.task.step == asks;
+    let exact = waiting.iter().find(exact);
     if let Some(found) = exact {
         return Ok(found.clone());
     }

@@ -97,11 +97,14 @@ fn judge(
     let all = imported.workflows.iter().chain(&imported.called);
     let definitions: Vec<_> = all.map(|found| &found.definition).collect();
     let mut problems = obstacles(&definitions, entries, &note.allow, &note.folder);
-    problems.extend(input::undeclared(&args.param));
-    let input = input::read(args.input.as_deref(), imported.dialect).unwrap_or_else(|failure| {
-        problems.extend(failure.problems);
-        Json::Null
-    });
+    let mut input =
+        input::read(args.input.as_deref(), imported.dialect).unwrap_or_else(|failure| {
+            problems.extend(failure.problems);
+            Json::Null
+        });
+    let own: Vec<_> = imported.workflows.iter().collect();
+    problems.extend(input::set_parameters(&args.param, &own, &mut input));
+    input::add_process_env(&own, &mut input);
     if !imported.ok() {
         let file = args.file.display();
         problems.push(format!(

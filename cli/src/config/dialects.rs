@@ -3,6 +3,7 @@
 //! Kept with each run, so that whoever goes on with it reads its file in the same way.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -36,6 +37,14 @@ pub(crate) struct StepGroupsSettings {
     pub(crate) max_concurrent_steps: u32,
     /// Limit for one attempt of a step that has none of its own; zero is no limit. Default 30 min.
     pub(crate) step_timeout: DurationText,
+    /// How long a person has to answer; zero, the default, is no limit.
+    pub(crate) approval_timeout: DurationText,
+    /// Variables of the environment that runs may read; default none.
+    pub(crate) process_env: Names,
+    /// Resources that the input brings; default none.
+    pub(crate) known_resources: Names,
+    /// The folder of workflows that others start; empty, the default, is none.
+    pub(crate) workflows: PathBuf,
 }
 
 impl Default for StepGroupsSettings {
@@ -45,7 +54,38 @@ impl Default for StepGroupsSettings {
             // With `in_flight` as it is, even a single Runner serves one run at its full width.
             max_concurrent_steps: 5,
             step_timeout: DurationText(Duration::from_mins(30)),
+            approval_timeout: DurationText(Duration::ZERO),
+            process_env: Names::default(),
+            known_resources: Names::default(),
+            workflows: PathBuf::new(),
         }
+    }
+}
+
+/// Names. Written as a list, or as one text with commas.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Names(pub(crate) Vec<String>);
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "expected a list of names, such as [\"HOME\"]")]
+        enum Form {
+            Text(String),
+            List(Vec<String>),
+        }
+        let names = match Form::deserialize(deserializer)? {
+            Form::Text(text) => text.split(',').map(str::to_owned).collect(),
+            Form::List(names) => names,
+        };
+        let names = names.iter().map(|name| name.trim().to_owned());
+        Ok(Self(names.filter(|name| !name.is_empty()).collect()))
+    }
+}
+
+impl Serialize for Names {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(&self.0)
     }
 }
 
@@ -104,6 +144,10 @@ impl DialectSettings {
         };
         options.max_concurrent_steps = groups.max_concurrent_steps;
         options.step_timeout = None;
+        let own = &mut options.step_groups;
+        own.approval_timeout = Some(groups.approval_timeout.0).filter(|limit| !limit.is_zero());
+        own.process_env.clone_from(&groups.process_env.0);
+        own.known_resources.clone_from(&groups.known_resources.0);
         self.cacao.apply(&mut options.cacao);
         let own = &mut options.parallel_json;
         own.max_concurrent_steps = json.max_concurrent_steps.0;

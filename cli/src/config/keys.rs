@@ -11,14 +11,14 @@ pub(super) mod groups {
     pub(in crate::config) const MAX_CONCURRENT_STEPS: &str =
         "dialects.step-groups-yaml.max_concurrent_steps";
     pub(in crate::config) const STEP_TIMEOUT: &str = "dialects.step-groups-yaml.step_timeout";
+    pub(in crate::config) const APPROVAL_TIMEOUT: &str =
+        "dialects.step-groups-yaml.approval_timeout";
+    pub(in crate::config) const PROCESS_ENV: &str = "dialects.step-groups-yaml.process_env";
+    pub(in crate::config) const KNOWN_RESOURCES: &str = "dialects.step-groups-yaml.known_resources";
+    pub(in crate::config) const WORKFLOWS: &str = "dialects.step-groups-yaml.workflows";
 
     /// Options of the dialect that nothing here would heed.
-    pub(in crate::config) const NOT_YET: [&str; 4] = [
-        "dialects.step-groups-yaml.approval_timeout",
-        "dialects.step-groups-yaml.process_env",
-        "dialects.step-groups-yaml.known_resources",
-        "dialects.step-groups-yaml.secret_names",
-    ];
+    pub(in crate::config) const NOT_YET: [&str; 1] = ["dialects.step-groups-yaml.secret_names"];
 }
 
 /// Keys of parallel JSON.
@@ -55,7 +55,7 @@ pub(super) mod cacao {
 pub(super) const SSH_KNOWN_HOSTS: &str = "ssh.known_hosts";
 
 /// All keys, in the order in which they are shown.
-pub(super) const KEYS: [&str; 35] = [
+pub(super) const KEYS: [&str; 39] = [
     "database",
     "durability",
     "runners",
@@ -73,6 +73,10 @@ pub(super) const KEYS: [&str; 35] = [
     groups::MODE,
     groups::MAX_CONCURRENT_STEPS,
     groups::STEP_TIMEOUT,
+    groups::APPROVAL_TIMEOUT,
+    groups::PROCESS_ENV,
+    groups::KNOWN_RESOURCES,
+    groups::WORKFLOWS,
     json::MODE,
     json::MAX_CONCURRENT_STEPS,
     json::STEP_TIMEOUT,
@@ -129,6 +133,17 @@ dialects.step-groups-yaml.max_concurrent_steps
                        steps of one run that work at once, 1 to 10000. Default 5
 dialects.step-groups-yaml.step_timeout
                        limit for one attempt of a step that sets none; 0s is no limit. Default 30m
+dialects.step-groups-yaml.approval_timeout
+                       how long a step with when: manual waits for approve or reject; 0s is no limit.
+                       Default 0s
+dialects.step-groups-yaml.process_env
+                       list of variables of the environment that runs may read; read when a run begins
+                       and kept with it. Default none
+dialects.step-groups-yaml.known_resources
+                       list of resources that --input brings under resources. Default none
+dialects.step-groups-yaml.workflows
+                       folder of step groups (*.yaml, *.yml) whose workflows steps of type workflow
+                       start, beside those of the same file; --workflows sets it. Default none
 dialects.parallel-json.mode
                        strict or lenient. Default strict
 dialects.parallel-json.max_concurrent_steps
@@ -228,6 +243,7 @@ pub(super) fn is_duration(key: &str) -> bool {
         "admission.timeout"
             | "retention.keep"
             | groups::STEP_TIMEOUT
+            | groups::APPROVAL_TIMEOUT
             | json::STEP_TIMEOUT
             | cacao::DEFAULT_STEP_TIMEOUT
     )
@@ -245,6 +261,7 @@ pub(super) fn expected(key: &str) -> &'static str {
         "allow" => "a list of kinds such as [\"shell\"]",
         "retention.keep" => "a duration such as \"30d\", or \"forever\"",
         groups::MODE | json::MODE | cacao::MODE => "strict or lenient",
+        groups::PROCESS_ENV | groups::KNOWN_RESOURCES => "a list of names such as [\"HOME\"]",
         cacao::REFUSE_FEATURES => "a list of processing flags such as [\"parallel_processing\"]",
         cacao::PARALLELIZABLE | cacao::UPGRADE_1X => "true, false or by-mode",
         json::MAX_CONCURRENT_STEPS | cacao::MAX_PARALLEL_BRANCHES => {

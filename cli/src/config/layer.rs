@@ -47,6 +47,11 @@ impl Layer {
         Self::flag("--playbooks", keys::cacao::PLAYBOOKS, folder)
     }
 
+    /// The flag `--workflows`.
+    pub(crate) fn workflows(folder: &std::path::Path) -> Self {
+        Self::flag("--workflows", keys::groups::WORKFLOWS, folder)
+    }
+
     pub(super) fn key(&self) -> &str {
         &self.key
     }

@@ -292,6 +292,10 @@ impl Extraction<'_> {
                 mode: self.value(groups::MODE),
                 max_concurrent_steps: self.within(groups::MAX_CONCURRENT_STEPS, 1..=WIDTH_MAX),
                 step_timeout: self.value(groups::STEP_TIMEOUT),
+                approval_timeout: self.value(groups::APPROVAL_TIMEOUT),
+                process_env: self.value(groups::PROCESS_ENV),
+                known_resources: self.value(groups::KNOWN_RESOURCES),
+                workflows: self.value(groups::WORKFLOWS),
             },
             parallel_json: ParallelJsonSettings {
                 mode: self.value(json::MODE),

@@ -4,6 +4,7 @@
 //! can work, and sets each step's policy.
 
 mod command;
+mod group_step;
 mod outcome;
 mod policies;
 mod readiness;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 use windlass::{Context, Handler, Handlers, Payload, StepError, StepOutput};
-use windlass_dialects::{CommandCall, CommandResult, ImportedWorkflow, StepInput};
+use windlass_dialects::{CommandCall, CommandResult, GroupInput, ImportedWorkflow, StepInput};
 
 use super::command;
+use super::group_step;
 use super::outcome::{OutputForm, Setback, judge};
 use super::shell::{ShellFault, ShellStep};
 use super::simulation::pretend;
@@ -66,6 +67,13 @@ impl Workbench {
             let result = result.map_err(|setback| setback.into_error(self.entry.backoff))?;
             return command::record(ctx, data, &result);
         }
+        if let Some(given) = group_step::input(ctx, data)? {
+            let output = self.group_work(ctx, data, &given).await;
+            let output = output.map_err(|setback| setback.into_error(self.entry.backoff))?;
+            let is_rehearsal = matches!(self.entry.action, Action::Simulation(_));
+            let folder = Some(self.equipment.folder.as_path()).filter(|_| !is_rehearsal);
+            return group_step::record(ctx, data, &given, output, folder);
+        }
         let agent = agent_input(ctx, data)?;
         let output = self.work(ctx, data, agent.as_ref()).await;
         let output = output.map_err(|setback| setback.into_error(self.entry.backoff))?;
@@ -103,6 +111,34 @@ impl Workbench {
                 "commands of playbooks name their own type; set a command for this one",
             )),
         }
+    }
+
+    /// Does a step of step groups, whose settings have their values.
+    async fn group_work(
+        &self,
+        ctx: &Context,
+        data: &Payload,
+        given: &GroupInput,
+    ) -> Result<Json, Setback> {
+        let (command, variables, form) = match &self.entry.action {
+            Action::Simulation(simulation) => {
+                return pretend(simulation, ctx, self.made_up.get(ctx.step())).await;
+            }
+            Action::Program(command) => (command.clone(), Vec::new(), OutputForm::Json),
+            Action::Shell => {
+                let shell = ShellStep::of_group(ctx.config(), given).map_err(config_invalid)?;
+                (shell.command, shell.variables, OutputForm::Text)
+            }
+            Action::Command => {
+                let what = "only commands of playbooks are done here; set a command for this type";
+                return Err(Setback::permanent("config-invalid", what));
+            }
+        };
+        let input = step_input::json_input(ctx, data, None);
+        let input = group_step::completed(ctx, input, given);
+        let call = self.program(ctx, command, variables, &input);
+        let report = self.equipment.programs.run(call, ctx.cancelled()).await;
+        judge(report, form)
     }
 
     async fn work(

@@ -5,7 +5,7 @@
 //! as variables (`env` beside it) and as JSON on stdin.
 
 use serde_json::{Map, Value as Json};
-use windlass_dialects::{Dialect, has_references};
+use windlass_dialects::{Dialect, GroupInput, group_puts_values, has_references};
 
 /// A step's command and the variables it asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,10 @@ impl ShellStep {
     pub(crate) fn read(settings: &Json) -> Result<Self, Vec<ShellFault>> {
         let config = &settings["config"];
         if settings["dialect"] != Dialect::ParallelJson.as_str() {
+            if group_puts_values(settings, "command") {
+                let why = "takes a value of the run, which would become part of the command; write the command itself and pass the value in env";
+                return Err(vec![At("config").fault_of_command(why)]);
+            }
             return At("config").read(config);
         }
         let mapping = &config["input_mapping"];
@@ -36,6 +40,38 @@ impl ShellStep {
             return Err(vec![at.fault_of_command(why)]);
         }
         at.read(&known_now(mapping))
+    }
+
+    /// Reads a step of step groups: its command as the file has it, and as variables the values of
+    /// `config.env` and everything that the step's references see.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(crate) fn of_group(settings: &Json, given: &GroupInput) -> Result<Self, Vec<ShellFault>> {
+        let mut shell = Self::read(settings)?;
+        let mut config = Map::new();
+        config.insert("command".to_owned(), settings["config"]["command"].clone());
+        if let Some(env) = given.config.get("env") {
+            config.insert("env".to_owned(), env.clone());
+        }
+        let own = At("config").read(&Json::Object(config))?.variables;
+        // No value can stand under a name that programs heed, unless the step itself says so.
+        let is_plain = |name: &str| {
+            let mut all = name.chars();
+            let first = all
+                .next()
+                .is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+            first && all.all(|c| c.is_ascii_alphanumeric() || c == '_')
+        };
+        let seen = given.env.iter().filter(|(name, value)| {
+            let heeded = !given.own_env.contains_key(*name) && std::env::var_os(name).is_some();
+            is_plain(name) && !heeded && !value.contains('\0')
+        });
+        shell.variables = seen
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        shell.variables.extend(own);
+        Ok(shell)
     }
 
     /// Reads what an agent was given, whose settings [`read`](Self::read) has found good.

@@ -26,10 +26,7 @@ pub(super) fn json_input(ctx: &Context, data: &Payload, agent: Option<&StepInput
         "timeout_ms": ctx.timeout().map(|limit| limit.as_millis()),
     });
     if let Some(agent) = agent {
-        let deadline = ctx.timeout().map(|limit| {
-            let micros = i64::try_from(limit.as_micros()).unwrap_or(i64::MAX);
-            rfc3339(now_micros().saturating_add(micros))
-        });
+        let deadline = deadline(ctx);
         given["workflow_id"] = settings["workflow"].clone();
         given["step_id"] = ctx.step().into();
         given["agent_name"] = settings["type"].clone();
@@ -46,6 +43,14 @@ pub(super) fn json_input(ctx: &Context, data: &Payload, agent: Option<&StepInput
     }
     given["data"] = data;
     given
+}
+
+/// When the attempt will have taken too long.
+pub(super) fn deadline(ctx: &Context) -> Option<String> {
+    ctx.timeout().map(|limit| {
+        let micros = i64::try_from(limit.as_micros()).unwrap_or(i64::MAX);
+        rfc3339(now_micros().saturating_add(micros))
+    })
 }
 
 /// The variables that every program gets.

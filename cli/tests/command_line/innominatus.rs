@@ -7,21 +7,24 @@ use serde_json::Value;
 
 use crate::lab::{Lab, eventually};
 
-const UNSUPPORTED: &str = "construct-unsupported";
+const UNKNOWN: &str = "unknown-reference";
+const BARE: &str = "bare-reference";
+const TEMPLATE: &str = "template-unsupported";
+const ON_ENV: &str = "workflow-prefix-on-env";
 
 /// File, codes of errors in strict and in lenient mode, codes of warnings in lenient mode.
 const FILES: [(&str, &[&str], &[&str], &[&str]); 8] = [
     (
         "archive-conditional-workflow.yaml",
-        &[UNSUPPORTED],
-        &[UNSUPPORTED],
+        &[UNKNOWN],
         &[],
+        &[UNKNOWN],
     ),
     (
         "archive-context-workflow.yaml",
-        &[UNSUPPORTED],
-        &[UNSUPPORTED],
+        &[UNKNOWN],
         &[],
+        &[UNKNOWN, ON_ENV],
     ),
     (
         "archive-score-spec-with-workflow.yaml",
@@ -33,21 +36,21 @@ const FILES: [(&str, &[&str], &[&str], &[&str]); 8] = [
     ("parallel-workflow.yaml", &[], &[], &[]),
     (
         "provider-provision-postgres.yaml",
-        &[UNSUPPORTED],
-        &[UNSUPPORTED],
+        &[TEMPLATE],
         &[],
+        &[TEMPLATE],
     ),
     (
         "workflows-archive-db-lifecycle.yaml",
-        &[UNSUPPORTED],
-        &[UNSUPPORTED],
+        &[UNKNOWN],
         &[],
+        &[UNKNOWN],
     ),
     (
         "workflows-archive-deploy-app.yaml",
-        &[UNSUPPORTED],
-        &[UNSUPPORTED],
+        &[BARE],
         &[],
+        &[BARE, UNKNOWN],
     ),
 ];
 

@@ -20,5 +20,6 @@ mod settings;
 mod shapes;
 #[path = "../../../dialects/tests/cacao/short.rs"]
 mod short;
+mod step_groups;
 mod trace;
 mod upkeep;

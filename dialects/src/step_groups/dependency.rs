@@ -1,20 +1,21 @@
-//! What steps say they wait for. Checked although waiting is not lowered yet, so that one report
-//! holds all that is wrong.
+//! What steps say they wait for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::diagnostic::{Report, Spot, quoted, shortened};
+use crate::limits::WAITS_MAX;
 use crate::step_groups::phase::{self, Phase};
 use crate::step_groups::step::Step;
 use crate::suggestion::did_you_mean;
 
-/// Reports names that are no steps, rings, and steps that would wait for later phases.
+/// Reports names that are no steps, rings, and steps that would wait for later phases. Gives, for
+/// each step, the steps of its own phase that it waits for, directly or not.
 pub(crate) fn check(
     steps: &[Step<'_>],
     phases: &[Phase],
     numbers: &HashMap<&str, usize>,
     report: &mut Report,
-) {
+) -> Vec<BTreeSet<usize>> {
     let mut phase_of = vec![0; steps.len()];
     for (number, phase) in phases.iter().enumerate() {
         for step in &phase.steps {
@@ -50,6 +51,43 @@ pub(crate) fn check(
             report.error("dependency-on-later-phase", &spot, what);
         }
     }
+    let Some(waits) = waits(phases, &phase_of, &edges) else {
+        let what = format!(
+            "steps of one phase wait for each other more than {WAITS_MAX} times, directly or not; nobody could see through it; put them into phases"
+        );
+        report.error("too-many-dependencies", &Spot::default(), what);
+        return vec![BTreeSet::new(); steps.len()];
+    };
+    waits
+}
+
+/// What the steps of each phase wait for in it, directly or not. In a ring nobody is settled first.
+fn waits(
+    phases: &[Phase],
+    phase_of: &[usize],
+    edges: &[Vec<(usize, &Spot)>],
+) -> Option<Vec<BTreeSet<usize>>> {
+    let mut waits = vec![BTreeSet::new(); edges.len()];
+    let mut count = 0;
+    for phase in phases.iter().filter(|phase| phase.steps.len() > 1) {
+        let inside = |step: usize| {
+            let on = edges[step].iter().map(|(on, _)| *on);
+            on.filter(move |on| *on != step && phase_of[*on] == phase_of[step])
+        };
+        for step in &phase.steps {
+            let mut open: Vec<usize> = inside(*step).collect();
+            while let Some(on) = open.pop() {
+                if on != *step && waits[*step].insert(on) {
+                    count += 1;
+                    open.extend(inside(on));
+                }
+                if count > WAITS_MAX || open.len() > WAITS_MAX {
+                    return None;
+                }
+            }
+        }
+    }
+    Some(waits)
 }
 
 fn unknown(name: &str, steps: &[Step<'_>], report: &Report) -> String {

@@ -1,28 +1,31 @@
 //! A whole file: which of its documents are workflows, and which of those are wanted.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use windlass_workflow_model::{InvalidWorkflow, Source};
+use windlass_workflow_model::InvalidWorkflow;
 
-use crate::diagnostic::{Report, Spot, listed, quoted, shortened};
-use crate::dialect::Dialect;
+use crate::diagnostic::{Diagnostic, Report, Spot, listed, quoted, shortened};
 use crate::import::ImportedWorkflow;
 use crate::limits::{FILE_BYTES_MAX, KEPT_BYTES_MAX};
 use crate::options::ImportOptions;
 use crate::pointer::Pointer;
 use crate::step_groups::document::{self, Form, Head, KINDS};
-use crate::step_groups::step::{SUB_WORKFLOW, Step};
-use crate::step_groups::workflow::{self, Workflow};
-use crate::step_groups::{lowering, unsupported};
+use crate::step_groups::registry;
+use crate::step_groups::workflow::Workflow;
 use crate::suggestion::{did_you_mean, misspelt};
 use crate::tree::{Node, Value};
 use crate::yaml::{self, Document, Problem, Stream};
 
 /// The workflows of a file and what they need.
+#[derive(Default)]
 pub(crate) struct Found {
     pub(crate) workflows: Vec<ImportedWorkflow>,
+    /// The workflows that these start, each before those that start it.
+    pub(crate) called: Vec<ImportedWorkflow>,
     pub(crate) handlers_needed: Vec<String>,
+    /// What there is to say about the files of called workflows.
+    pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
 /// Whether a text looks like this dialect.
@@ -65,29 +68,12 @@ pub(crate) fn import(text: &str, options: &ImportOptions, report: &mut Report) -
         .collect();
     report_documents(&stream, &heads, options, report);
     check_workflow_names(&heads, options, report);
-    let mut found = Found {
-        workflows: Vec::new(),
-        handlers_needed: Vec::new(),
-    };
-    let mut handlers = BTreeSet::new();
-    let wanted = heads
-        .into_iter()
-        .filter(|head| is_wanted(head, options))
-        .collect();
-    for head in bounded(wanted, text, report) {
-        let workflow = workflow::read(head, &options.handlers, report);
-        let kinds = workflow.steps.iter().filter_map(|step| step.kind);
-        handlers.extend(
-            kinds
-                .filter(|kind| *kind != SUB_WORKFLOW)
-                .map(str::to_owned),
-        );
-        found
-            .workflows
-            .extend(lower(&workflow, text, options, report));
+    let is_wanted: Vec<bool> = heads.iter().map(|head| is_wanted(head, options)).collect();
+    let wanted = is_wanted.iter().filter(|wanted| **wanted).count();
+    if !is_bounded(wanted, text, report) {
+        return Found::default();
     }
-    found.handlers_needed = handlers.into_iter().collect();
-    found
+    registry::import(text, heads, &is_wanted, options, report)
 }
 
 fn check_options(options: &ImportOptions, report: &mut Report) {
@@ -98,17 +84,16 @@ fn check_options(options: &ImportOptions, report: &mut Report) {
 }
 
 /// Each workflow keeps the text of its file, so many in one large file are refused.
-fn bounded<'a>(heads: Vec<Head<'a>>, text: &str, report: &mut Report) -> Vec<Head<'a>> {
-    if heads.len().saturating_mul(text.len()) <= KEPT_BYTES_MAX {
-        return heads;
+fn is_bounded(wanted: usize, text: &str, report: &mut Report) -> bool {
+    if wanted.saturating_mul(text.len()) <= KEPT_BYTES_MAX {
+        return true;
     }
     let what = format!(
-        "{} workflows would each keep its {} bytes, together more than {KEPT_BYTES_MAX}; split the file, or import one workflow by name",
-        heads.len(),
+        "{wanted} workflows would each keep its {} bytes, together more than {KEPT_BYTES_MAX}; split the file, or import one workflow by name",
         text.len()
     );
     report.error("too-many-workflows", &Spot::default(), what);
-    Vec::new()
+    false
 }
 
 fn is_wanted(head: &Head<'_>, options: &ImportOptions) -> bool {
@@ -230,17 +215,8 @@ fn report_application(document: &Document, report: &mut Report) {
         let spot = root.entry(entry);
         match entry.key.as_str() {
             "apiVersion" | "metadata" | "workflows" => {}
-            "resources" if entry.value.is_void() => {}
-            "resources" => {
-                let otherwise = "no reference would find them";
-                unsupported::refuse(
-                    report,
-                    &spot,
-                    "application resources",
-                    otherwise,
-                    "remove them from this file",
-                );
-            }
+            // Its keys are names of resources.
+            "resources" => {}
             key => {
                 let key = shortened(key);
                 let what = format!(
@@ -290,34 +266,12 @@ fn check_workflow_names(heads: &[Head<'_>], options: &ImportOptions, report: &mu
     }
 }
 
-/// The graph of a workflow, unless what is wrong with it leaves none to draw.
-fn lower(
-    workflow: &Workflow<'_>,
-    text: &str,
-    options: &ImportOptions,
-    report: &mut Report,
-) -> Option<ImportedWorkflow> {
-    let name = workflow.name.as_deref()?;
-    let whole = workflow.steps.iter().all(Step::is_whole);
-    if !whole || workflow.steps.is_empty() || !workflow.names_are_unique {
-        return None;
-    }
-    let source = Source {
-        dialect: Dialect::StepGroupsYaml.as_str().to_owned(),
-        file: options.file.clone(),
-        text: text.to_owned(),
-    };
-    match lowering::lower(workflow, name, source, options) {
-        Ok(lowered) => Some(lowered),
-        Err(invalid) => {
-            report_invalid(workflow, &invalid, report);
-            None
-        }
-    }
-}
-
 /// Reports what only the finished graph shows: names and sizes that the engine refuses.
-fn report_invalid(workflow: &Workflow<'_>, invalid: &InvalidWorkflow, report: &mut Report) {
+pub(super) fn report_invalid(
+    workflow: &Workflow<'_>,
+    invalid: &InvalidWorkflow,
+    report: &mut Report,
+) {
     for problem in &invalid.problems {
         let step = workflow
             .steps

@@ -1,21 +1,33 @@
 //! A workflow as a graph.
 //!
 //! A phase of one step is that step; a phase of several is a split with a branch per step, all of
-//! them settled, then its join. A phase that fails ends the run with all its errors in branch order.
+//! them settled, then its join. Where steps of a phase wait for each other, it is a scope in which
+//! tokens fork and meet.
+//!
+//! A phase that fails ends the run with all its errors in branch order. As long as a later phase has
+//! a step that runs after failures, a failure is written into the data instead and the run goes on;
+//! behind the last such phase it ends with all that was written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use serde_json::json;
 use windlass_workflow_model::{
-    Block, Definition, Draft, InvalidWorkflow, NodeId, Place, Source, StepSpec,
+    Block, CallSpec, Definition, Delay, Draft, EventMatch, ForkArm, InvalidWorkflow, Need, NodeId,
+    Place, Rest, Source, StepSpec,
 };
 
+use crate::dialect::Dialect;
 use crate::import::ImportedWorkflow;
 use crate::options::ImportOptions;
-use crate::run_data;
+use crate::step_groups::begin::Begin;
+use crate::step_groups::conditions::When;
 use crate::step_groups::phase::Phase;
+use crate::step_groups::resolve::{Resolution, Resolved, is_call};
+use crate::step_groups::rule::{Rule, Standing, functions};
+use crate::step_groups::setters;
 use crate::step_groups::step::Step;
+use crate::step_groups::work::group_rehearsal;
 use crate::step_groups::workflow::Workflow;
 
 /// How a phase joins its steps.
@@ -24,31 +36,66 @@ const JOIN_POLICY: &str = "all";
 /// The reason that steps show which a failed run never reached.
 const UNREACHED: &str = "run-already-failed";
 
+/// A workflow that a step starts.
+#[derive(Clone, Debug)]
+pub(crate) struct Called {
+    pub(crate) name: String,
+    pub(crate) version: String,
+}
+
+/// Everything that a graph is made of.
+pub(crate) struct Plan<'p> {
+    pub(crate) workflow: &'p Workflow<'p>,
+    pub(crate) name: &'p str,
+    pub(crate) resolution: Resolution,
+    /// By the step that starts it.
+    pub(crate) called: HashMap<usize, Called>,
+    pub(crate) options: &'p ImportOptions,
+    pub(crate) lenient: bool,
+}
+
 /// Makes a graph of a workflow whose steps have unique names and types.
-pub(crate) fn lower(
-    workflow: &Workflow<'_>,
-    name: &str,
-    source: Source,
-    options: &ImportOptions,
-) -> Result<ImportedWorkflow, InvalidWorkflow> {
-    let mut draft = Draft::new(name, "");
+pub(crate) fn lower(plan: &Plan<'_>, source: Source) -> Result<ImportedWorkflow, InvalidWorkflow> {
+    let Plan {
+        workflow, options, ..
+    } = plan;
+    let mut draft = Draft::new(plan.name, "");
     draft.run_parallelism(options.max_concurrent_steps.max(1));
     draft.unreached_reason(UNREACHED);
-    let mut last: Option<NodeId> = None;
-    for (number, phase) in (1..).zip(&workflow.phases) {
-        let (first, end) = lower_phase(&mut draft, workflow, name, number, phase, options);
-        match last {
-            Some(last) => draft.connect(last, first),
-            None => draft.start_at(first),
-        }
-        last = Some(end);
+    let after_failure = |phase: &Phase| {
+        phase.steps.iter().any(|step| {
+            let when = plan.resolution.steps[*step].work.conditions.when;
+            matches!(when, When::Always | When::OnFailure)
+        })
+    };
+    let last = workflow.phases.iter().rposition(after_failure);
+    let mut lowering = Lowering {
+        plan,
+        draft,
+        ranks: setters::ranks(workflow.steps.len(), &workflow.phases, &workflow.waits),
+        // Nothing can have failed before the first phase.
+        captured: last.filter(|last| *last > 0),
+        last: Vec::new(),
+        failing: Vec::new(),
+    };
+    lowering.begin();
+    for (number, phase) in workflow.phases.iter().enumerate() {
+        lowering.phase(number, phase);
     }
-    let definition = finish(draft, source)?;
+    if !plan.resolution.outputs.is_empty() {
+        let rule = Rule::Finish {
+            outputs: plan.resolution.outputs.clone(),
+            lenient: plan.lenient,
+        };
+        let finish = lowering.draft.compute("run end", rule.name());
+        lowering.go_on(finish, finish);
+    }
+    let definition = finish(lowering.draft, source)?;
+    let functions = functions(&definition).unwrap_or_default();
     Ok(ImportedWorkflow {
+        functions,
+        rehearsal: group_rehearsal(&definition),
         definition,
-        functions: run_data::functions(),
-        // No reference is read yet, so nothing is asked of any output.
-        rehearsal: BTreeMap::new(),
     })
 }
 
@@ -60,67 +107,373 @@ fn finish(mut draft: Draft, source: Source) -> Result<Definition, InvalidWorkflo
     draft.finish()
 }
 
-/// Adds the nodes of a phase and gives the first and the last of them.
-fn lower_phase(
-    draft: &mut Draft,
-    workflow: &Workflow<'_>,
-    name: &str,
-    number: usize,
-    phase: &Phase,
-    options: &ImportOptions,
-) -> (NodeId, NodeId) {
-    let block = format!("phase-{number}");
-    draft.block(Block {
-        name: block.clone(),
-        kind: "phase".to_owned(),
-        label: Some(phase.label.to_string()),
-        parent: None,
-        join_policy: Some(JOIN_POLICY.to_owned()),
-    });
-    let mut steps = phase.steps.iter().map(|index| &workflow.steps[*index]);
-    if phase.steps.len() == 1
-        && let Some(step) = steps.next()
-    {
-        let node = lower_step(draft, step, name, &block, options);
-        return (node, node);
-    }
-    // No step has a name with a blank, so these two nodes never share one with a step.
-    let (split, join) = draft.split(format!("phase {number}"), Some(run_data::MERGE.to_owned()));
-    for node in [split, join] {
-        draft.place(node, place(&block, None));
-    }
-    for step in steps {
-        let node = lower_step(draft, step, name, &block, options);
-        draft.branch(split, step.name.unwrap_or_default(), node);
-        draft.connect(node, join);
-    }
-    (split, join)
+struct Lowering<'l> {
+    plan: &'l Plan<'l>,
+    draft: Draft,
+    ranks: Vec<usize>,
+    /// The last phase, from 0, with a step that runs after failures.
+    captured: Option<usize>,
+    /// The nodes that lead to what comes next; none before the first.
+    last: Vec<NodeId>,
+    /// Steps whose failure leads there, too.
+    failing: Vec<(usize, Made)>,
 }
 
-fn lower_step(
-    draft: &mut Draft,
-    step: &Step<'_>,
-    workflow: &str,
-    block: &str,
-    options: &ImportOptions,
-) -> NodeId {
-    let name = step.name.unwrap_or_default();
-    let kind = step.kind.unwrap_or_default();
-    let spec = StepSpec {
-        kind: kind.to_owned(),
-        timeout_ms: timeout_ms(step, options.step_timeout),
-        config: json!({
-            "step": name,
-            "type": kind,
-            "workflow": workflow,
-            "config": step.config,
-            "fields": step.fields,
-        }),
-        ..StepSpec::new(kind)
-    };
-    let node = draft.step(name, spec);
-    draft.place(node, place(block, Some(name)));
-    node
+/// The nodes of one step.
+#[derive(Clone, Copy)]
+struct Made {
+    first: NodeId,
+    /// The one that does the work.
+    work: NodeId,
+    /// The one that leads on.
+    last: NodeId,
+}
+
+impl<'l> Lowering<'l> {
+    fn begin(&mut self) {
+        let plan = self.plan;
+        let begin = Begin {
+            workflow: plan.name.to_owned(),
+            variables: plan
+                .workflow
+                .variables
+                .iter()
+                .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+                .collect(),
+            parameters: plan.workflow.parameters.clone(),
+            context: plan.resolution.context.clone(),
+            process_env: plan.options.step_groups.process_env.clone(),
+        };
+        if !begin.is_void() {
+            let rule = Rule::Begin(begin).name();
+            let node = self.draft.compute("run start", rule);
+            self.go_on(node, node);
+        }
+    }
+
+    /// Leads on to `first`; what comes after goes on from `last`.
+    fn go_on(&mut self, first: NodeId, last: NodeId) {
+        if self.last.is_empty() {
+            self.draft.start_at(first);
+        }
+        for before in std::mem::replace(&mut self.last, vec![last]) {
+            self.draft.connect(before, first);
+        }
+        for (step, made) in std::mem::take(&mut self.failing) {
+            self.capture(step, made, first);
+        }
+    }
+
+    /// Adds the nodes of a phase.
+    fn phase(&mut self, number: usize, phase: &Phase) {
+        let block = format!("phase-{}", number + 1);
+        self.draft.block(Block {
+            name: block.clone(),
+            kind: "phase".to_owned(),
+            label: Some(phase.label.to_string()),
+            parent: None,
+            join_policy: Some(JOIN_POLICY.to_owned()),
+        });
+        let waits = &self.plan.workflow.waits;
+        let is_graph = phase.steps.iter().any(|step| !waits[*step].is_empty());
+        let captures = self.captured.is_some_and(|last| number <= last) || is_graph;
+        if let [step] = phase.steps[..] {
+            let made = self.step(step, &block);
+            self.go_on(made.first, made.last);
+            if captures {
+                // What follows is not known yet, and a failure goes there too.
+                self.failing.push((step, made));
+            }
+        } else {
+            let (first, last) = if is_graph {
+                self.graph(number, phase, &block)
+            } else {
+                self.side_by_side(number, phase, &block, captures)
+            };
+            self.go_on(first, last);
+        }
+        let raises = match self.captured {
+            Some(last) => number == last || (number > last && is_graph),
+            None => is_graph,
+        };
+        if raises {
+            let raise = self
+                .draft
+                .compute(format!("{block} failures"), Rule::Raise.name());
+            self.go_on(raise, raise);
+        }
+    }
+
+    fn side_by_side(
+        &mut self,
+        number: usize,
+        phase: &Phase,
+        block: &str,
+        captures: bool,
+    ) -> (NodeId, NodeId) {
+        // No step has a name with a blank, so these two nodes never share one with a step.
+        let name = format!("phase {}", number + 1);
+        let (split, join) = self.draft.split(name, Some(Rule::Join.name()));
+        for node in [split, join] {
+            self.draft.place(node, place(block, None));
+        }
+        for step in &phase.steps {
+            let made = self.step(*step, block);
+            self.draft.branch(split, self.name(*step), made.first);
+            self.draft.connect(made.last, join);
+            if captures {
+                self.capture(*step, made, join);
+            }
+        }
+        (split, join)
+    }
+
+    /// A phase whose steps wait for each other.
+    fn graph(&mut self, number: usize, phase: &Phase, block: &str) -> (NodeId, NodeId) {
+        let workflow = self.plan.workflow;
+        let waits = &workflow.waits;
+        let name = format!("phase {}", number + 1);
+        let (scope, join) = self.draft.scope(name.clone(), Some(Rule::Join.name()));
+        let begin = self.draft.fork(format!("{name}/start"));
+        self.draft.body(scope, begin);
+        for node in [scope, join, begin] {
+            self.draft.place(node, place(block, None));
+        }
+        // What each step waits for in this phase, and what waits for it.
+        let mut needs: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let mut follows: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
+        for step in &phase.steps {
+            let own = needs.entry(*step).or_default();
+            for (name, _) in &workflow.steps[*step].depends_on {
+                let on = workflow.numbers.get(name).copied();
+                let on = on.filter(|on| waits[*step].contains(on) && !own.contains(on));
+                if let Some(on) = on {
+                    follows.entry(on).or_default().push((*step, own.len()));
+                    own.push(on);
+                }
+            }
+        }
+        let mut made: BTreeMap<usize, Made> = BTreeMap::new();
+        let mut entries: BTreeMap<usize, Vec<NodeId>> = BTreeMap::new();
+        for (step, needs) in &needs {
+            let nodes = self.step(*step, block);
+            made.insert(*step, nodes);
+            let name = self.name(*step).to_owned();
+            let inputs = match needs.len() {
+                0 => {
+                    self.draft.fork_arm(begin, arm(&name, nodes.first));
+                    Vec::new()
+                }
+                1 => vec![nodes.first],
+                _ => {
+                    let names: Vec<&str> = needs.iter().map(|on| self.name(*on)).collect();
+                    let meet_name = format!("{name} ready");
+                    let (meet, inputs) =
+                        self.draft.meet(meet_name, &names, Need::All, Rest::Absorb);
+                    self.draft.merge(meet, Rule::Meet.name());
+                    self.draft.connect(meet, nodes.first);
+                    for node in inputs.iter().chain([&meet]) {
+                        self.draft.place(*node, place(block, None));
+                    }
+                    inputs
+                }
+            };
+            entries.insert(*step, inputs);
+        }
+        // Those that nobody waits for meet before the phase is over.
+        let ends: Vec<usize> = made
+            .keys()
+            .copied()
+            .filter(|step| !follows.contains_key(step))
+            .collect();
+        let names: Vec<&str> = ends.iter().map(|step| self.name(*step)).collect();
+        let all = format!("{name} settled");
+        let (all, inputs) = self.draft.meet(all, &names, Need::All, Rest::Absorb);
+        self.draft.merge(all, Rule::Meet.name());
+        self.draft.connect(all, join);
+        for node in inputs.iter().chain([&all]) {
+            self.draft.place(*node, place(block, None));
+        }
+        let ends: BTreeMap<usize, NodeId> = ends.into_iter().zip(inputs).collect();
+        for (step, nodes) in &made {
+            let follows = follows.get(step).cloned().unwrap_or_default();
+            let to = |(follower, input): &(usize, usize)| entries[follower][*input];
+            let next = match &follows[..] {
+                [] => ends[step],
+                [only] => to(only),
+                several => {
+                    let fork = self.draft.fork(format!("{} settled", self.name(*step)));
+                    self.draft.place(fork, place(block, None));
+                    for follower in several {
+                        let name = self.name(follower.0).to_owned();
+                        self.draft.fork_arm(fork, arm(&name, to(follower)));
+                    }
+                    fork
+                }
+            };
+            self.draft.connect(nodes.last, next);
+            self.capture(*step, *nodes, next);
+        }
+        (scope, join)
+    }
+
+    /// A failure of the step is written into the data and goes on as if it were settled.
+    fn capture(&mut self, step: usize, made: Made, to: NodeId) {
+        let conditions = &self.plan.resolution.steps[step].work.conditions;
+        let rule = Rule::Fail(Standing {
+            step: conditions.step.clone(),
+            index: step,
+            phase: conditions.phase,
+        });
+        self.draft.on_fault(made.work, to, Some(rule.name()));
+    }
+
+    fn name(&self, step: usize) -> &'l str {
+        self.plan.workflow.steps[step].name.unwrap_or_default()
+    }
+
+    /// The nodes of a step: a wait for a person where one is asked, then its work.
+    fn step(&mut self, index: usize, block: &str) -> Made {
+        let plan = self.plan;
+        let (step, resolved) = (&plan.workflow.steps[index], &plan.resolution.steps[index]);
+        let name = step.name.unwrap_or_default();
+        let here = place(block, Some(name));
+        let (mut first, work, last) = if is_call(step) {
+            self.call(index, step, resolved, &here)
+        } else {
+            let node = self.work(index, step, resolved);
+            self.draft.place(node, here.clone());
+            (node, node, node)
+        };
+        let conditions = &resolved.work.conditions;
+        if conditions.when == When::Manual {
+            let asked = format!("{name} approval");
+            let answer = Rule::Answer {
+                step: name.to_owned(),
+            };
+            let wait = self
+                .draft
+                .await_event(asked.clone(), asked.clone(), Some(answer.name()));
+            self.draft
+                .change_matching(wait, |matching: &mut EventMatch| {
+                    matching.transient = true;
+                });
+            if let Some(limit) = plan.options.step_groups.approval_timeout {
+                self.draft.await_timeout(wait, Delay::FixedMs(ms(limit)));
+                let late = Rule::Late {
+                    step: name.to_owned(),
+                };
+                self.draft.on_fault(wait, first, Some(late.name()));
+            }
+            let choice = self.draft.choice(format!("{name} asked"));
+            let runs = Rule::Runs(conditions.clone());
+            self.draft.arm(choice, "asked", runs.name(), Some(wait));
+            self.draft.otherwise(choice, first);
+            self.draft.connect(choice, first);
+            self.draft.connect(wait, first);
+            for node in [wait, choice] {
+                self.draft.place(node, here.clone());
+            }
+            first = choice;
+        }
+        Made { first, work, last }
+    }
+
+    fn work(&mut self, index: usize, step: &Step<'_>, resolved: &Resolved) -> NodeId {
+        let name = step.name.unwrap_or_default();
+        let kind = step.kind.unwrap_or_default();
+        let mut work = resolved.work.clone();
+        work.rank = self.ranks[index];
+        let spec = StepSpec {
+            kind: kind.to_owned(),
+            timeout_ms: timeout_ms(step, self.plan.options.step_timeout),
+            guard: self
+                .is_judged(resolved)
+                .then(|| Rule::Judge(work.conditions.clone()).name()),
+            config: json!({
+                "dialect": Dialect::StepGroupsYaml.as_str(),
+                "step": name,
+                "type": kind,
+                "workflow": self.plan.name,
+                "config": resolved.config,
+                "fields": resolved.fields,
+                "work": work,
+            }),
+            ..StepSpec::new(kind)
+        };
+        self.draft.step(name, spec)
+    }
+
+    /// Whether anything can keep the step from running where it stands.
+    fn is_judged(&self, resolved: &Resolved) -> bool {
+        let conditions = &resolved.work.conditions;
+        let goes_on = self
+            .captured
+            .is_some_and(|last| conditions.phase <= last + 1);
+        let may_be_failing = goes_on && conditions.phase > 1;
+        let tests = !conditions.ifs.is_empty() || conditions.unless.is_some();
+        tests
+            || !conditions.depends_on.is_empty()
+            || conditions.when == When::OnFailure
+            || (may_be_failing && conditions.when != When::Always)
+    }
+
+    /// The nodes of a step that starts another workflow: first, work and last.
+    fn call(
+        &mut self,
+        index: usize,
+        step: &Step<'_>,
+        resolved: &Resolved,
+        here: &Place,
+    ) -> (NodeId, NodeId, NodeId) {
+        let name = step.name.unwrap_or_default();
+        let mut work = Box::new(resolved.work.clone());
+        work.rank = self.ranks[index];
+        let called = self.plan.called.get(&index);
+        let input = Rule::Call {
+            work: work.clone(),
+            parameters: resolved.parameters.clone(),
+        };
+        let output = Rule::Returned { work };
+        let node = self.draft.call(
+            name,
+            CallSpec {
+                workflow: called.map_or_else(String::new, |called| called.name.clone()),
+                version: called.map(|called| called.version.clone()),
+                input: Some(input.name()),
+                output: Some(output.name()),
+                detached: false,
+                depth_max: windlass_workflow_model::limits::CALL_DEPTH_DEFAULT,
+            },
+        );
+        self.draft.place(node, here.clone());
+        let rule = Rule::Join.name();
+        let (scope, join) = self.draft.scope(format!("{name} call"), Some(rule));
+        for node in [scope, join] {
+            self.draft.place(node, here.clone());
+        }
+        if let Some(limit) = timeout_ms(step, None) {
+            self.draft.scope_timeout(scope, limit);
+        }
+        let choice = self.draft.choice(format!("{name} begins"));
+        self.draft.place(choice, here.clone());
+        let begins = Rule::Begins(resolved.work.conditions.clone());
+        self.draft.arm(choice, "begins", begins.name(), Some(node));
+        self.draft.otherwise(choice, join);
+        self.draft.body(scope, choice);
+        self.draft.connect(choice, join);
+        self.draft.connect(node, join);
+        (scope, scope, join)
+    }
+}
+
+fn arm(name: &str, to: NodeId) -> ForkArm {
+    ForkArm {
+        name: name.to_owned(),
+        when: None,
+        copies: 1,
+        to,
+    }
 }
 
 fn place(block: &str, branch: Option<&str>) -> Place {
@@ -136,5 +489,9 @@ fn timeout_ms(step: &Step<'_>, default: Option<Duration>) -> Option<u64> {
         .timeout_seconds
         .map(|seconds| Duration::from_secs(seconds.into()));
     let limit = own.or(default).filter(|limit| !limit.is_zero())?;
-    Some(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX).max(1))
+    Some(ms(limit))
+}
+
+fn ms(limit: Duration) -> u64 {
+    u64::try_from(limit.as_millis()).unwrap_or(u64::MAX).max(1)
 }

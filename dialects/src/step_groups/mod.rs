@@ -1,19 +1,38 @@
 //! Dialect `step-groups-yaml`: lists of steps in YAML, grouped into phases.
 //!
-//! Owns the grammar: three forms of documents, what a step may hold, how neighbours form phases.
-//! A phase of several steps becomes a split whose join waits for all; phases follow each other.
-//! Constructs whose meaning is not lowered yet are refused (`construct-unsupported`), never skipped.
+//! Owns the grammar: three forms of documents, what a step may hold, how neighbours form phases,
+//! conditions and references. A phase of several steps becomes a split whose join waits for all;
+//! phases follow each other. Every function of a graph is a [rule](rule) that stands in the
+//! definition as data, so a run goes on without its file.
 
+mod begin;
+mod condition;
+mod conditions;
 mod dependency;
 mod document;
+mod evaluation;
 mod field;
 mod file;
 mod lowering;
+mod names;
 mod phase;
 mod reference;
+mod registry;
+mod resolve;
+mod rule;
+mod setters;
 mod settings;
+mod start;
+mod state;
 mod step;
-mod unsupported;
+mod template;
+mod work;
 mod workflow;
 
 pub(crate) use file::{import, recognises};
+pub use rule::functions as group_functions;
+pub(crate) use start::refusals;
+pub use start::{Approval, approvals, declared_parameters, process_env};
+pub use work::{
+    GroupInput, GroupResult, group_input, group_puts_values, group_record, group_rehearsal,
+};

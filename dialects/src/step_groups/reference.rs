@@ -1,81 +1,142 @@
-//! References and templates in strings, and what a string is without them.
+//! Where a string asks for a value.
 //!
-//! `${…}`, `$NAME`, `$STEP.KEY` and `{{ … }}` ask for a value; `$${` is a literal `${`. In script
-//! text the shell's own `$NAME` and `${…}` stay as they are; dotted references still count.
+//! `${…}`, `$NAME`, `$STEP.KEY` and `{{ … }}` ask for one; `$${` is a literal `${`. In script text
+//! the shell's own `$NAME` and `${…}` may stay as they are; dotted references still count.
 
-/// What a string holds.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Scan {
-    /// The string with `$${` resolved.
-    pub(crate) text: String,
-    /// The first thing in it that asks for a value, as written.
-    pub(crate) asks: Option<String>,
+/// What a string is for, and so which of its signs ask for values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    Value,
+    /// Text for a shell.
+    Script,
+    /// A regular expression: only `${…}` asks, `$` is an anchor.
+    Pattern,
 }
 
-/// Looks through a string; `script` says whether it is text for a shell.
-pub(crate) fn scan(text: &str, script: bool) -> Scan {
+/// A part of a string.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Piece<'a> {
+    /// As it is, `$${` already resolved.
+    Text(String),
+    Ask {
+        /// What is asked for, without its signs.
+        inner: &'a str,
+        /// As written.
+        raw: &'a str,
+        /// Whether it may be the shell's own, and then stays as written.
+        soft: bool,
+    },
+    /// `{{ … }}`.
+    Action { inner: &'a str, raw: &'a str },
+    /// A `${` that never ends.
+    Open,
+}
+
+/// The parts of a string, in order.
+pub(crate) fn pieces(text: &str, reading: Reading) -> Vec<Piece<'_>> {
     // Nothing closes behind these, so no search goes there in vain and all of them stay linear.
     let braces_end = text.rfind('}').map_or(0, |at| at + 1);
-    let templates_end = text.rfind("}}").map_or(0, |at| at + 2);
-    let mut out = String::with_capacity(text.len());
-    let mut asks = None;
+    let actions_end = text.rfind("}}").map_or(0, |at| at + 2);
+    let mut found = Pieces::default();
     let mut done = 0;
     while let Some(at) = text[done..].find(['$', '{']) {
-        out.push_str(&text[done..done + at]);
+        found.text(&text[done..done + at]);
         done += at;
-        if text[done..].starts_with("$${") {
-            out.push_str("${");
+        let rest = &text[done..];
+        if rest.starts_with("$${") {
+            found.text("${");
             done += 3;
             continue;
         }
-        let taken = template(text.get(done..templates_end).unwrap_or_default())
-            .or_else(|| braced(&text[done..], braces_end.saturating_sub(done), script))
-            .or_else(|| bare(&text[done..], script));
-        let length = taken.unwrap_or(1);
-        if taken.is_some() && asks.is_none() {
-            asks = Some(text[done..done + length].to_owned());
-        }
-        out.push_str(&text[done..done + length]);
+        let action = text.get(done..actions_end).and_then(action);
+        let taken = action
+            .filter(|_| reading != Reading::Pattern)
+            .or_else(|| braced(rest, braces_end.saturating_sub(done), reading))
+            .or_else(|| bare(rest, reading));
+        let Some((length, piece)) = taken else {
+            found.text(&rest[..1]);
+            done += 1;
+            continue;
+        };
+        found.piece(piece);
         done += length;
     }
-    out.push_str(&text[done..]);
-    Scan { text: out, asks }
+    found.text(&text[done..]);
+    found.0
 }
 
-/// Length of `{{ … }}` at the start.
-fn template(text: &str) -> Option<usize> {
-    let inner = text.strip_prefix("{{")?;
-    Some(inner.find("}}")? + 4)
+#[derive(Default)]
+struct Pieces<'a>(Vec<Piece<'a>>);
+
+impl<'a> Pieces<'a> {
+    fn text(&mut self, more: &str) {
+        match self.0.last_mut() {
+            _ if more.is_empty() => {}
+            Some(Piece::Text(text)) => text.push_str(more),
+            _ => self.0.push(Piece::Text(more.to_owned())),
+        }
+    }
+
+    fn piece(&mut self, piece: Piece<'a>) {
+        self.0.push(piece);
+    }
 }
 
-/// Length of `${…}` at the start, if it asks for a value; the last brace closes before `end`.
-fn braced(text: &str, end: usize, script: bool) -> Option<usize> {
-    let inner = text.strip_prefix("${")?;
-    let first = inner
+/// `{{ … }}` at the start, and its length.
+fn action(text: &str) -> Option<(usize, Piece<'_>)> {
+    let inside = text.strip_prefix("{{")?;
+    let length = inside.find("}}")?;
+    let inner = inside[..length].trim();
+    let raw = &text[..length + 4];
+    Some((length + 4, Piece::Action { inner, raw }))
+}
+
+/// `${…}` at the start if it asks for a value; the last brace closes before `end`.
+fn braced(text: &str, end: usize, reading: Reading) -> Option<(usize, Piece<'_>)> {
+    let inside = text.strip_prefix("${")?;
+    let name_end = inside
         .find(|c| !is_name(c) && c != '-')
-        .unwrap_or(inner.len());
-    let dotted = first > 0 && inner[first..].starts_with('.');
-    if script && !dotted {
+        .unwrap_or(inside.len());
+    let dotted = name_end > 0 && inside[name_end..].starts_with('.');
+    let plain = name_end > 0 && inside[name_end..].starts_with('}');
+    if reading == Reading::Script && !dotted && !plain {
         return None;
     }
-    // The value of a `${` that never ends is not known; its place is.
-    let closed = text.get(..end).and_then(|text| text.find('}'));
-    Some(closed.map_or(2, |at| at + 1))
+    let Some(length) = text.get(..end).and_then(|text| text.find('}')) else {
+        return Some((2, Piece::Open));
+    };
+    let ask = Piece::Ask {
+        inner: text[2..length].trim(),
+        raw: &text[..=length],
+        soft: reading == Reading::Script && !dotted,
+    };
+    Some((length + 1, ask))
 }
 
-/// Length of `$NAME` or `$STEP.KEY` at the start, if it asks for a value.
-fn bare(text: &str, script: bool) -> Option<usize> {
-    let inner = text.strip_prefix('$')?;
-    let end = inner
+/// `$NAME` or `$STEP.KEY` at the start if it asks for a value.
+fn bare(text: &str, reading: Reading) -> Option<(usize, Piece<'_>)> {
+    if reading == Reading::Pattern {
+        return None;
+    }
+    let inside = text.strip_prefix('$')?;
+    let end = inside
         .find(|c| !is_name(c) && c != '.')
-        .unwrap_or(inner.len());
-    let name = inner[..end].trim_end_matches('.');
-    if name.is_empty() || name.starts_with('.') {
+        .unwrap_or(inside.len());
+    let inner = inside[..end].trim_end_matches('.');
+    if inner.is_empty() || inner.starts_with('.') {
         return None;
     }
     // `$1` and the like are a script's own arguments.
-    let own = !name.contains('.') || name.starts_with(|c: char| c.is_ascii_digit());
-    (!script || !own).then_some(name.len() + 1)
+    let script = reading == Reading::Script;
+    if script && inner.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let ask = Piece::Ask {
+        inner,
+        raw: &text[..=inner.len()],
+        soft: script && !inner.contains('.'),
+    };
+    Some((inner.len() + 1, ask))
 }
 
 fn is_name(c: char) -> bool {
@@ -86,10 +147,20 @@ fn is_name(c: char) -> bool {
 mod tests {
     use super::*;
 
+    /// The first thing that asks for a value, as written; what may be the shell's own does not.
+    fn asks(text: &str, reading: Reading) -> Option<String> {
+        let found = pieces(text, reading);
+        found.into_iter().find_map(|piece| match piece {
+            Piece::Ask { soft: true, .. } | Piece::Text(_) => None,
+            Piece::Ask { raw, .. } | Piece::Action { raw, .. } => Some(raw.to_owned()),
+            Piece::Open => Some("${".to_owned()),
+        })
+    }
+
     fn check(text: &str, plain: Option<&str>, script: Option<&str>) {
-        assert_eq!(scan(text, false).asks.as_deref(), plain, "{text}");
+        assert_eq!(asks(text, Reading::Value).as_deref(), plain, "{text}");
         assert_eq!(
-            scan(text, true).asks.as_deref(),
+            asks(text, Reading::Script).as_deref(),
             script,
             "{text} as a script"
         );
@@ -131,12 +202,18 @@ mod tests {
     }
 
     #[test]
+    fn a_pattern_keeps_its_anchors() {
+        assert_eq!(asks("^v$", Reading::Pattern), None);
+        assert_eq!(asks("$A$", Reading::Pattern), None);
+        assert_eq!(asks("^${A}$", Reading::Pattern).as_deref(), Some("${A}"));
+    }
+
+    #[test]
     fn a_doubled_dollar_is_a_literal_one() {
-        let scanned = scan("a $${b.c} $$d", true);
+        let text = |text: &str| vec![Piece::Text(text.to_owned())];
         assert_eq!(
-            (scanned.text.as_str(), scanned.asks),
-            ("a ${b.c} $$d", None)
+            pieces("a $${b.c} $$(d)", Reading::Script),
+            text("a ${b.c} $$(d)")
         );
-        assert_eq!(scan("{{ x }} $y", false).text, "{{ x }} $y");
     }
 }

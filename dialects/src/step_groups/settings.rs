@@ -1,84 +1,115 @@
-//! Settings of a step as JSON for its handler.
+//! Settings of a step: as JSON for whoever looks at the definition, and with their references for a
+//! run.
 //!
-//! Text stays text, numbers stay numbers as long as JSON keeps their value. Strings that ask for a
-//! value are refused, because there is nothing yet that would fill it in.
+//! Text stays text, numbers stay numbers as long as JSON keeps their value.
 
 use std::borrow::Cow;
 
 use serde_json::{Map, Value as Json};
 
-use crate::diagnostic::{Report, Spot, quoted, shortened};
+use crate::diagnostic::{Spot, shortened};
 use crate::number;
-use crate::step_groups::{reference, unsupported};
+use crate::step_groups::names::{Reader, Resolver};
+use crate::step_groups::reference::Reading;
+use crate::step_groups::template::{Part, Setting};
 use crate::tree::{Entry, Meaning, Node, Value};
 
 /// Keys of `config` whose text is a script, also when it is a single line.
 const SCRIPT_KEYS: [&str; 3] = ["script", "command", "manifest"];
 
-/// Turns the settings of one step into JSON.
-pub(crate) struct Settings<'a> {
-    report: &'a mut Report,
-    step: &'a Spot,
-    /// Whether this is `config`, where text may be a script, or one of the step's own keys.
-    config: bool,
-    path: Vec<Cow<'a, str>>,
+/// A value as it stands in the file, and with its references.
+pub(crate) struct Both {
+    pub(crate) json: Json,
+    pub(crate) setting: Setting,
 }
 
-impl<'a> Settings<'a> {
-    pub(crate) fn new(report: &'a mut Report, step: &'a Spot) -> Self {
+impl Both {
+    fn fixed(json: Json) -> Self {
         Self {
-            report,
+            setting: Setting::Fixed(json.clone()),
+            json,
+        }
+    }
+}
+
+/// Reads the settings of one step.
+pub(crate) struct Settings<'s, 'n, 'r> {
+    pub(crate) resolver: &'s mut Resolver<'n, 'r>,
+    pub(crate) reader: Reader<'s>,
+    pub(crate) step: &'s Spot,
+    /// Whether this is `config`, where text may be a script, or one of the step's own keys.
+    pub(crate) config: bool,
+    /// Whether a text in it is a template that only the handler can evaluate.
+    pub(crate) for_handler: bool,
+    path: Vec<Cow<'s, str>>,
+}
+
+impl<'s, 'n, 'r> Settings<'s, 'n, 'r> {
+    pub(crate) fn new(
+        resolver: &'s mut Resolver<'n, 'r>,
+        reader: Reader<'s>,
+        step: &'s Spot,
+        config: bool,
+    ) -> Self {
+        Self {
+            resolver,
+            reader,
             step,
-            config: false,
+            config,
+            for_handler: false,
             path: Vec::new(),
         }
     }
 
-    /// The map under the key `config`.
-    pub(crate) fn config(mut self, entry: &'a Entry) -> Map<String, Json> {
-        self.config = true;
-        match self.entry(entry) {
-            Json::Object(map) => map,
-            _ => Map::new(),
-        }
-    }
-
-    /// A key of the step that is not the dialect's own.
-    pub(crate) fn field(mut self, entry: &'a Entry) -> Json {
-        self.entry(entry)
-    }
-
-    fn entry(&mut self, entry: &'a Entry) -> Json {
+    pub(crate) fn entry(&mut self, entry: &'s Entry) -> Both {
         self.path.push(Cow::Borrowed(&entry.key));
-        let json = self.node(&entry.value);
+        let both = self.node(&entry.value);
         self.path.pop();
-        json
+        both
     }
 
     /// Recursive; the reader bounds the depth of a tree.
-    fn node(&mut self, node: &'a Node) -> Json {
+    fn node(&mut self, node: &'s Node) -> Both {
         match &node.value {
             Value::List(items) => {
-                let items = items.iter().enumerate();
-                let json = items.map(|(index, item)| {
+                let (mut json, mut settings) = (Vec::new(), Vec::new());
+                for (index, item) in items.iter().enumerate() {
                     self.path.push(Cow::Owned(index.to_string()));
-                    let json = self.node(item);
+                    let both = self.node(item);
                     self.path.pop();
-                    json
-                });
-                Json::Array(json.collect())
+                    json.push(both.json);
+                    settings.push(both.setting);
+                }
+                let is_fixed = settings.iter().all(|one| matches!(one, Setting::Fixed(_)));
+                let json = Json::Array(json);
+                if is_fixed {
+                    return Both::fixed(json);
+                }
+                let setting = Setting::List(settings);
+                Both { json, setting }
             }
             Value::Map(entries) => {
-                let json = entries
-                    .iter()
-                    .map(|entry| (entry.key.clone(), self.entry(entry)));
-                Json::Object(json.collect())
+                let (mut json, mut settings) = (Map::new(), Vec::new());
+                for entry in entries {
+                    let both = self.entry(entry);
+                    json.insert(entry.key.clone(), both.json);
+                    settings.push((entry.key.clone(), both.setting));
+                }
+                let is_fixed = |(_, one): &(String, Setting)| matches!(one, Setting::Fixed(_));
+                let json = Json::Object(json);
+                if settings.iter().all(is_fixed) {
+                    return Both::fixed(json);
+                }
+                let setting = Setting::Map(settings);
+                Both { json, setting }
             }
             Value::Scalar(scalar) => match scalar.meaning() {
-                Meaning::Null => Json::Null,
-                Meaning::Bool(value) => Json::Bool(value),
-                Meaning::Integer(text) | Meaning::Float(text) => self.number(node, text),
-                Meaning::Text(text) => Json::String(self.text(node, text)),
+                Meaning::Null => Both::fixed(Json::Null),
+                Meaning::Bool(value) => Both::fixed(Json::Bool(value)),
+                Meaning::Integer(text) | Meaning::Float(text) => {
+                    Both::fixed(self.number(node, text))
+                }
+                Meaning::Text(text) => self.text(node, text),
             },
         }
     }
@@ -92,31 +123,32 @@ impl<'a> Settings<'a> {
             shortened(text)
         );
         let spot = self.spot(node);
-        self.report.warning("number-kept-as-text", &spot, what);
+        let report = &mut *self.resolver.report;
+        report.warning("number-kept-as-text", &spot, what);
         Json::String(text.to_owned())
     }
 
-    fn text(&mut self, node: &Node, text: &str) -> String {
+    fn text(&mut self, node: &Node, text: &str) -> Both {
         let script = self.config && (self.is_script_key() || text.contains('\n'));
-        let scanned = reference::scan(text, script);
-        if let Some(asks) = scanned.asks {
-            let kind = if asks.starts_with("{{") {
-                "template"
-            } else {
-                "reference"
-            };
-            let spot = self.spot(node);
-            let construct = format!("{kind} {}", quoted(&asks));
-            let otherwise = "the handler would get it unresolved";
-            unsupported::refuse(
-                self.report,
-                &spot,
-                &construct,
-                otherwise,
-                "write the value itself",
-            );
+        let reading = if script {
+            Reading::Script
+        } else {
+            Reading::Value
+        };
+        let spot = self.spot(node);
+        let read = self.resolver.template(self.reader, &spot, text, reading);
+        self.for_handler |= read.for_handler;
+        if let Some(fixed) = read.template.fixed() {
+            return Both::fixed(fixed.into());
         }
-        scanned.text
+        let written = read.template.0.iter().map(|part| match part {
+            Part::Text(text) => text.as_str(),
+            Part::Value { raw, .. } | Part::Soft { raw, .. } => raw,
+        });
+        Both {
+            json: Json::String(written.collect()),
+            setting: Setting::Text(read.template),
+        }
     }
 
     fn is_script_key(&self) -> bool {

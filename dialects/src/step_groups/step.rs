@@ -1,12 +1,12 @@
 //! One step as its author wrote it.
 
-use serde_json::{Map, Value as Json};
 use windlass_workflow_model::limits::NAME_BYTES_MAX;
 
 use crate::diagnostic::{Report, Spot, listed, quoted, shortened};
-use crate::options::HandlerTypes;
-use crate::step_groups::settings::Settings;
-use crate::step_groups::{field, unsupported};
+use crate::options::{HandlerTypes, Mode};
+use crate::step_groups::condition::split;
+use crate::step_groups::conditions::When;
+use crate::step_groups::field;
 use crate::suggestion::{did_you_mean, misspelt};
 use crate::tree::{Entry, Node, Value};
 
@@ -45,9 +45,6 @@ const KEYS: [&str; 15] = [
     "timeout",
 ];
 
-/// Keys that only a sub-workflow has; elsewhere they are the handler's.
-const SUB_WORKFLOW_KEYS: [&str; 2] = ["workflow", "parameters"];
-
 const WHEN: [&str; 6] = [
     "always",
     "on_success",
@@ -57,7 +54,8 @@ const WHEN: [&str; 6] = [
     "manual",
 ];
 
-/// A step that was read. What was wrong with it is reported and left out.
+/// A step that was read. What was wrong with it is reported and left out; texts with references are
+/// read later, once all names are known.
 pub(crate) struct Step<'a> {
     pub(crate) spot: Spot,
     pub(crate) name: Option<&'a str>,
@@ -67,9 +65,23 @@ pub(crate) struct Step<'a> {
     /// 0 is none.
     pub(crate) group: u32,
     pub(crate) depends_on: Vec<(&'a str, Spot)>,
+    /// `None` if it does not say.
+    pub(crate) when: Option<When>,
+    /// Lenient mode may make one of `when`.
+    pub(crate) ifs: Vec<(&'a str, Spot)>,
+    pub(crate) unless: Option<(&'a str, Spot)>,
     pub(crate) timeout_seconds: Option<u32>,
-    pub(crate) config: Map<String, Json>,
-    pub(crate) fields: Map<String, Json>,
+    pub(crate) env: Option<&'a Entry>,
+    pub(crate) set_variables: Option<&'a Entry>,
+    pub(crate) outputs: Vec<(&'a str, Spot)>,
+    pub(crate) output_file: Option<(&'a str, Spot)>,
+    pub(crate) resource: Option<&'a str>,
+    /// The workflow that it starts.
+    pub(crate) workflow: Option<(&'a str, Spot)>,
+    pub(crate) parameters: Option<&'a Entry>,
+    pub(crate) config: Option<&'a Entry>,
+    /// Keys that are not the dialect's own.
+    pub(crate) fields: Vec<&'a Entry>,
 }
 
 /// Reads one item of the list of steps; `spot` is its place.
@@ -87,9 +99,19 @@ pub(crate) fn read<'a>(
         parallel: None,
         group: 0,
         depends_on: Vec::new(),
+        when: None,
+        ifs: Vec::new(),
+        unless: None,
         timeout_seconds: None,
-        config: Map::new(),
-        fields: Map::new(),
+        env: None,
+        set_variables: None,
+        outputs: Vec::new(),
+        output_file: None,
+        resource: None,
+        workflow: None,
+        parameters: None,
+        config: None,
+        fields: Vec::new(),
     };
     if !matches!(node.value, Value::Map(_)) {
         let what = format!(
@@ -103,6 +125,10 @@ pub(crate) fn read<'a>(
     step.take_type(node, handlers, report);
     for entry in node.entries() {
         step.take(entry, report);
+    }
+    if step.kind == Some(SUB_WORKFLOW) && step.workflow.is_none() {
+        let what = "no workflow; type workflow starts one; name it in workflow";
+        report.error("unknown-workflow", &step.spot, what);
     }
     step
 }
@@ -146,16 +172,7 @@ impl<'a> Step<'a> {
         };
         self.kind = Some(kind);
         let spot = self.spot.entry(entry);
-        if kind == SUB_WORKFLOW {
-            let otherwise = "the sub-workflow would not start";
-            unsupported::refuse(
-                report,
-                &spot,
-                "type: workflow",
-                otherwise,
-                "put its steps here",
-            );
-        } else if !handlers.accepts(kind) {
+        if kind != SUB_WORKFLOW && !handlers.accepts(kind) {
             report.error(
                 "no-handler",
                 &spot,
@@ -166,74 +183,58 @@ impl<'a> Step<'a> {
 
     fn take(&mut self, entry: &'a Entry, report: &mut Report) {
         let spot = self.spot.clone();
-        let void = entry.value.is_void();
-        let refuse = |report: &mut Report, otherwise: &str, fix: &str| {
-            if !void {
-                unsupported::refuse(report, &spot.entry(entry), &entry.key, otherwise, fix);
-            }
-        };
+        let here = spot.entry(entry);
         match entry.key.as_str() {
             "name" | "type" => {}
-            "parallel" => self.parallel = field::bool(report, &self.spot, entry),
-            "parallelGroup" => self.group = field::group(report, &self.spot, entry),
-            "timeout" => self.timeout_seconds = field::seconds(report, &self.spot, entry),
-            "config" => self.take_config(entry, report),
+            "parallel" => self.parallel = field::bool(report, &spot, entry),
+            "parallelGroup" => self.group = field::group(report, &spot, entry),
+            "timeout" => self.timeout_seconds = field::seconds(report, &spot, entry),
             "when" => self.take_when(entry, report),
-            "dependsOn" => {
-                self.depends_on = field::names(report, &self.spot, entry);
-                refuse(
-                    report,
-                    "the step would not wait",
-                    "order the steps by groups and remove it",
-                );
+            "dependsOn" => self.depends_on = field::names(report, &spot, entry),
+            "if" => {
+                let text = field::text(report, &spot, entry);
+                self.ifs.extend(text.map(|text| (text, here)));
             }
-            "if" | "unless" => {
-                field::text(report, &self.spot, entry);
-                refuse(
-                    report,
-                    "the step would run without its condition",
-                    "remove it, or leave the decision to the handler",
-                );
+            "unless" => {
+                let text = field::text(report, &spot, entry);
+                self.unless = text.map(|text| (text, here));
             }
             "env" => {
-                field::check_scalars(report, &self.spot, entry, "field-type");
-                refuse(
-                    report,
-                    "the handler would not get it",
-                    "put fixed values into config",
-                );
+                field::check_scalars(report, &spot, entry, "field-type");
+                self.env = Some(entry);
             }
             "setVariables" => {
-                field::check_scalars(report, &self.spot, entry, "field-type");
-                refuse(report, "no variable would be set", "remove it");
+                field::check_scalars(report, &spot, entry, "field-type");
+                self.set_variables = Some(entry);
             }
-            "outputs" => {
-                field::names(report, &self.spot, entry);
-                refuse(
-                    report,
-                    "nothing would be picked from the handler's text",
-                    "remove it and let the handler return its outputs",
-                );
+            "outputs" => self.outputs = field::names(report, &spot, entry),
+            "outputFile" => {
+                let text = field::text(report, &spot, entry);
+                self.output_file = text.map(|text| (text, here));
             }
-            "outputFile" | "resource" => {
-                field::text(report, &self.spot, entry);
-                refuse(
-                    report,
-                    "its outputs would be lost",
-                    "remove it and let the handler return its outputs",
-                );
+            "resource" => self.resource = field::text(report, &spot, entry),
+            "config" => self.take_config(entry, report),
+            "workflow" if self.kind == Some(SUB_WORKFLOW) => {
+                let text = field::text(report, &spot, entry);
+                self.workflow = text.map(|text| (text, here));
             }
-            key if self.kind == Some(SUB_WORKFLOW) && SUB_WORKFLOW_KEYS.contains(&key) => {}
+            "parameters" if self.kind == Some(SUB_WORKFLOW) => {
+                let is_map = matches!(entry.value.value, Value::Map(_));
+                if !is_map && !entry.value.is_null() {
+                    let fix = "write names and their values";
+                    field::mistyped(report, &spot, entry, "a map", fix);
+                }
+                self.parameters = Some(entry).filter(|_| is_map);
+            }
             key => {
                 if let Some(meant) = misspelt(key, &KEYS) {
                     let what = format!(
                         "key {} has no effect here; it would only be passed to the handler; write {meant}",
                         shortened(key)
                     );
-                    report.repairable("misspelt-key", &spot.entry(entry), what);
+                    report.repairable("misspelt-key", &here, what);
                 }
-                let value = Settings::new(report, &self.spot).field(entry);
-                self.fields.insert(key.to_owned(), value);
+                self.fields.push(entry);
             }
         }
     }
@@ -249,23 +250,34 @@ impl<'a> Step<'a> {
             );
             return;
         }
-        self.config = Settings::new(report, &self.spot).config(entry);
+        self.config = Some(entry);
     }
 
-    fn take_when(&mut self, entry: &Entry, report: &mut Report) {
+    fn take_when(&mut self, entry: &'a Entry, report: &mut Report) {
         if entry.value.is_null() {
             return;
         }
         let spot = self.spot.entry(entry);
-        let written = entry.value.text().map(str::to_lowercase);
-        if let Some(keyword) = written.as_deref().filter(|word| WHEN.contains(word)) {
-            let construct = format!("when: {keyword}");
-            let otherwise = "the step would run as if there were no such rule";
-            unsupported::refuse(report, &spot, &construct, otherwise, "remove it");
+        let written = entry.value.text();
+        if let Some(keyword) = written.and_then(When::named) {
+            self.when = Some(keyword);
             return;
         }
         let keywords = "use always, on_success, on_failure or manual";
-        let near = did_you_mean(written.as_deref().unwrap_or_default(), WHEN, keywords);
+        let lower = written.map(str::to_lowercase).unwrap_or_default();
+        let near = did_you_mean(&lower, WHEN, keywords);
+        let is_condition = |text: &&str| split(text).by.is_some() || text.contains(['$', '.']);
+        if let Some(text) = written.filter(is_condition) {
+            let what = format!(
+                "when {} is no keyword but a condition; the step might never run; write it as if",
+                quoted(text)
+            );
+            report.repairable("unknown-when", &spot, what);
+            if report.mode() == Mode::Lenient {
+                self.ifs.push((text, spot));
+            }
+            return;
+        }
         let what = format!(
             "when {} is no keyword; the step might never run; {near}",
             field::shown(&entry.value)

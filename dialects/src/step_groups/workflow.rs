@@ -1,13 +1,17 @@
 //! One workflow as its author wrote it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::Value as Json;
 
 use crate::diagnostic::{Report, Spot, quoted, shortened};
+use crate::number;
 use crate::options::HandlerTypes;
+use crate::step_groups::begin::{Parameter, ParameterKind};
 use crate::step_groups::document::{Form, Head};
 use crate::step_groups::phase::{self, Phase};
 use crate::step_groups::step::{self, Step};
-use crate::step_groups::{dependency, field, unsupported};
+use crate::step_groups::{dependency, field, setters};
 use crate::suggestion::misspelt;
 use crate::tree::{Entry, Meaning, Node, Scalar, Value};
 
@@ -25,6 +29,15 @@ pub(crate) struct Workflow<'a> {
     pub(crate) phases: Vec<Phase>,
     /// Whether names are unique, so that a graph can be made of it.
     pub(crate) names_are_unique: bool,
+    /// The first step of each name.
+    pub(crate) numbers: HashMap<&'a str, usize>,
+    /// What each step waits for inside its phase, directly or not.
+    pub(crate) waits: Vec<BTreeSet<usize>>,
+    /// As written; the one that stands last in the file counts.
+    pub(crate) variables: Vec<(&'a str, &'a str)>,
+    pub(crate) parameters: Vec<Parameter>,
+    /// Maps of results, with the place of what holds each.
+    pub(crate) outputs: Vec<(&'a Entry, Spot)>,
 }
 
 /// A map that holds fields of the workflow, with the keys in it that are only labels.
@@ -45,7 +58,9 @@ pub(crate) fn read<'a>(
         report.error("name-missing", &head.name_spot, what);
     }
     let mut steps_at = None;
-    let mut variables = HashMap::new();
+    let mut variables = Vec::new();
+    let (mut parameters, mut seen) = (Vec::new(), HashMap::new());
+    let mut outputs = Vec::new();
     for part in parts(&head) {
         if !matches!(part.map.value, Value::Map(_)) && !part.map.is_null() {
             let what = format!(
@@ -57,8 +72,14 @@ pub(crate) fn read<'a>(
         for entry in part.map.entries() {
             match entry.key.as_str() {
                 "variables" => read_variables(entry, &part.spot, &mut variables, report),
-                "parameters" => read_parameters(entry, &part.spot, report),
-                "outputs" => read_outputs(entry, &part.spot, report),
+                "parameters" => {
+                    parameters.extend(read_parameters(entry, &part.spot, &mut seen, report));
+                }
+                "outputs" => {
+                    let spot = part.spot.clone().called("");
+                    field::check_scalars(report, &spot, entry, "field-type");
+                    outputs.push((entry, spot));
+                }
                 "steps" if steps_at.is_none() => steps_at = Some((entry, part.spot.entry(entry))),
                 "steps" => {
                     let what = "steps stands at top level and under spec; one of them would be lost; merge them";
@@ -73,13 +94,22 @@ pub(crate) fn read<'a>(
     let numbers = first_by_name(&steps);
     let names_are_unique = check_names(&steps, &numbers, report);
     let phases = phase::form(&steps, report);
-    dependency::check(&steps, &phases, &numbers, report);
+    let waits = dependency::check(&steps, &phases, &numbers, report);
+    setters::check(&steps, &phases, &waits, report);
     Workflow {
         name: head.name,
         name_spot: head.name_spot,
         steps,
         phases,
         names_are_unique,
+        numbers,
+        waits,
+        variables: variables
+            .into_iter()
+            .map(|known| (known.name, known.text))
+            .collect(),
+        parameters,
+        outputs,
     }
 }
 
@@ -123,10 +153,17 @@ fn not_a_field(entry: &Entry, part: &Part<'_>, report: &mut Report) {
     report.info("not-workflow-content", &spot, what);
 }
 
-fn read_variables(
-    entry: &Entry,
+/// A variable of the workflow.
+struct Variable<'a> {
+    name: &'a str,
+    text: &'a str,
+    line: u32,
+}
+
+fn read_variables<'a>(
+    entry: &'a Entry,
     spot: &Spot,
-    known: &mut HashMap<String, (String, u32, bool)>,
+    known: &mut Vec<Variable<'a>>,
     report: &mut Report,
 ) {
     field::check_scalars(
@@ -135,39 +172,48 @@ fn read_variables(
         entry,
         "variable-not-scalar",
     );
-    let under_spec = spot.subject == "spec";
     let map = spot.entry(entry);
+    let before: HashMap<&str, usize> = known
+        .iter()
+        .enumerate()
+        .map(|(index, variable)| (variable.name, index))
+        .collect();
     for inner in entry.value.entries() {
         let Value::Scalar(Scalar { text, .. }) = &inner.value.value else {
             continue;
         };
-        let now = (text.clone(), inner.mark.line, under_spec);
-        if let Some((before, line, _)) = known.insert(inner.key.clone(), now)
-            && before != *text
-        {
-            let what = format!(
-                "{} is {} in line {line} and {} here; which one counts is undefined; keep one",
-                shortened(&inner.key),
-                quoted(&before),
-                quoted(text)
-            );
-            report.error("variable-twice", &map.entry(inner).called(""), what);
+        let text = if inner.value.is_null() { "" } else { text };
+        if let Some(first) = before.get(inner.key.as_str()).map(|index| &known[*index]) {
+            if first.text != text {
+                let what = format!(
+                    "{} is {} in line {} and {} here; which one counts is undefined; keep one",
+                    shortened(&inner.key),
+                    quoted(first.text),
+                    first.line,
+                    quoted(text)
+                );
+                report.error("variable-twice", &map.entry(inner).called(""), what);
+            }
+            continue;
         }
+        known.push(Variable {
+            name: &inner.key,
+            text,
+            line: inner.mark.line,
+        });
     }
-    refuse(
-        entry,
-        spot,
-        "no reference would find them",
-        "put fixed values into config",
-        report,
-    );
 }
 
-fn read_parameters(entry: &Entry, spot: &Spot, report: &mut Report) {
+fn read_parameters<'a>(
+    entry: &'a Entry,
+    spot: &Spot,
+    seen: &mut HashMap<&'a str, u32>,
+    report: &mut Report,
+) -> Vec<Parameter> {
     let list = spot.entry(entry);
+    let mut parameters = Vec::new();
     match &entry.value.value {
         Value::List(items) => {
-            let mut seen = HashMap::new();
             for (index, item) in items.iter().enumerate() {
                 let place = list.item(index, item);
                 let name = item.get("name").and_then(|name| name.value.text());
@@ -175,8 +221,9 @@ fn read_parameters(entry: &Entry, spot: &Spot, report: &mut Report) {
                     Some(name) => format!("parameter {}", shortened(name)),
                     None => format!("parameter {}", index + 1),
                 });
-                if let Some(what) = wrong_parameter(item, name, &mut seen) {
-                    report.error("parameter-invalid", &place, what);
+                match wrong_parameter(item, name, seen) {
+                    Some(what) => report.error("parameter-invalid", &place, what),
+                    None => parameters.extend(name.and_then(|name| parameter(item, name))),
                 }
             }
         }
@@ -191,13 +238,47 @@ fn read_parameters(entry: &Entry, spot: &Spot, report: &mut Report) {
             );
         }
     }
-    refuse(
-        entry,
-        spot,
-        "a run would not get them",
-        "put fixed values into config",
-        report,
-    );
+    parameters
+}
+
+fn parameter(item: &Node, name: &str) -> Option<Parameter> {
+    let kind = match item.get("type")?.value.text()? {
+        "string" => ParameterKind::String,
+        "number" => ParameterKind::Number,
+        "boolean" => ParameterKind::Boolean,
+        "object" => ParameterKind::Object,
+        _ => return None,
+    };
+    let required = item.get("required").map(|entry| entry.value.meaning());
+    Some(Parameter {
+        name: name.to_owned(),
+        kind,
+        required: matches!(required, Some(Some(Meaning::Bool(true)))),
+        default: item.get("default").map(|entry| plain(&entry.value)),
+    })
+}
+
+/// A value of the file as JSON; what JSON would change stays text. Recursive; the reader bounds the
+/// depth of a tree.
+fn plain(node: &Node) -> Json {
+    match &node.value {
+        Value::List(items) => Json::Array(items.iter().map(plain).collect()),
+        Value::Map(entries) => {
+            let entries = entries.iter();
+            let entries = entries.map(|entry| (entry.key.clone(), plain(&entry.value)));
+            Json::Object(entries.collect())
+        }
+        Value::Scalar(scalar) => match scalar.meaning() {
+            Meaning::Null => Json::Null,
+            Meaning::Bool(value) => Json::Bool(value),
+            Meaning::Integer(text) | Meaning::Float(text) => {
+                // The digits of the file count, as they would come out of a number.
+                let number = number::exact(text).filter(|number| number.to_string() == text);
+                number.map_or_else(|| text.into(), Json::Number)
+            }
+            Meaning::Text(text) => text.into(),
+        },
+    }
 }
 
 fn wrong_parameter<'a>(
@@ -233,30 +314,6 @@ fn wrong_parameter<'a>(
         "default {shown} is no {kind}; the run would start with a wrong value; quote it or change type"
     );
     (!fits).then_some(what)
-}
-
-fn read_outputs(entry: &Entry, spot: &Spot, report: &mut Report) {
-    field::check_scalars(report, &spot.clone().called(""), entry, "field-type");
-    refuse(
-        entry,
-        spot,
-        "the run would not return them",
-        "remove them and read the outputs of the steps",
-        report,
-    );
-}
-
-fn refuse(entry: &Entry, spot: &Spot, otherwise: &str, fix: &str, report: &mut Report) {
-    if !entry.value.is_void() {
-        let spot = spot.entry(entry).called("");
-        unsupported::refuse(
-            report,
-            &spot,
-            &format!("workflow {}", entry.key),
-            otherwise,
-            fix,
-        );
-    }
 }
 
 fn read_steps<'a>(

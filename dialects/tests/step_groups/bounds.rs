@@ -110,7 +110,7 @@ fn huge_numbers_are_told_and_kept() {
 
 #[test]
 fn braces_that_never_close_are_read_once() {
-    for (open, code) in [("{{", None), ("${", Some("construct-unsupported"))] {
+    for (open, code) in [("{{", None), ("${", Some("unknown-reference"))] {
         let text = format!(
             "steps: [{{name: a, type: t, config: {{x: '{}'}}}}]",
             open.repeat(200_000)

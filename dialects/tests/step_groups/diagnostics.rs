@@ -22,7 +22,6 @@ fn mistakes_that_are_found_before_a_run_come_in_one_report() {
     assert_eq!(
         codes(&imported, Severity::Error),
         [
-            "construct-unsupported",
             "duplicate-step",
             "group-order-descending",
             "group-reappears",
@@ -31,7 +30,7 @@ fn mistakes_that_are_found_before_a_run_come_in_one_report() {
             "unknown-when",
         ]
     );
-    assert_eq!(imported.diagnostics.len(), 7, "{}", listing(&imported));
+    assert_eq!(imported.diagnostics.len(), 6, "{}", listing(&imported));
 }
 
 #[test]
@@ -61,15 +60,7 @@ fn ten_mistakes_are_reported_at_once() {
         .iter()
         .filter(|line| !lines.iter().any(|found| found == *line));
     assert_eq!(missing.next(), None, "\n{}", lines.join("\n"));
-    let unsupported = lines
-        .iter()
-        .filter(|line| line.contains("construct-unsupported"));
-    assert_eq!(
-        unsupported.count(),
-        3,
-        "variables, dependsOn and a reference"
-    );
-    assert_eq!(lines.len(), expected.len() + 3);
+    assert_eq!(lines.len(), expected.len() + 1, "and an unknown reference");
 }
 
 #[test]
@@ -236,13 +227,11 @@ fn workflows_without_names_or_steps() {
 }
 
 #[test]
-fn fields_that_a_workflow_cannot_have_yet() {
+fn fields_of_a_workflow() {
     let steps = "steps: [{name: a, type: t}]\n";
     check(
         &format!("variables: {{A: 1}}\nspec: {{variables: {{A: 2, B: {{}}}}}}\n{steps}"),
         &[
-            "ship.yaml:1:1: error[construct-unsupported]: workflow variables is not supported yet; no reference would find them; put fixed values into config",
-            "ship.yaml:2:8: error[construct-unsupported]: workflow variables is not supported yet; no reference would find them; put fixed values into config",
             "ship.yaml:2:20: error[variable-twice]: A is \"1\" in line 1 and \"2\" here; which one counts is undefined; keep one",
             "ship.yaml:2:26: error[variable-not-scalar]: variables.B: value is a map; variables hold one text each; join it",
         ],
@@ -252,19 +241,13 @@ fn fields_that_a_workflow_cannot_have_yet() {
             "parameters:\n- {{name: n, type: string, default: 3}}\n- {{name: n, type: number}}\n- {{name: k, type: list}}\n- {{type: object}}\n{steps}"
         ),
         &[
-            "ship.yaml:1:1: error[construct-unsupported]: workflow parameters is not supported yet; a run would not get them; put fixed values into config",
             "ship.yaml:2:3: error[parameter-invalid]: parameter n: default 3 is no string; the run would start with a wrong value; quote it or change type",
             "ship.yaml:3:3: error[parameter-invalid]: parameter n: the name is used in line 2; a value would be meant for both; rename one",
             "ship.yaml:4:3: error[parameter-invalid]: parameter k: type is \"list\"; values could not be checked; use string, number, boolean or object",
             "ship.yaml:5:3: error[parameter-invalid]: parameter 4: no name; nothing could be passed to it; add one",
         ],
     );
-    check(
-        &format!("outputs: {{host: h}}\n{steps}"),
-        &[
-            "ship.yaml:1:1: error[construct-unsupported]: workflow outputs is not supported yet; the run would not return them; remove them and read the outputs of the steps",
-        ],
-    );
+    check(&format!("outputs: {{host: h}}\n{steps}"), &[]);
     check(
         &format!("variables: {{}}\nparameters: []\noutputs:\n{steps}"),
         &[],
@@ -280,63 +263,12 @@ fn fields_that_a_workflow_cannot_have_yet() {
         "apiVersion: score.dev/v1b1\nmetadata: {name: s}\ncontainers: {main: {}}\nresources: {db: {}}\nworkflows: {x: {steps: [{name: a, type: t}]}}\n",
         &[
             "ship.yaml:3:1: info[not-workflow-content]: containers is kept but not run, because only workflows are run; nothing to do",
-            "ship.yaml:4:1: error[construct-unsupported]: application resources is not supported yet; no reference would find them; remove them from this file",
         ],
     );
 }
 
 #[test]
-fn fields_that_a_step_cannot_have_yet() {
-    for (field, construct) in [
-        ("dependsOn: [b]", "dependsOn"),
-        ("when: Always", "when: always"),
-        ("when: on_success", "when: on_success"),
-        ("when: manual", "when: manual"),
-        ("if: $A == b", "if"),
-        ("unless: true", "unless"),
-        ("env: {A: 1}", "env"),
-        ("outputs: [k]", "outputs"),
-        ("outputFile: o.json", "outputFile"),
-        ("setVariables: {A: 1}", "setVariables"),
-        ("resource: db", "resource"),
-        (
-            "type: workflow, workflow: w, parameters: {p: 1}",
-            "type: workflow",
-        ),
-        ("config: {a: 'x ${b.c}'}", r#"reference "${b.c}""#),
-        ("config: {a: [$B]}", r#"reference "$B""#),
-        ("config: {script: 'echo ${b.c}'}", r#"reference "${b.c}""#),
-        ("path: '/{{ .x }}'", r#"template "{{ .x }}""#),
-        ("command: echo $HOME", r#"reference "$HOME""#),
-        (r#"notes: "first\n$SECOND""#, r#"reference "$SECOND""#),
-        ("config: {deep: {script: echo $A}}", r#"reference "$A""#),
-    ] {
-        let kind = if field.contains("type:") {
-            ""
-        } else {
-            "type: t, "
-        };
-        let text = format!("steps:\n- {{name: b, type: t}}\n- {{name: a, {kind}{field}}}\n");
-        for options in [handlers(&["t"]), lenient()] {
-            let imported = import(&text, &options);
-            assert_eq!(
-                codes(&imported, Severity::Error),
-                ["construct-unsupported"],
-                "{text}"
-            );
-            let found = &imported.diagnostics[0];
-            assert!(
-                found
-                    .message
-                    .contains(&format!("{construct} is not supported yet; ")),
-                "{found}"
-            );
-            assert_eq!((found.step.as_deref(), found.line), (Some("a"), Some(3)));
-            assert_eq!(imported.diagnostics.len(), 1, "{}", listing(&imported));
-            assert_eq!(imported.handlers_needed, ["t"]);
-            assert_eq!(shape(&imported.workflows[0].definition), "b → a");
-        }
-    }
+fn fields_that_say_nothing_and_those_that_nothing_reads() {
     check_step(
         "name: a, type: t, dependsOn: [], env: {}, outputs: [], when:, if:, setVariables:, resource:, config:, timeout:",
         &[],
@@ -366,7 +298,7 @@ fn a_reference_is_found_where_it_stands() {
     );
     assert_eq!(
         found.message,
-        "ship.yaml:6 step \"a\" config.deep.0.x/y: reference \"${build.version}\" is not supported yet; the handler would get it unresolved; write the value itself"
+        "ship.yaml:6 step \"a\" config.deep.0.x/y: ${build.version} is declared nowhere (known: a); it could never have a value; correct it"
     );
 }
 
@@ -513,11 +445,7 @@ fn values_of_the_wrong_type() {
     ] {
         let text = format!("steps: [{{name: b, type: t}}, {{name: a, type: t, {field}}}]");
         let imported = import(&text, &options());
-        assert_eq!(
-            codes(&imported, Severity::Error),
-            ["construct-unsupported", "field-type"],
-            "{text}"
-        );
+        assert_eq!(codes(&imported, Severity::Error), ["field-type"], "{text}");
     }
 }
 
@@ -598,10 +526,7 @@ fn groups_out_of_order() {
 fn dependencies_that_cannot_be_met() {
     let dependencies = |text: &str| {
         let imported = import(text, &options());
-        let lines = imported
-            .diagnostics
-            .iter()
-            .filter(|d| d.code != "construct-unsupported");
+        let lines = imported.diagnostics.iter();
         lines.map(ToString::to_string).collect::<Vec<_>>()
     };
     let steps = "steps:

@@ -6,22 +6,26 @@ use windlass_dialects::{Dialect, HandlerTypes, ImportOptions, Severity, import_b
 
 use crate::checks::{codes, listing, shape};
 
-const UNSUPPORTED: &str = "construct-unsupported";
+const UNKNOWN: &str = "unknown-reference";
 
 /// File, error codes, workflows that can be drawn.
 const FILES: [(&str, &[&str], usize); 8] = [
     ("parallel-workflow.yaml", &[], 3),
     ("guide-parallel-groups-interleaved.yaml", &[], 1),
-    ("archive-conditional-workflow.yaml", &[UNSUPPORTED], 10),
-    ("archive-context-workflow.yaml", &[UNSUPPORTED], 6),
+    ("archive-conditional-workflow.yaml", &[UNKNOWN], 10),
+    ("archive-context-workflow.yaml", &[UNKNOWN], 6),
     (
         "archive-score-spec-with-workflow.yaml",
         &["no-workflow-found"],
         0,
     ),
-    ("provider-provision-postgres.yaml", &[UNSUPPORTED], 1),
-    ("workflows-archive-db-lifecycle.yaml", &[UNSUPPORTED], 1),
-    ("workflows-archive-deploy-app.yaml", &[UNSUPPORTED], 1),
+    (
+        "provider-provision-postgres.yaml",
+        &["template-unsupported"],
+        1,
+    ),
+    ("workflows-archive-db-lifecycle.yaml", &[UNKNOWN], 1),
+    ("workflows-archive-deploy-app.yaml", &["bare-reference"], 1),
 ];
 
 /// Graphs of the files that are imported.

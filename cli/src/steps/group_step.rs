@@ -1,0 +1,91 @@
+//! A step of step groups: its settings with their values, and what it has given.
+
+use std::path::Path;
+
+use serde_json::{Value as Json, json};
+use windlass::{Context, Fault, Payload, StepError, StepOutput};
+use windlass_dialects::{GroupInput, GroupResult, group_input, group_record};
+
+use super::step_input;
+
+/// Bytes of one output file; a larger one holds no values for other steps.
+const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// What the step is given, if it is one of step groups; its fault is the step's.
+pub(super) fn input(ctx: &Context, data: &Payload) -> Result<Option<GroupInput>, StepError> {
+    let given = group_input(ctx.config(), data).map_err(refused)?;
+    for warning in given.iter().flat_map(|given| &given.warnings) {
+        tracing::warn!(run = %ctx.run(), step = ctx.step(), "{warning}");
+    }
+    Ok(given)
+}
+
+/// The JSON input of a program with everything that only a run knows.
+pub(super) fn completed(ctx: &Context, mut input: Json, given: &GroupInput) -> Json {
+    input["config"] = given.config.clone();
+    input["fields"] = given.fields.clone();
+    input["env"] = json!(given.env);
+    input["outputs"] = json!(given.outputs);
+    input["output_file"] = json!(given.output_file);
+    input["resource"] = json!(given.resource);
+    input["template"] = given.template.into();
+    input["deadline"] = json!(step_input::deadline(ctx));
+    input
+}
+
+/// Puts what the step has given into the run's data and into the history. `folder` is where its
+/// output file is looked for; without one nothing has written any.
+pub(super) fn record(
+    ctx: &Context,
+    data: &Payload,
+    given: &GroupInput,
+    outputs: Json,
+    folder: Option<&Path>,
+) -> Result<StepOutput, StepError> {
+    let file = given.output_file.as_deref().zip(folder);
+    let output_file = file.map(|(file, folder)| read(&folder.join(file)));
+    let result = GroupResult {
+        outputs,
+        output_file,
+    };
+    let recorded = group_record(ctx.config(), data, &result).map_err(refused)?;
+    let Some((data, outputs, warnings)) = recorded else {
+        return Err(StepError::new("internal", "this is no step of step groups").permanent());
+    };
+    for warning in warnings {
+        tracing::warn!(run = %ctx.run(), step = ctx.step(), "{warning}");
+    }
+    let output = Payload::encode(&outputs)
+        .map_err(|error| StepError::new("data-invalid", error.to_string()).permanent())?;
+    Ok(StepOutput {
+        data,
+        output: Some(output),
+    })
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let shown = path.display();
+    let size = std::fs::metadata(path).map(|found| found.len());
+    if size.is_ok_and(|size| size > FILE_BYTES_MAX) {
+        return Err(format!(
+            "{shown} has more than {FILE_BYTES_MAX} bytes; nothing was taken; write the values alone"
+        ));
+    }
+    std::fs::read_to_string(path).map_err(|error| {
+        format!("{shown} cannot be read ({error}); nothing was taken; let the step write it")
+    })
+}
+
+/// The fault with which the step fails, all of it in one text.
+fn refused(fault: Fault) -> StepError {
+    let code = fault
+        .errors
+        .first()
+        .map_or("data-invalid", |error| error.code.as_str());
+    let texts: Vec<&str> = fault
+        .errors
+        .iter()
+        .map(|error| error.message.as_str())
+        .collect();
+    StepError::new(code, texts.join("; ")).permanent()
+}

@@ -1,0 +1,125 @@
+//! Step groups with values, conditions, approvals and workflows that start others.
+
+use serde_json::json;
+
+use crate::lab::{Lab, eventually};
+
+/// Handlers that show what they are given.
+const HANDLERS: &str = "
+[handlers.show]
+command = ['sh', '-c', 'jq -c \"{given: .env.V, config: .config.text}\"']
+[handlers.idle]
+simulate = '0s'
+[handlers.broken]
+simulate = '0s'
+fail = 'it broke'
+";
+
+fn status_of(show: &serde_json::Value, step: &str) -> (String, String) {
+    let rows = show["steps"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["step"] == step).unwrap();
+    let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+    (text("status"), text("reason"))
+}
+
+#[test]
+fn values_reach_programs_and_failures_reach_those_that_wait_for_them() {
+    let lab = Lab::new();
+    lab.write(
+        "ship.yaml",
+        "
+parameters:
+- {name: size, type: string, required: true}
+variables: {STAGE: qa}
+steps:
+- {name: a, type: idle, setVariables: {TAG: '${parameters.size}-$STAGE'}}
+- {name: b, type: idle, if: '$STAGE == prod'}
+- {name: c, type: broken}
+- {name: d, type: idle}
+- {name: e, type: idle, when: on_failure}
+",
+    );
+    lab.write("handlers.toml", HANDLERS);
+    let run = ["run", "ship.yaml", "--handlers", "handlers.toml"];
+    let refused = lab.call(&run);
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.err.contains("parameter-missing"), "{}", refused.err);
+    lab.call(&[&run[..], &["--param", "size=big"]].concat())
+        .expect(1);
+    let show = lab.last_run();
+    let row = |step| status_of(&show, step);
+    assert_eq!(row("a").0, "succeeded");
+    assert_eq!(row("b"), ("skipped".to_owned(), "if-false".to_owned()));
+    assert_eq!(row("c").0, "failed");
+    assert_eq!(
+        row("d"),
+        ("skipped".to_owned(), "run-already-failed".to_owned())
+    );
+    assert_eq!(row("e").0, "succeeded");
+    assert_eq!(row("phase-3").0, "failed");
+    assert_eq!(show["run"]["status"], "failed");
+    assert_eq!(show["outputs"]["a"], json!({"TAG": "big-qa"}));
+}
+
+#[test]
+fn a_person_is_waited_for_also_after_a_kill() {
+    let lab = Lab::new();
+    lab.write(
+        "ship.yaml",
+        "
+steps:
+- {name: a, type: idle}
+- {name: ok, type: idle, when: manual}
+- {name: b, type: idle}
+",
+    );
+    lab.write("handlers.toml", HANDLERS);
+    let run = ["run", "ship.yaml", "--handlers", "handlers.toml"];
+    for (answer, end, of_b) in [("approve", 0, "succeeded"), ("reject", 1, "skipped")] {
+        let mut engine = lab.start(&run);
+        eventually("it waits", || {
+            let show = lab.call(&["show", "last", "--json"]);
+            show.code == Some(0) && status_of(&show.json(), "ok approval").0 == "waiting"
+        });
+        engine.kill().unwrap();
+        engine.wait().unwrap();
+        lab.call(&[answer, "last", "ok", "--by", "kim"]).expect(0);
+        lab.call(&["resume", "last", "--handlers", "handlers.toml"])
+            .expect(end);
+        assert_eq!(status_of(&lab.last_run(), "b").0, of_b);
+    }
+    let show = lab.last_run();
+    assert_eq!(status_of(&show, "ok").0, "failed");
+}
+
+#[test]
+fn a_step_starts_a_workflow_of_the_folder() {
+    let lab = Lab::new();
+    std::fs::create_dir(lab.path("flows")).unwrap();
+    lab.write(
+        "flows/db.yaml",
+        "
+kind: Workflow
+metadata: {name: db}
+parameters: [{name: size, type: string, default: small}]
+steps: [{name: make, type: idle, setVariables: {HOST: 'db-${parameters.size}'}}]
+outputs: {host: '${make.HOST}'}
+",
+    );
+    lab.write(
+        "ship.yaml",
+        "
+steps:
+- {name: db, type: workflow, workflow: db, parameters: {size: big}, setVariables: {URL: x}}
+- {name: use, type: idle, setVariables: {V: '${db.host}/$URL'}}
+",
+    );
+    lab.write("handlers.toml", HANDLERS);
+    let run = ["run", "ship.yaml", "--handlers", "handlers.toml"];
+    let refused = lab.call(&run);
+    assert!(refused.err.contains("unknown-workflow"), "{}", refused.err);
+    lab.call(&[&run[..], &["--workflows", "flows"]].concat())
+        .expect(0);
+    let show = lab.last_run();
+    assert_eq!(show["outputs"]["use"], json!({"V": "db-big/x"}));
+}

@@ -1,0 +1,162 @@
+//! How a run begins: parameters, variables, context.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+use windlass_workflow_model::{Fault, Payload};
+
+use crate::diagnostic::quoted;
+use crate::step_groups::evaluation::{pick, text_of};
+use crate::step_groups::state::{CONTEXT, PARAMETERS, State, VARIABLES};
+
+/// What a workflow begins with.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Begin {
+    pub(crate) workflow: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) variables: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) parameters: Vec<Parameter>,
+    /// What it refers to of the context.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) context: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) process_env: Vec<String>,
+}
+
+/// An input of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Parameter {
+    pub(crate) name: String,
+    #[serde(rename = "type")]
+    pub(crate) kind: ParameterKind,
+    #[serde(default)]
+    pub(crate) required: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) default: Option<Json>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ParameterKind {
+    String,
+    Number,
+    Boolean,
+    Object,
+}
+
+impl ParameterKind {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+            Self::Object => "object",
+        }
+    }
+
+    fn takes(self, value: &Json) -> bool {
+        match self {
+            Self::String => value.is_string(),
+            Self::Number => value.is_number() || value.as_str().is_some_and(is_number),
+            Self::Boolean => value.is_boolean(),
+            Self::Object => value.is_object(),
+        }
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    text.parse::<f64>().is_ok_and(f64::is_finite)
+}
+
+impl Begin {
+    /// Whether there is nothing to do.
+    pub(crate) fn is_void(&self) -> bool {
+        self.variables.is_empty()
+            && self.parameters.is_empty()
+            && self.context.is_empty()
+            && self.process_env.is_empty()
+    }
+
+    /// Everything that speaks against beginning with this input.
+    pub(crate) fn refusals(&self, input: &Json) -> Vec<(&'static str, String)> {
+        let mut found = Vec::new();
+        let start = format!("start of {}", quoted(&self.workflow));
+        let given = input.get(PARAMETERS);
+        for parameter in &self.parameters {
+            let name = &parameter.name;
+            let value = given.and_then(|given| given.get(name));
+            match value.filter(|value| !value.is_null()) {
+                Some(value) if !parameter.kind.takes(value) => {
+                    let what = format!(
+                        "{start}: parameter {name} is {}, which is no {}; the run is refused; pass one",
+                        quoted(&value.to_string()),
+                        parameter.kind.as_str()
+                    );
+                    found.push(("parameter-invalid", what));
+                }
+                None if parameter.required && parameter.default.is_none() => {
+                    let what = format!(
+                        "{start}: required parameter {name} has no value; the run is refused; pass it"
+                    );
+                    found.push(("parameter-missing", what));
+                }
+                Some(_) | None => {}
+            }
+        }
+        let undeclared = given.and_then(Json::as_object).into_iter().flatten();
+        for (name, _) in undeclared {
+            if !self.parameters.iter().any(|known| known.name == *name) {
+                let what = format!(
+                    "{start}: parameter {} is declared nowhere; its value would have no effect; correct the name or remove it",
+                    quoted(name)
+                );
+                found.push(("parameter-invalid", what));
+            }
+        }
+        let context = input.get(CONTEXT).unwrap_or(&Json::Null);
+        for path in &self.context {
+            if pick(context, path).is_none() {
+                let what = format!(
+                    "{start}: {path} is referenced but was not supplied; the run is refused; pass context"
+                );
+                found.push(("context-missing", what));
+            }
+        }
+        found
+    }
+
+    /// The data of a run from its input.
+    ///
+    /// # Errors
+    /// Everything of [`refusals`](Self::refusals).
+    pub(crate) fn run(&self, input: &Payload) -> Result<Payload, Fault> {
+        let mut state = State::read(input)?;
+        let whole = input.decode().unwrap_or(Json::Null);
+        let refusals = self.refusals(&whole).into_iter();
+        let faults: Vec<Fault> = refusals
+            .map(|(code, text)| Fault::new(code, text).permanent())
+            .collect();
+        if !faults.is_empty() {
+            return Err(Fault::join(faults));
+        }
+        let own = self.variables.iter();
+        let mut variables: Map<String, Json> = own
+            .map(|(name, value)| (name.clone(), value.clone().into()))
+            .collect();
+        let given = state.get(VARIABLES).and_then(Json::as_object);
+        for (name, value) in given.into_iter().flatten() {
+            variables.insert(name.clone(), text_of(value).into());
+        }
+        state.set(VARIABLES, Json::Object(variables));
+        let mut parameters = Map::new();
+        let given = state.get(PARAMETERS).cloned().unwrap_or_default();
+        for parameter in &self.parameters {
+            let value = given.get(&parameter.name).filter(|value| !value.is_null());
+            if let Some(value) = value.or(parameter.default.as_ref()) {
+                parameters.insert(parameter.name.clone(), value.clone());
+            }
+        }
+        state.set(PARAMETERS, Json::Object(parameters));
+        state.write()
+    }
+}

@@ -1,0 +1,256 @@
+//! The functions of a workflow's graph, as data.
+//!
+//! A definition names each function by the JSON of its [`Rule`], so a stored definition says all
+//! that is needed to go on with its runs: no file and no options are read again.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json, json};
+use windlass_workflow_model::{Definition, ErrorEntry, Event, Fault, Function, Functions, Payload};
+
+use crate::run_data;
+use crate::step_groups::begin::Begin;
+use crate::step_groups::conditions::{Conditions, Judged};
+use crate::step_groups::evaluation::Seen;
+use crate::step_groups::state::{
+    self, CONTEXT, Failure, PROCESS_ENV, RESOURCES, RESULTS, State, invalid,
+};
+use crate::step_groups::template::{Setting, Texts};
+use crate::step_groups::work::{GroupResult, Work};
+
+/// What function names begin with.
+const PREFIX: &str = "groups ";
+
+/// A step where it stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Standing {
+    pub(crate) step: String,
+    /// Its place in the document.
+    pub(crate) index: usize,
+    /// Its phase, from 1.
+    pub(crate) phase: usize,
+}
+
+impl Standing {
+    pub(crate) fn block(&self) -> String {
+        format!("phase-{}", self.phase)
+    }
+}
+
+/// What one function does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub(crate) enum Rule {
+    /// Makes the data of a run from its input.
+    Begin(Begin),
+    /// Says whether a step runs.
+    Judge(Conditions),
+    /// Whether a step would do its work, so that a person is asked before.
+    Runs(Conditions),
+    /// Whether a step is not passed by.
+    Begins(Conditions),
+    /// Takes the answer of a person.
+    Answer { step: String },
+    /// Nobody has answered.
+    Late { step: String },
+    /// Joins a phase.
+    Join,
+    /// Joins what came to a step from those that it waits for.
+    Meet,
+    /// Writes a failure into the data.
+    Fail(Standing),
+    /// Fails with what was written there.
+    Raise,
+    /// The input of a called workflow.
+    Call {
+        work: Box<Work>,
+        parameters: Setting,
+    },
+    /// Takes what it has given.
+    Returned { work: Box<Work> },
+    /// Makes the workflow's results.
+    Finish { outputs: Texts, lenient: bool },
+}
+
+impl Rule {
+    /// The name under which a definition knows it.
+    pub(crate) fn name(&self) -> String {
+        let json = serde_json::to_string(self).unwrap_or_default();
+        format!("{PREFIX}{json}")
+    }
+
+    fn function(self) -> Function {
+        match self {
+            Self::Begin(begin) => Function::Compute(Arc::new(move |input| begin.run(input))),
+            Self::Judge(conditions) => {
+                Function::Guard(Arc::new(move |data| conditions.verdict(data)))
+            }
+            Self::Runs(conditions) => {
+                Function::Predicate(Arc::new(move |data| conditions.runs(data)))
+            }
+            Self::Begins(conditions) => {
+                Function::Predicate(Arc::new(move |data| conditions.begins(data)))
+            }
+            Self::Answer { step } => {
+                Function::Reply(Arc::new(move |data, event| answer(data, &step, event)))
+            }
+            Self::Late { step } => Function::Fold(Arc::new(move |data, _| {
+                note(data, &step, json!({ "status": "late" }))
+            })),
+            Self::Join => Function::Merge(Arc::new(state::merge)),
+            Self::Meet => Function::Merge(Arc::new(state::meet)),
+            Self::Fail(at) => Function::Fold(Arc::new(move |data, fault| fail(data, &at, fault))),
+            Self::Raise => Function::Compute(Arc::new(raise)),
+            Self::Call { work, parameters } => {
+                Function::Compute(Arc::new(move |data| call(data, &work, &parameters)))
+            }
+            Self::Returned { work } => {
+                Function::Reply(Arc::new(move |data, event| returned(data, &work, event)))
+            }
+            Self::Finish { outputs, lenient } => {
+                Function::Compute(Arc::new(move |data| finish(data, &outputs, lenient)))
+            }
+        }
+    }
+
+    /// The rule that a name stands for.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        serde_json::from_str(name.strip_prefix(PREFIX)?).ok()
+    }
+}
+
+/// The functions of stored step groups, which stand in their definition: nothing has to be imported
+/// again to go on with its runs.
+///
+/// # Errors
+/// The names of functions that this version cannot read.
+pub fn functions(definition: &Definition) -> Result<Functions, Vec<String>> {
+    let mut functions = run_data::functions();
+    let mut unknown = Vec::new();
+    for (name, role) in definition.functions() {
+        if functions.has(name, role) {
+            continue;
+        }
+        match Rule::named(name).map(Rule::function) {
+            Some(function) if function.role() == role => {
+                functions.insert(name, function);
+            }
+            _ => unknown.push(name.to_owned()),
+        }
+    }
+    if unknown.is_empty() {
+        Ok(functions)
+    } else {
+        Err(unknown)
+    }
+}
+
+/// How the runs of a workflow begin; `None` if there is nothing to say, or for other dialects.
+pub(crate) fn begin(definition: &Definition) -> Option<Begin> {
+    let names = definition.functions();
+    names
+        .into_iter()
+        .find_map(|(name, _)| match Rule::named(name)? {
+            Rule::Begin(begin) => Some(begin),
+            _ => None,
+        })
+}
+
+fn note(data: &Payload, step: &str, answer: Json) -> Result<Payload, Fault> {
+    let mut state = State::read(data)?;
+    state.note_approval(step, answer);
+    state.write()
+}
+
+/// An answer is `{"status": "success" | "failure", "by": …, "message": …}`.
+fn answer(data: &Payload, step: &str, event: &Event) -> Result<Payload, Fault> {
+    let answer: Json = event.payload.decode().unwrap_or(Json::Null);
+    note(data, step, answer)
+}
+
+fn fail(data: &Payload, at: &Standing, fault: &Fault) -> Result<Payload, Fault> {
+    let mut state = State::read(data)?;
+    let mut message = fault.errors.iter().map(|error| error.message.as_str());
+    let error = ErrorEntry {
+        step: at.step.clone(),
+        parent: Some(at.block()),
+        branch: Some(at.step.clone()),
+        code: fault
+            .errors
+            .first()
+            .map_or_else(|| "handler-failed".to_owned(), |error| error.code.clone()),
+        message: message.by_ref().collect::<Vec<_>>().join("; "),
+    };
+    state.fail(Failure {
+        index: at.index,
+        phase: at.phase,
+        name: at.step.clone(),
+        error,
+    });
+    state.write()
+}
+
+/// Ends a run that has failed, with all that went wrong in document order.
+fn raise(data: &Payload) -> Result<Payload, Fault> {
+    let failures = State::read(data)?.failures();
+    if failures.is_empty() {
+        return Ok(data.clone());
+    }
+    Err(Fault {
+        errors: failures.into_iter().map(|failure| failure.error).collect(),
+        retryable: false,
+    })
+}
+
+fn call(data: &Payload, work: &Work, parameters: &Setting) -> Result<Payload, Fault> {
+    let state = State::read(data)?;
+    let conditions = &work.conditions;
+    if let Judged::Fail(fault) = conditions.judge(&state, &mut Vec::new()) {
+        return Err(fault);
+    }
+    work.input(&state)?;
+    let (seen, mut faults) = Seen::with_env(&state, &conditions.env, conditions.lenient);
+    let parameters = seen.settle(parameters, "parameters", &mut faults);
+    if !faults.is_empty() {
+        return Err(Fault::join(faults));
+    }
+    let mut input = Map::new();
+    input.insert("parameters".to_owned(), parameters);
+    for key in [CONTEXT, PROCESS_ENV, RESOURCES] {
+        if let Some(value) = state.get(key) {
+            input.insert(key.to_owned(), value.clone());
+        }
+    }
+    Payload::encode(&input).map_err(|error| invalid(&error.to_string()))
+}
+
+fn returned(data: &Payload, work: &Work, event: &Event) -> Result<Payload, Fault> {
+    let mut state = State::read(data)?;
+    let child = State::read(&event.payload)?;
+    let result = GroupResult {
+        outputs: child.get(RESULTS).cloned().unwrap_or_else(|| json!({})),
+        output_file: None,
+    };
+    work.record(&mut state, &result)?;
+    state.write()
+}
+
+fn finish(data: &Payload, outputs: &Texts, lenient: bool) -> Result<Payload, Fault> {
+    let mut state = State::read(data)?;
+    let (mut results, mut faults) = (Map::new(), Vec::new());
+    let seen = Seen::bare(&state, lenient);
+    for (name, template) in outputs {
+        match seen.fill(template, &format!("outputs.{name}")) {
+            Ok(text) => {
+                results.insert(name.clone(), text.into());
+            }
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(Fault::join(faults));
+    }
+    state.set(RESULTS, Json::Object(results));
+    state.write()
+}

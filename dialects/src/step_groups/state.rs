@@ -1,0 +1,236 @@
+//! The data of a run of step groups.
+//!
+//! A JSON object beside whatever the run began with: `steps` (what each completed step gave),
+//! `variables`, `setters` (which step set each, so that branches can be joined), `parameters`,
+//! `resources`, `context`, `process_env`, `failures` that were captured, `approvals` and `warnings`.
+//! A settled step that has neither given something nor failed was skipped.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json, json};
+use windlass_workflow_model::{Arrivals, BranchOutcome, ErrorEntry, Fault, Payload, codes};
+
+use crate::run_data::{OUTPUTS, STEPS, object};
+
+pub(crate) const VARIABLES: &str = "variables";
+pub(crate) const PARAMETERS: &str = "parameters";
+pub(crate) const RESOURCES: &str = "resources";
+pub(crate) const CONTEXT: &str = "context";
+pub(crate) const PROCESS_ENV: &str = "process_env";
+/// What the workflow gives back.
+pub(crate) const RESULTS: &str = "outputs";
+const SETTERS: &str = "setters";
+const FAILURES: &str = "failures";
+const APPROVALS: &str = "approvals";
+
+/// A step that failed in a run that goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    /// Its place in the document.
+    pub(crate) index: usize,
+    /// Its phase, from 1.
+    pub(crate) phase: usize,
+    /// The name of the step that failed.
+    pub(crate) name: String,
+    #[serde(flatten)]
+    pub(crate) error: ErrorEntry,
+}
+
+/// How a settled step came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Status {
+    Completed,
+    Failed,
+    Skipped,
+}
+
+/// The data of one branch.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    data: Map<String, Json>,
+}
+
+impl State {
+    /// # Errors
+    /// A permanent [`Fault`] if it is not the data of such a run.
+    pub(crate) fn read(data: &Payload) -> Result<Self, Fault> {
+        let data = object(data)?;
+        let wrong = [
+            STEPS,
+            VARIABLES,
+            PARAMETERS,
+            RESOURCES,
+            CONTEXT,
+            PROCESS_ENV,
+        ]
+        .into_iter()
+        .find(|key| data.get(*key).is_some_and(|value| !value.is_object()));
+        match wrong {
+            None => Ok(Self { data }),
+            Some(key) => Err(invalid(&format!(
+                "the run's data has a key {key:?} that is no object, so nothing in it has a name; start the run with an object there"
+            ))),
+        }
+    }
+
+    pub(crate) fn write(&self) -> Result<Payload, Fault> {
+        Payload::encode(&self.data).map_err(|error| invalid(&error.to_string()))
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<&Json> {
+        self.data.get(key)
+    }
+
+    pub(crate) fn set(&mut self, key: &str, value: Json) {
+        self.data.insert(key.to_owned(), value);
+    }
+
+    pub(crate) fn status(&self, step: &str) -> Status {
+        if self.failures().iter().any(|failure| failure.name == step) {
+            return Status::Failed;
+        }
+        match self.outputs(step) {
+            Some(_) => Status::Completed,
+            None => Status::Skipped,
+        }
+    }
+
+    /// What a completed step gave.
+    pub(crate) fn outputs(&self, step: &str) -> Option<&Json> {
+        self.data.get(STEPS)?.get(step)?.get(OUTPUTS)
+    }
+
+    pub(crate) fn record(&mut self, step: &str, outputs: Json) {
+        self.object(STEPS)
+            .insert(step.to_owned(), json!({ OUTPUTS: outputs }));
+    }
+
+    pub(crate) fn set_variable(&mut self, name: &str, value: &str, rank: usize) {
+        self.object(VARIABLES).insert(name.to_owned(), value.into());
+        self.object(SETTERS).insert(name.to_owned(), rank.into());
+    }
+
+    /// Adds what a step gave to the resource that it makes.
+    pub(crate) fn provide(&mut self, resource: &str, outputs: &Json) {
+        let resources = self.object(RESOURCES);
+        let known = resources
+            .entry(resource.to_owned())
+            .or_insert_with(|| json!({}));
+        if !known.is_object() {
+            *known = json!({});
+        }
+        if let (Json::Object(known), Json::Object(new)) = (known, outputs) {
+            known.extend(new.clone());
+        }
+    }
+
+    /// In document order.
+    pub(crate) fn failures(&self) -> Vec<Failure> {
+        let failures = self.data.get(FAILURES).cloned().unwrap_or_default();
+        serde_json::from_value(failures).unwrap_or_default()
+    }
+
+    pub(crate) fn fail(&mut self, failure: Failure) {
+        let mut failures = self.failures();
+        failures.retain(|known| known.name != failure.name);
+        failures.push(failure);
+        failures.sort_by_key(|failure| failure.index);
+        self.set(FAILURES, json!(failures));
+    }
+
+    /// What became of the wait for a person.
+    pub(crate) fn approval(&self, step: &str) -> Option<&Json> {
+        self.data.get(APPROVALS)?.get(step)
+    }
+
+    pub(crate) fn note_approval(&mut self, step: &str, answer: Json) {
+        self.object(APPROVALS).insert(step.to_owned(), answer);
+    }
+
+    /// Takes everything that a branch has added since `before`.
+    fn take(&mut self, before: &Self, branch: &Self) {
+        for key in [STEPS, APPROVALS] {
+            for (name, value) in branch.entries(key) {
+                if before
+                    .data
+                    .get(key)
+                    .and_then(|known| known.get(name))
+                    .is_none()
+                {
+                    self.object(key).insert(name.clone(), value.clone());
+                }
+            }
+        }
+        for (name, value) in branch.entries(RESOURCES) {
+            let known = before.data.get(RESOURCES).and_then(|known| known.get(name));
+            if known != Some(value) {
+                self.provide(name, value);
+            }
+        }
+        for (name, value) in branch.entries(VARIABLES) {
+            // Of two that set a variable, one waits for the other; its step has the higher rank.
+            if branch.rank(name) > self.rank(name) {
+                let (value, rank) = (value.clone(), branch.rank(name).unwrap_or_default());
+                self.object(VARIABLES).insert(name.clone(), value);
+                self.object(SETTERS).insert(name.clone(), rank.into());
+            }
+        }
+        for failure in branch.failures() {
+            self.fail(failure);
+        }
+    }
+
+    fn rank(&self, variable: &str) -> Option<u64> {
+        self.data.get(SETTERS)?.get(variable)?.as_u64()
+    }
+
+    fn entries(&self, key: &str) -> impl Iterator<Item = (&String, &Json)> {
+        let object = self.data.get(key).and_then(Json::as_object);
+        object.into_iter().flatten()
+    }
+
+    fn object(&mut self, key: &str) -> &mut Map<String, Json> {
+        let entry = self.data.entry(key).or_insert_with(|| json!({}));
+        if !entry.is_object() {
+            *entry = json!({});
+        }
+        match entry {
+            Json::Object(object) => object,
+            _ => unreachable!("it was made an object"),
+        }
+    }
+}
+
+/// The data before the split with what all branches added, whatever order they came in.
+pub(crate) fn merge(before: &Payload, arrivals: Arrivals<'_>) -> Result<Payload, Fault> {
+    let before = State::read(before)?;
+    let mut merged = before.clone();
+    for arrival in arrivals {
+        if let BranchOutcome::Succeeded(data) = &arrival.outcome {
+            merged.take(&before, &State::read(data)?);
+        }
+    }
+    merged.write()
+}
+
+/// Joins what came to one step from those that it waits for.
+pub(crate) fn meet(_: &Payload, arrivals: Arrivals<'_>) -> Result<Payload, Fault> {
+    let mut merged: Option<State> = None;
+    for arrival in arrivals {
+        if let BranchOutcome::Succeeded(data) = &arrival.outcome {
+            let came = State::read(data)?;
+            match &mut merged {
+                None => merged = Some(came),
+                Some(merged) => {
+                    let before = merged.clone();
+                    merged.take(&before, &came);
+                }
+            }
+        }
+    }
+    merged.map_or_else(|| Ok(Payload::null()), |merged| merged.write())
+}
+
+pub(crate) fn invalid(text: &str) -> Fault {
+    Fault::new(codes::DATA_INVALID, text).permanent()
+}

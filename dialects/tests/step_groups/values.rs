@@ -1,0 +1,335 @@
+//! References, conditions and where values come from.
+
+use serde_json::{Value as Json, json};
+use windlass_dialects::{GroupResult, Mode, PlaybookFile, Severity, import, start_refusals};
+
+use crate::checks::{codes, lenient, listing, options};
+use crate::play::{gives, idle, play, run, run_leniently};
+
+/// Codes of errors in strict mode; of errors and warnings in lenient mode.
+fn check(text: &str, strict: &[&str], errors: &[&str], warnings: &[&str]) {
+    let imported = import(text, &options());
+    assert_eq!(
+        codes(&imported, Severity::Error),
+        strict,
+        "{}",
+        listing(&imported)
+    );
+    let imported = import(text, &lenient());
+    assert_eq!(codes(&imported, Severity::Error), errors, "{text}");
+    assert_eq!(codes(&imported, Severity::Warning), warnings, "{text}");
+}
+
+/// The same for a second step beside `build` of type terraform.
+fn check_step(field: &str, strict: &[&str], errors: &[&str], warnings: &[&str]) {
+    let text = format!(
+        "variables: {{TAG: x}}\nsteps:\n- {{name: build, type: terraform}}\n- {{name: a, type: t, {field}}}\n"
+    );
+    check(&text, strict, errors, warnings);
+}
+
+#[test]
+fn what_nothing_declares_is_told() {
+    let unknown: &[&str] = &["unknown-reference"];
+    for field in [
+        "env: {V: '${workflow.TAGG}'}",
+        "env: {V: '$TAGG'}",
+        "config: {x: '${ghost.key}'}",
+        "config: {x: '${open'}",
+        "setVariables: {V: '${parameters.p}'}",
+        "path: '${resources.db.host}'",
+        "if: '${ghost.key} == 1'",
+        "unless: $SKIP",
+        "config: {x: '${terraform.key}', script: 'echo ${a.b.c}'}",
+    ] {
+        check_step(field, unknown, &[], unknown);
+    }
+    check_step(
+        "env: {N: '1'}, config: {x: '${workflow.N}'}",
+        unknown,
+        &[],
+        &["workflow-prefix-on-env"],
+    );
+    for field in [
+        "config: {script: 'echo $HOME ${USER} ${X:-y}'}",
+        "env: {V: '${workflow.TAG}${variables.TAG}$TAG$build.k${steps.build.output.k}'}",
+        "config: {x: '${metadata.name}${environment.a}${application.b}${timestamp}'}",
+        "config: {x: '{{ .steps.build.output.k }}'}",
+        "if: build.skipped",
+        "if: TAG",
+    ] {
+        check_step(field, &[], &[], &[]);
+    }
+}
+
+#[test]
+fn conditions_that_have_no_truth_value() {
+    for field in [
+        "if: '$TAG ='",
+        "if: '$TAG =='",
+        "if: '== 1'",
+        "if: two words",
+        "if: '$TAG matches ['",
+        "if: '$TAG matches (?=x)'",
+    ] {
+        check_step(field, &["condition-syntax"], &["condition-syntax"], &[]);
+    }
+    check_step(
+        "if: 'workflow.TAG == x'",
+        &["bare-reference"],
+        &[],
+        &["bare-reference"],
+    );
+    check_step(
+        "when: '$TAG == x'",
+        &["unknown-when"],
+        &[],
+        &["unknown-when"],
+    );
+    check_step("when: sometimes", &["unknown-when"], &["unknown-when"], &[]);
+    check_step(
+        "config: {m: '{{ if eq .parameters.x 1 }}'}",
+        &["template-unsupported"],
+        &[],
+        &["template-unsupported"],
+    );
+}
+
+#[test]
+fn a_step_that_has_not_settled_cannot_be_read() {
+    let not_ready: &[&str] = &["reference-not-ready"];
+    let text = |field: &str| {
+        format!(
+            "steps:\n- {{name: a, type: t, parallelGroup: 1}}\n- {{name: b, type: t, parallelGroup: 1, {field}}}\n- {{name: c, type: t}}\n"
+        )
+    };
+    for field in [
+        "env: {V: '${a.k}'}",
+        "if: a.failed",
+        "env: {V: '${b.k}'}",
+        "env: {V: '${c.k}'}",
+    ] {
+        check(&text(field), not_ready, not_ready, &[]);
+    }
+    check(&text("env: {V: '${a.k}'}, dependsOn: [a]"), &[], &[], &[]);
+}
+
+#[test]
+fn values_come_from_where_the_page_says() {
+    let text = "
+variables: {STAGE: qa, BIG: 9007199254740993, FLAG: true, NONE: }
+parameters:
+- {name: size, type: string, default: small}
+- {name: count, type: number, default: 2}
+resources: {db: {}}
+steps:
+- {name: make, type: t, resource: s3, env: {OWN: 'own-$STAGE'}, setVariables: {SET: '$OWN'}}
+- name: use
+  type: t
+  env: {STAGE: mine}
+  path: ${STAGE}/${workflow.STAGE}/$BIG/$FLAG/$NONE/
+  config:
+    one: ${parameters.size}-${parameters.count}
+    two: [$SET, '${make.deep.list.0}', '${make.deep}', '$${literal}']
+    three: ${resources.s3.url}
+    four: ${metadata.name}-${timestamp}
+    script: echo $STAGE $HOME ${make.text}
+";
+    let mut options = options();
+    options.step_groups.process_env = vec!["LANG".to_owned()];
+    let input = json!({
+        "variables": {"STAGE": "prod"},
+        "parameters": {"count": 3},
+        "context": {"metadata": {"name": "app"}, "timestamp": "now"},
+    });
+    let played = play(text, &options, &input, &|step, _| match step {
+        "make" => gives(json!({"deep": {"list": [1.5]}, "text": "t", "url": "u"})),
+        _ => Ok(GroupResult::default()),
+    });
+    let given = &played.inputs["use"];
+    assert_eq!(given["fields"]["path"], "mine/prod/9007199254740993/true//");
+    assert_eq!(
+        given["config"],
+        json!({
+            "one": "small-3",
+            "two": ["own-prod", "1.5", "{\"list\":[1.5]}", "${literal}"],
+            "three": "u",
+            "four": "app-now",
+            "script": "echo mine $HOME t",
+        })
+    );
+    assert_eq!(played.inputs["make"]["env"]["OWN"], "own-prod");
+    assert_eq!(given["all_env"]["SET"], "own-prod");
+}
+
+#[test]
+fn what_is_missing_when_it_is_needed_fails_the_step_or_is_empty() {
+    let text = |field: &str| {
+        format!(
+            "
+steps:
+- {{name: gate, type: t, if: 'false', setVariables: {{GO: 'yes'}}}}
+- {{name: build, type: t}}
+- {{name: use, type: t, {field}}}
+"
+        )
+    };
+    for (field, code) in [
+        ("env: {V: '${workflow.GO}'}", "reference-unset"),
+        ("env: {V: '${gate.key}'}", "reference-unset"),
+        ("config: {v: '${build.image}'}", "output-missing"),
+        ("setVariables: {V: '${build.image}'}", "output-missing"),
+        ("outputFile: '${build.image}'", "output-missing"),
+    ] {
+        let played = run(&text(field), &|_, _| gives(json!({"version": 1})));
+        assert_eq!(played.done, ["build"], "{field}");
+        assert_eq!(played.errors(), [format!("use: {code}")]);
+        let played = run_leniently(&text(field), &|_, _| gives(json!({"version": 1})));
+        assert_eq!(played.done, ["build", "use"], "{field}");
+        assert!(
+            played.warnings[0].starts_with(code),
+            "{:?}",
+            played.warnings
+        );
+    }
+    let compared = text("if: '${build.image} == x'");
+    assert_eq!(run(&compared, &idle).errors(), ["use: condition-error"]);
+    assert_eq!(run_leniently(&compared, &idle).skipped[1], "use: if-false");
+    let pattern = text("if: '$P matches ${P}', env: {P: '['}");
+    assert_eq!(run(&pattern, &idle).errors(), ["use: condition-error"]);
+    assert_eq!(
+        run_leniently(&pattern, &idle).skipped[1],
+        "use: condition-error"
+    );
+    for condition in ["${workflow.GO} == null", "${build.image}x == x"] {
+        let text = text(&format!("if: '{condition}'"));
+        let played = run_leniently(&text, &idle);
+        assert_eq!(played.done, ["build", "use"], "{condition}");
+    }
+    let played = run(&text("unless: '${build.image}'"), &idle);
+    assert_eq!(played.done, ["build", "use"]);
+}
+
+#[test]
+fn a_value_never_adds_an_operator() {
+    let text = "
+variables: {A: 'x == x'}
+steps:
+- {name: a, type: t, if: '$A == x'}
+- {name: b, type: t, if: '\"$A\" == \"x == x\"'}
+";
+    let played = run(text, &idle);
+    assert_eq!(played.skipped, ["a: if-false"]);
+    assert_eq!(played.done, ["b"]);
+}
+
+#[test]
+fn an_output_file_that_cannot_be_used_fails_its_step() {
+    let text = "steps: [{name: a, type: t, outputFile: o}]";
+    for content in [Err("it is gone".to_owned()), Ok("[1]".to_owned())] {
+        let work = |_: &str, _: &Json| {
+            Ok(GroupResult {
+                outputs: json!({}),
+                output_file: Some(content.clone()),
+            })
+        };
+        assert_eq!(run(text, &work).errors(), ["a: output-file-invalid"]);
+        let played = run_leniently(text, &work);
+        assert!(played.result.is_ok());
+        assert!(played.warnings[0].starts_with("output-file-invalid"));
+    }
+}
+
+#[test]
+fn a_start_without_what_it_needs_is_refused() {
+    let text = "
+parameters:
+- {name: app, type: string, required: true}
+- {name: count, type: number}
+steps: [{name: a, type: t, config: {x: '${environment.type}'}}]
+";
+    let definition = import(text, &options()).workflows.remove(0).definition;
+    let refused = |input: Json| {
+        let refusals = start_refusals(&definition, &input, 0).into_iter();
+        refusals.map(|refusal| refusal.code).collect::<Vec<_>>()
+    };
+    assert_eq!(refused(json!({})), ["parameter-missing", "context-missing"]);
+    let context = json!({"environment": {"type": "dev"}});
+    assert_eq!(
+        refused(json!({"parameters": {"app": 1, "count": "x", "more": 1}, "context": context})),
+        ["parameter-invalid"; 3]
+    );
+    assert_eq!(
+        refused(json!({"parameters": {"app": "a"}, "context": context})),
+        [""; 0]
+    );
+}
+
+const CHILD: &str = "
+kind: Workflow
+metadata: {name: db}
+parameters: [{name: size, type: string}]
+steps: [{name: make, type: t, env: {SIZE: '${parameters.size}'}}]
+outputs: {host: '${make.host}'}
+";
+
+#[test]
+fn a_workflow_starts_another_one() {
+    let text = "
+kind: Workflow
+metadata: {name: ship}
+variables: {S: big}
+steps:
+- {name: db, type: workflow, workflow: db, parameters: {size: $S}, resource: pg, setVariables: {DONE: 'yes'}}
+- {name: use, type: t, env: {A: '${db.host}', B: '${resources.pg.host}', C: $DONE}}
+- {name: tell, type: t, when: always}
+---";
+    let text = format!("{text}{CHILD}");
+    let mut options = options();
+    options.document = Some("ship".to_owned());
+    let work = |step: &str, input: &Json| match step {
+        "make" => {
+            assert_eq!(input["env"]["SIZE"], "big");
+            gives(json!({"host": "h"}))
+        }
+        _ => idle(step, input),
+    };
+    let played = play(&text, &options, &json!({}), &work);
+    assert_eq!(played.done, ["make", "use", "tell"]);
+    let expected = json!({"A": "h", "B": "h", "C": "yes"});
+    assert_eq!(played.inputs["use"]["env"], expected);
+    let broken = |step: &str, _: &Json| match step {
+        "make" => Err(windlass_workflow_model::Fault::new("handler-failed", "no")),
+        _ => Ok(GroupResult::default()),
+    };
+    let played = play(&text, &options, &json!({}), &broken);
+    assert_eq!(played.done, ["make", "tell"]);
+    assert_eq!(played.errors(), ["db: handler-failed"]);
+}
+
+#[test]
+fn a_started_workflow_may_stand_in_another_file_and_must_stand_somewhere() {
+    let text = "steps: [{name: db, type: workflow, workflow: db}]";
+    let imported = import(text, &options());
+    assert_eq!(codes(&imported, Severity::Error), ["unknown-workflow"]);
+    let mut options = options();
+    let file = |text: &str| PlaybookFile {
+        file: "db.yaml".to_owned(),
+        text: text.to_owned(),
+    };
+    options.step_groups.workflows = vec![file(CHILD)];
+    let imported = import(text, &options);
+    assert!(imported.ok(), "{}", listing(&imported));
+    assert_eq!(imported.called[0].definition.name(), "db");
+    options.step_groups.workflows = vec![file(&CHILD.replace("make.host", "ghost.host"))];
+    let imported = import(text, &options);
+    assert_eq!(
+        codes(&imported, Severity::Error),
+        ["unknown-reference", "workflow-invalid"]
+    );
+    let ring =
+        "kind: Workflow\nmetadata: {name: a}\nsteps: [{name: s, type: workflow, workflow: a}]";
+    options.mode = Mode::Lenient;
+    let imported = import(ring, &options);
+    assert_eq!(codes(&imported, Severity::Error), ["workflow-recursion"]);
+}
