@@ -99,7 +99,8 @@ pub(crate) fn set_parameters(
             continue;
         };
         // Digits stay what they are.
-        let same = !read.is_number() || read.to_string() == *value;
+        let printed = read.to_string();
+        let same = !read.is_number() || printed == *value;
         let read = if same {
             read
         } else {

@@ -52,6 +52,10 @@ pub const DELAY_MS_MAX: u64 = 10_000 * 366 * 86_400_000;
 /// can make many nodes.
 pub const PLAYBOOK_NODES_MAX: usize = 50_000;
 
+/// Levels of lists and maps around a reference in the settings of step groups. Each level takes three in
+/// the definition, and JSON readers commonly give up at 128.
+pub const REFERENCES_DEEP_MAX: usize = 24;
+
 /// How often steps of step groups wait for others of their phase, directly or not. They are compared
 /// in pairs, and a file of a few megabytes could make billions.
 pub const WAITS_MAX: usize = 500_000;

@@ -13,7 +13,7 @@ const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// What the step is given, if it is one of step groups; its fault is the step's.
 pub(super) fn input(ctx: &Context, data: &Payload) -> Result<Option<GroupInput>, StepError> {
-    let given = group_input(ctx.config(), data).map_err(refused)?;
+    let given = group_input(ctx.config(), data).map_err(|fault| refused(&fault))?;
     for warning in given.iter().flat_map(|given| &given.warnings) {
         tracing::warn!(run = %ctx.run(), step = ctx.step(), "{warning}");
     }
@@ -48,7 +48,7 @@ pub(super) fn record(
         outputs,
         output_file,
     };
-    let recorded = group_record(ctx.config(), data, &result).map_err(refused)?;
+    let recorded = group_record(ctx.config(), data, &result).map_err(|fault| refused(&fault))?;
     let Some((data, outputs, warnings)) = recorded else {
         return Err(StepError::new("internal", "this is no step of step groups").permanent());
     };
@@ -77,7 +77,7 @@ fn read(path: &Path) -> Result<String, String> {
 }
 
 /// The fault with which the step fails, all of it in one text.
-fn refused(fault: Fault) -> StepError {
+fn refused(fault: &Fault) -> StepError {
     let code = fault
         .errors
         .first()

@@ -20,12 +20,7 @@ const FILES: [(&str, &[&str], &[&str], &[&str]); 8] = [
         &[],
         &[UNKNOWN],
     ),
-    (
-        "archive-context-workflow.yaml",
-        &[UNKNOWN],
-        &[],
-        &[UNKNOWN, ON_ENV],
-    ),
+    ("archive-context-workflow.yaml", &[UNKNOWN], &[], &[ON_ENV]),
     (
         "archive-score-spec-with-workflow.yaml",
         &["no-workflow-found"],

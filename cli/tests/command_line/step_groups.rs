@@ -118,8 +118,8 @@ steps:
     let run = ["run", "ship.yaml", "--handlers", "handlers.toml"];
     let refused = lab.call(&run);
     assert!(refused.err.contains("unknown-workflow"), "{}", refused.err);
-    lab.call(&[&run[..], &["--workflows", "flows"]].concat())
-        .expect(0);
-    let show = lab.last_run();
-    assert_eq!(show["outputs"]["use"], json!({"V": "db-big/x"}));
+    let done = lab.call(&[&run[..], &["--workflows", "flows", "--json"]].concat());
+    let done = done.expect(0).json();
+    let outputs = &done["runs"][0]["outputs"];
+    assert_eq!(outputs["use"], json!({"V": "db-big/x"}), "{done:#}");
 }

@@ -214,9 +214,8 @@ fn report_application(document: &Document, report: &mut Report) {
     for entry in document.root.entries() {
         let spot = root.entry(entry);
         match entry.key.as_str() {
-            "apiVersion" | "metadata" | "workflows" => {}
-            // Its keys are names of resources.
-            "resources" => {}
+            // The keys of resources are names that references know.
+            "apiVersion" | "metadata" | "workflows" | "resources" => {}
             key => {
                 let key = shortened(key);
                 let what = format!(

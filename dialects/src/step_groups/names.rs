@@ -201,12 +201,8 @@ impl Resolver<'_, '_> {
         let mut found = names.steps.get(step).copied();
         if found.is_none() && step == "terraform" && self.lenient() {
             let before = reader.step.unwrap_or(names.kinds.len());
-            let kinds = names.kinds.iter().take(before);
-            found = kinds
-                .enumerate()
-                .filter(|(_, kind)| **kind == Some("terraform"))
-                .map(|(index, _)| index)
-                .last();
+            let earlier = &names.kinds[..before];
+            found = earlier.iter().rposition(|kind| *kind == Some("terraform"));
             if let Some(found) = found {
                 let name = names.name_of(found);
                 let what = format!(
@@ -333,7 +329,7 @@ impl Resolver<'_, '_> {
         reading: Reading,
     ) -> Operand {
         let (inside, quoted) = unquoted(text);
-        if !quoted && reading == Reading::Value && self.is_bare(inside) {
+        if !quoted && reading == Reading::Value && is_bare(inside) {
             if let Some(of) = self.bare(reader, spot, inside) {
                 let raw = inside.to_owned();
                 let text = Template(vec![Part::Value { of, raw }]);
@@ -349,16 +345,6 @@ impl Resolver<'_, '_> {
             text: read.template,
             quoted,
         }
-    }
-
-    /// Whether an operand looks like a reference without its sign.
-    fn is_bare(&self, text: &str) -> bool {
-        let Some((head, rest)) = text.split_once('.') else {
-            return false;
-        };
-        let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
-        let is_root = matches!(head, "resources" | "workflow");
-        is_root && !rest.is_empty() && text.chars().all(is_plain)
     }
 
     fn bare(&mut self, reader: Reader<'_>, spot: &Spot, text: &str) -> Option<Reference> {
@@ -396,7 +382,7 @@ impl Resolver<'_, '_> {
                     .chars()
                     .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'))
         };
-        if self.is_bare(text) {
+        if is_bare(text) {
             let of = self.bare(reader, spot, text).unwrap_or(Reference::Unknown);
             return Some(Condition::True(of));
         }
@@ -408,6 +394,16 @@ impl Resolver<'_, '_> {
         let (of, _) = read.template.single()?;
         Some(Condition::True(of.clone()))
     }
+}
+
+/// Whether an operand looks like a reference without its sign.
+fn is_bare(text: &str) -> bool {
+    let Some((head, rest)) = text.split_once('.') else {
+        return false;
+    };
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let is_root = matches!(head, "resources" | "workflow");
+    is_root && !rest.is_empty() && text.chars().all(is_plain)
 }
 
 fn is_dotted(text: &str) -> bool {

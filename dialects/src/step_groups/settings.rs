@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value as Json};
 
 use crate::diagnostic::{Spot, shortened};
+use crate::limits::REFERENCES_DEEP_MAX;
 use crate::number;
 use crate::step_groups::names::{Reader, Resolver};
 use crate::step_groups::reference::Reading;
@@ -140,6 +141,14 @@ impl<'s, 'n, 'r> Settings<'s, 'n, 'r> {
         self.for_handler |= read.for_handler;
         if let Some(fixed) = read.template.fixed() {
             return Both::fixed(fixed.into());
+        }
+        if self.path.len() > REFERENCES_DEEP_MAX {
+            let what = format!(
+                "it stands deeper than {REFERENCES_DEEP_MAX} levels, where no value can be put in; move it up"
+            );
+            let report = &mut *self.resolver.report;
+            report.error("reference-too-deep", &spot, what);
+            return Both::fixed(text.into());
         }
         let written = read.template.0.iter().map(|part| match part {
             Part::Text(text) => text.as_str(),

@@ -100,7 +100,7 @@ impl State {
         self.data.get(STEPS)?.get(step)?.get(OUTPUTS)
     }
 
-    pub(crate) fn record(&mut self, step: &str, outputs: Json) {
+    pub(crate) fn record(&mut self, step: &str, outputs: &Json) {
         self.object(STEPS)
             .insert(step.to_owned(), json!({ OUTPUTS: outputs }));
     }

@@ -255,7 +255,7 @@ impl Work {
         if let Some(resource) = &self.resource {
             state.provide(resource, &outputs);
         }
-        state.record(&conditions.step, outputs.clone());
+        state.record(&conditions.step, &outputs);
         Ok((outputs, warnings))
     }
 }

@@ -31,13 +31,6 @@ pub(crate) struct Played {
 }
 
 impl Played {
-    pub(crate) fn data(&self) -> Json {
-        match &self.result {
-            Ok(data) => data.decode().expect("JSON"),
-            Err(fault) => panic!("it fails: {}", fault.summary()),
-        }
-    }
-
     /// The errors of a run that failed: step and code.
     pub(crate) fn errors(&self) -> Vec<String> {
         let fault = self.result.as_ref().expect_err("it fails");
@@ -49,6 +42,7 @@ impl Played {
 }
 
 /// Steps that succeed without giving anything.
+#[expect(clippy::unnecessary_wraps, reason = "handlers may fail")]
 pub(crate) fn idle(_: &str, _: &Json) -> Result<GroupResult, Fault> {
     Ok(GroupResult::default())
 }
@@ -66,6 +60,7 @@ pub(crate) fn failing(
 }
 
 /// A result with these outputs.
+#[expect(clippy::unnecessary_wraps, reason = "handlers may fail")]
 pub(crate) fn gives(outputs: Json) -> Result<GroupResult, Fault> {
     Ok(GroupResult {
         outputs,
@@ -286,9 +281,9 @@ impl Player<'_> {
                         if entry.1.len() < inputs.len() {
                             break;
                         }
-                        let (activation, met) = meetings.remove(&meet).expect("it is there");
-                        let data = met[&0].clone();
-                        let met: Vec<Arrival> = met
+                        let (activation, came_in) = meetings.remove(&meet).expect("it is there");
+                        let data = came_in[&0].clone();
+                        let came_in: Vec<Arrival> = came_in
                             .into_iter()
                             .map(|(index, data)| Arrival {
                                 index,
@@ -296,10 +291,10 @@ impl Player<'_> {
                                 outcome: BranchOutcome::Succeeded(data),
                             })
                             .collect();
-                        let tally = tally(&met);
-                        let mut met = met.into_iter();
+                        let tally = tally(&came_in);
+                        let mut came_in = came_in.into_iter();
                         let token = token_at(Position::at(meet), activation, data);
-                        let inputs = Inputs::Arrivals(tally, &mut met);
+                        let inputs = Inputs::Arrivals(tally, &mut came_in);
                         came = self.token(workflow, token, inputs, &mut tokens);
                     }
                 }

@@ -40,7 +40,7 @@ fn what_nothing_declares_is_told() {
         "path: '${resources.db.host}'",
         "if: '${ghost.key} == 1'",
         "unless: $SKIP",
-        "config: {x: '${terraform.key}', script: 'echo ${a.b.c}'}",
+        "config: {x: '${terraform.key}', script: 'echo ${gh.b.c}'}",
     ] {
         check_step(field, unknown, &[], unknown);
     }
@@ -208,6 +208,20 @@ steps:
     }
     let played = run(&text("unless: '${build.image}'"), &idle);
     assert_eq!(played.done, ["build", "use"]);
+}
+
+#[test]
+fn a_reference_may_not_stand_too_deep() {
+    let text = |levels: usize| {
+        let (open, close) = ("[".repeat(levels), "]".repeat(levels));
+        format!(
+            "variables: {{V: v}}\nsteps: [{{name: a, type: t, config: {{x: {open}$V{close}}}}}]"
+        )
+    };
+    let played = run(&text(22), &idle);
+    assert!(played.inputs["a"]["config"].to_string().contains("[\"v\"]"));
+    let imported = import(&text(23), &options());
+    assert_eq!(codes(&imported, Severity::Error), ["reference-too-deep"]);
 }
 
 #[test]
