@@ -508,7 +508,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_the_settings_of_dialects_is_told_at_once() {
-        let file = "[dialects.parallel-json]\nmode = 'strickt'\nmax_concurrent_steps = 0\nstrict_conditions = 1\nearly_exits = 'none'\nagents = 5\n[dialects.step-groups-yaml]\nprocess_env = ['PATH']\nmax_concurrent_steps = 0\n";
+        let file = "[dialects.parallel-json]\nmode = 'strickt'\nmax_concurrent_steps = 0\nstrict_conditions = 1\nearly_exits = 'none'\nagents = 5\n[dialects.step-groups-yaml]\nsecret_names = ['X']\nmax_concurrent_steps = 0\n";
         let problems = load(file, &[], Vec::new()).unwrap_err().problems;
         let expected = [
             (
@@ -530,7 +530,7 @@ mod tests {
             ("windlass.toml:6:", "agents is no table"),
             (
                 "windlass.toml:8:",
-                "process_env is an option of the dialect that is not supported yet",
+                "secret_names is an option of the dialect that is not supported yet",
             ),
             (
                 "windlass.toml:9:",
