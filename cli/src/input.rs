@@ -94,7 +94,7 @@ pub(crate) fn set_parameters(
         };
         let Some(read) = read.filter(fits) else {
             problems.push(format!(
-                "--param {name}={value}: the value is no {kind}, as the workflow declares it; write one"
+                "--param {name}: the value is no {kind}, as the workflow declares it; write one"
             ));
             continue;
         };

@@ -8,9 +8,10 @@ use windlass::{
     BranchOutcome, Definition, ErrorEntry, Graph, MapResult, MapView, Payload, RunDetail,
     RunSummary, Source, StepStatus, StepView, Timestamp, Why,
 };
-use windlass_dialects::{Diagnostic, Dialect, Imported, run_outputs};
+use windlass_dialects::{Diagnostic, Dialect, Imported, group_run_secrets, run_outputs};
 
 use crate::failure::Failure;
+use crate::masks::Masks;
 use crate::tasks::Waiting;
 use crate::time_text::rfc3339;
 
@@ -270,7 +271,10 @@ pub(crate) fn outputs(detail: &RunDetail) -> Json {
             .as_ref()
             .map_or_else(|| Json::Object(Map::new()), value);
     }
-    step_outputs(detail)
+    let data = detail.data.as_ref();
+    let secrets = data.map(|data| group_run_secrets(&detail.definition, data));
+    let secrets = secrets.unwrap_or_default();
+    Masks::of(secrets.iter().map(String::as_str)).hide_in(step_outputs(detail))
 }
 
 /// The variables of a playbook, what its steps gave, and what the run has to say beside that.

@@ -55,7 +55,8 @@ pub use parallel_json::{StepInput, has_references, step_input};
 pub use run_data::{record_output, run_outputs};
 pub use step_groups::{
     Approval, GroupInput, GroupResult, approvals, declared_parameters, group_functions,
-    group_input, group_puts_values, group_record, group_rehearsal, process_env,
+    group_input, group_puts_values, group_record, group_rehearsal, group_run_secrets,
+    group_secrets, process_env,
 };
 
 #[cfg(fuzzing)]

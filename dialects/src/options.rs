@@ -77,6 +77,9 @@ pub struct StepGroupsOptions {
     pub process_env: Vec<String>,
     /// Resources that whoever starts a run supplies under `resources`; default none.
     pub known_resources: Vec<String>,
+    /// Variables, environment and outputs whose values [`group_secrets`](crate::group_secrets) tells
+    /// to whoever shows rows and messages, so that it hides them; default none.
+    pub secret_names: Vec<String>,
     /// Files with workflows that others may start, beside those of the same file; default none.
     pub workflows: Vec<PlaybookFile>,
 }

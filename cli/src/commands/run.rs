@@ -97,14 +97,17 @@ fn judge(
     let all = imported.workflows.iter().chain(&imported.called);
     let definitions: Vec<_> = all.map(|found| &found.definition).collect();
     let mut problems = obstacles(&definitions, entries, &note.allow, &note.folder);
+    let mut unread = Vec::new();
     let mut input =
         input::read(args.input.as_deref(), imported.dialect).unwrap_or_else(|failure| {
-            problems.extend(failure.problems);
+            unread = failure.problems;
             Json::Null
         });
     let own: Vec<_> = imported.workflows.iter().collect();
-    problems.extend(input::set_parameters(&args.param, &own, &mut input));
+    unread.extend(input::set_parameters(&args.param, &own, &mut input));
     input::add_process_env(&own, &mut input);
+    let is_read = unread.is_empty();
+    problems.extend(unread);
     if !imported.ok() {
         let file = args.file.display();
         problems.push(format!(
@@ -112,7 +115,8 @@ fn judge(
         ));
     }
     let now_ms = now_micros() / 1_000;
-    for workflow in &imported.workflows {
+    // What was not understood would be missed there once more.
+    for workflow in imported.workflows.iter().filter(|_| is_read) {
         let refusals = start_refusals(&workflow.definition, &input, now_ms);
         problems.extend(refusals.iter().map(coded));
     }

@@ -43,6 +43,8 @@ pub(crate) struct StepGroupsSettings {
     pub(crate) process_env: Names,
     /// Resources that the input brings; default none.
     pub(crate) known_resources: Names,
+    /// Variables, environment and outputs whose values are shown nowhere; default none.
+    pub(crate) secret_names: Names,
     /// The folder of workflows that others start; empty, the default, is none.
     pub(crate) workflows: PathBuf,
 }
@@ -57,6 +59,7 @@ impl Default for StepGroupsSettings {
             approval_timeout: DurationText(Duration::ZERO),
             process_env: Names::default(),
             known_resources: Names::default(),
+            secret_names: Names::default(),
             workflows: PathBuf::new(),
         }
     }
@@ -148,6 +151,7 @@ impl DialectSettings {
         own.approval_timeout = Some(groups.approval_timeout.0).filter(|limit| !limit.is_zero());
         own.process_env.clone_from(&groups.process_env.0);
         own.known_resources.clone_from(&groups.known_resources.0);
+        own.secret_names.clone_from(&groups.secret_names.0);
         self.cacao.apply(&mut options.cacao);
         let own = &mut options.parallel_json;
         own.max_concurrent_steps = json.max_concurrent_steps.0;

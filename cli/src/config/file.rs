@@ -74,11 +74,6 @@ impl<'t> Walk<'_, 't> {
                 self.handlers = HandlerEntries::from_toml(self.toml, value);
             } else if path == AGENTS {
                 self.agents = agents::read(self.toml, value);
-            } else if keys::groups::NOT_YET.contains(&path.as_str()) {
-                let what = format!(
-                    "{path} is an option of the dialect that is not supported yet, so it would have no effect; remove it"
-                );
-                self.toml.problem(&key.span(), what);
             } else if path == "secrets" {
                 self.secrets = SecretSources::from_toml(self.toml, value);
             } else if keys::KEYS.contains(&path.as_str()) {

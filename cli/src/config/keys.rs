@@ -17,8 +17,7 @@ pub(super) mod groups {
     pub(in crate::config) const KNOWN_RESOURCES: &str = "dialects.step-groups-yaml.known_resources";
     pub(in crate::config) const WORKFLOWS: &str = "dialects.step-groups-yaml.workflows";
 
-    /// Options of the dialect that nothing here would heed.
-    pub(in crate::config) const NOT_YET: [&str; 1] = ["dialects.step-groups-yaml.secret_names"];
+    pub(in crate::config) const SECRET_NAMES: &str = "dialects.step-groups-yaml.secret_names";
 }
 
 /// Keys of parallel JSON.
@@ -55,7 +54,7 @@ pub(super) mod cacao {
 pub(super) const SSH_KNOWN_HOSTS: &str = "ssh.known_hosts";
 
 /// All keys, in the order in which they are shown.
-pub(super) const KEYS: [&str; 39] = [
+pub(super) const KEYS: [&str; 40] = [
     "database",
     "durability",
     "runners",
@@ -76,6 +75,7 @@ pub(super) const KEYS: [&str; 39] = [
     groups::APPROVAL_TIMEOUT,
     groups::PROCESS_ENV,
     groups::KNOWN_RESOURCES,
+    groups::SECRET_NAMES,
     groups::WORKFLOWS,
     json::MODE,
     json::MAX_CONCURRENT_STEPS,
@@ -141,6 +141,9 @@ dialects.step-groups-yaml.process_env
                        and kept with it. Default none
 dialects.step-groups-yaml.known_resources
                        list of resources that --input brings under resources. Default none
+dialects.step-groups-yaml.secret_names
+                       list of variables, environment and outputs whose values are hidden wherever steps
+                       and runs are shown; the run's data holds them. Default none
 dialects.step-groups-yaml.workflows
                        folder of step groups (*.yaml, *.yml) whose workflows steps of type workflow
                        start, beside those of the same file; --workflows sets it. Default none
@@ -261,7 +264,9 @@ pub(super) fn expected(key: &str) -> &'static str {
         "allow" => "a list of kinds such as [\"shell\"]",
         "retention.keep" => "a duration such as \"30d\", or \"forever\"",
         groups::MODE | json::MODE | cacao::MODE => "strict or lenient",
-        groups::PROCESS_ENV | groups::KNOWN_RESOURCES => "a list of names such as [\"HOME\"]",
+        groups::PROCESS_ENV | groups::KNOWN_RESOURCES | groups::SECRET_NAMES => {
+            "a list of names such as [\"HOME\"]"
+        }
         cacao::REFUSE_FEATURES => "a list of processing flags such as [\"parallel_processing\"]",
         cacao::PARALLELIZABLE | cacao::UPGRADE_1X => "true, false or by-mode",
         json::MAX_CONCURRENT_STEPS | cacao::MAX_PARALLEL_BRANCHES => {

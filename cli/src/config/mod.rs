@@ -295,6 +295,7 @@ impl Extraction<'_> {
                 approval_timeout: self.value(groups::APPROVAL_TIMEOUT),
                 process_env: self.value(groups::PROCESS_ENV),
                 known_resources: self.value(groups::KNOWN_RESOURCES),
+                secret_names: self.value(groups::SECRET_NAMES),
                 workflows: self.value(groups::WORKFLOWS),
             },
             parallel_json: ParallelJsonSettings {
@@ -508,7 +509,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_the_settings_of_dialects_is_told_at_once() {
-        let file = "[dialects.parallel-json]\nmode = 'strickt'\nmax_concurrent_steps = 0\nstrict_conditions = 1\nearly_exits = 'none'\nagents = 5\n[dialects.step-groups-yaml]\nsecret_names = ['X']\nmax_concurrent_steps = 0\n";
+        let file = "[dialects.parallel-json]\nmode = 'strickt'\nmax_concurrent_steps = 0\nstrict_conditions = 1\nearly_exits = 'none'\nagents = 5\n[dialects.step-groups-yaml]\nsecret_names = 5\nmax_concurrent_steps = 0\n";
         let problems = load(file, &[], Vec::new()).unwrap_err().problems;
         let expected = [
             (
@@ -528,10 +529,7 @@ mod tests {
                 "did you mean \"dialects.parallel-json.early_exit\"?",
             ),
             ("windlass.toml:6:", "agents is no table"),
-            (
-                "windlass.toml:8:",
-                "secret_names is an option of the dialect that is not supported yet",
-            ),
+            ("windlass.toml:8:", "a list of names such as [\"HOME\"]"),
             (
                 "windlass.toml:9:",
                 "max_concurrent_steps is 0; it must be from 1 to 10000",

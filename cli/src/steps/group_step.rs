@@ -4,20 +4,34 @@ use std::path::Path;
 
 use serde_json::{Value as Json, json};
 use windlass::{Context, Fault, Payload, StepError, StepOutput};
-use windlass_dialects::{GroupInput, GroupResult, group_input, group_record};
+use windlass_dialects::{GroupInput, GroupResult, group_input, group_record, group_secrets};
 
 use super::step_input;
+use crate::masks::Masks;
 
 /// Bytes of one output file; a larger one holds no values for other steps.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// What the step is given, if it is one of step groups; its fault is the step's.
 pub(super) fn input(ctx: &Context, data: &Payload) -> Result<Option<GroupInput>, StepError> {
-    let given = group_input(ctx.config(), data).map_err(|fault| refused(&fault))?;
-    for warning in given.iter().flat_map(|given| &given.warnings) {
+    let masks = masks(ctx, data);
+    let given = group_input(ctx.config(), data).map_err(|fault| refused(&masks, &fault))?;
+    let warnings = given.iter().flat_map(|given| &given.warnings);
+    warn(ctx, &masks, warnings);
+    Ok(given)
+}
+
+/// Hides the values of secret names.
+pub(super) fn masks(ctx: &Context, data: &Payload) -> Masks {
+    let secrets = group_secrets(ctx.config(), data);
+    Masks::of(secrets.iter().map(String::as_str))
+}
+
+fn warn<'w>(ctx: &Context, masks: &Masks, warnings: impl IntoIterator<Item = &'w String>) {
+    for warning in warnings {
+        let warning = masks.hide(warning);
         tracing::warn!(run = %ctx.run(), step = ctx.step(), "{warning}");
     }
-    Ok(given)
 }
 
 /// The JSON input of a program with everything that only a run knows.
@@ -48,14 +62,16 @@ pub(super) fn record(
         outputs,
         output_file,
     };
-    let recorded = group_record(ctx.config(), data, &result).map_err(|fault| refused(&fault))?;
+    let before = masks(ctx, data);
+    let recorded = group_record(ctx.config(), data, &result);
+    let recorded = recorded.map_err(|fault| refused(&before, &fault))?;
     let Some((data, outputs, warnings)) = recorded else {
         return Err(StepError::new("internal", "this is no step of step groups").permanent());
     };
-    for warning in warnings {
-        tracing::warn!(run = %ctx.run(), step = ctx.step(), "{warning}");
-    }
-    let output = Payload::encode(&outputs)
+    // Now with those that the step itself has given.
+    let masks = masks(ctx, &data);
+    warn(ctx, &masks, &warnings);
+    let output = Payload::encode(&masks.hide_in(outputs))
         .map_err(|error| StepError::new("data-invalid", error.to_string()).permanent())?;
     Ok(StepOutput {
         data,
@@ -77,7 +93,7 @@ fn read(path: &Path) -> Result<String, String> {
 }
 
 /// The fault with which the step fails, all of it in one text.
-fn refused(fault: &Fault) -> StepError {
+fn refused(masks: &Masks, fault: &Fault) -> StepError {
     let code = fault
         .errors
         .first()
@@ -87,5 +103,5 @@ fn refused(fault: &Fault) -> StepError {
         .iter()
         .map(|error| error.message.as_str())
         .collect();
-    StepError::new(code, texts.join("; ")).permanent()
+    StepError::new(code, masks.hide(&texts.join("; "))).permanent()
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use windlass::StepError;
 
+use crate::masks::Masks;
 use crate::program::{End, OUTPUT_BYTES_MAX, ProgramError, Report};
 
 /// The exit code by which a program asks to be tried again later (`EX_TEMPFAIL` of sysexits).
@@ -65,6 +66,22 @@ impl Setback {
             code,
             message: message.into(),
             permanent: true,
+        }
+    }
+
+    /// The same without secrets in its message.
+    pub(super) fn hidden(self, masks: &Masks) -> Self {
+        match self {
+            Self::Failed {
+                code,
+                message,
+                permanent,
+            } => Self::Failed {
+                code,
+                message: masks.hide(&message).into_owned(),
+                permanent,
+            },
+            Self::Later(message) => Self::Later(masks.hide(&message).into_owned()),
         }
     }
 

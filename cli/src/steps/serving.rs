@@ -69,7 +69,9 @@ impl Workbench {
         }
         if let Some(given) = group_step::input(ctx, data)? {
             let output = self.group_work(ctx, data, &given).await;
-            let output = output.map_err(|setback| setback.into_error(self.entry.backoff))?;
+            let masks = group_step::masks(ctx, data);
+            let failed = |setback: Setback| setback.hidden(&masks).into_error(self.entry.backoff);
+            let output = output.map_err(failed)?;
             let is_rehearsal = matches!(self.entry.action, Action::Simulation(_));
             let folder = Some(self.equipment.folder.as_path()).filter(|_| !is_rehearsal);
             return group_step::record(ctx, data, &given, output, folder);

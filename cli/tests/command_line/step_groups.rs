@@ -4,10 +4,7 @@ use serde_json::json;
 
 use crate::lab::{Lab, eventually};
 
-/// Handlers that show what they are given.
 const HANDLERS: &str = "
-[handlers.show]
-command = ['sh', '-c', 'jq -c \"{given: .env.V, config: .config.text}\"']
 [handlers.idle]
 simulate = '0s'
 [handlers.broken]
@@ -122,4 +119,59 @@ steps:
     let done = done.expect(0).json();
     let outputs = &done["runs"][0]["outputs"];
     assert_eq!(outputs["use"], json!({"V": "db-big/x"}), "{done:#}");
+}
+
+#[test]
+fn values_of_secret_names_are_used_and_shown_nowhere() {
+    let lab = Lab::new();
+    lab.write(
+        "ship.yaml",
+        r#"
+variables: {TOKEN: hunter2, REGION: north}
+steps:
+- name: log-in
+  type: shell
+  env: {KEY: swordfish}
+  outputs: [session]
+  outputFile: out.json
+  config:
+    command: |
+      echo session=opensesame
+      echo "{\"told\": \"$TOKEN in $REGION by $KEY\"}" > out.json
+- name: check
+  type: shell
+  env: {S: "${log-in.session}"}
+  config: {command: test $S = opensesame && test $TOKEN = hunter2}
+- name: shout
+  type: shell
+  env: {S: "${log-in.session}"}
+  config: {command: "echo $TOKEN $S >&2; exit 3"}
+- name: late
+  type: shell
+  when: on_failure
+  if: "x matches (${workflow.TOKEN}"
+  config: {command: "true"}
+"#,
+    );
+    lab.write(
+        "windlass.toml",
+        "allow = ['shell']\n[dialects.step-groups-yaml]\nsecret_names = ['TOKEN', 'session', 'KEY']\n",
+    );
+    let run = lab.call(&["run", "ship.yaml"]).expect(1);
+    let show = lab.call(&["show", "last"]).expect(0);
+    let json = lab.call(&["show", "last", "--json"]).expect(0);
+    for said in [&run, &show, &json] {
+        for secret in ["hunter2", "opensesame", "swordfish"] {
+            let shown = said.out.contains(secret) || said.err.contains(secret);
+            assert!(!shown, "{secret} in {said:?}");
+        }
+    }
+    let show = json.json();
+    assert_eq!(status_of(&show, "check").0, "succeeded");
+    let given = &show["outputs"]["log-in"];
+    assert_eq!(given["session"], "***");
+    assert_eq!(given["told"], "*** in north by ***");
+    let errors = show["errors"].to_string();
+    assert!(errors.contains("condition-error"), "{errors}");
+    assert_eq!(errors.matches("***").count(), 3, "{errors}");
 }

@@ -21,6 +21,9 @@ pub(crate) struct Begin {
     pub(crate) context: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) process_env: Vec<String>,
+    /// Names whose values are shown nowhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) secrets: Vec<String>,
 }
 
 /// An input of a run.
@@ -75,6 +78,7 @@ impl Begin {
             && self.parameters.is_empty()
             && self.context.is_empty()
             && self.process_env.is_empty()
+            && self.secrets.is_empty()
     }
 
     /// Everything that speaks against beginning with this input.
@@ -88,8 +92,7 @@ impl Begin {
             match value.filter(|value| !value.is_null()) {
                 Some(value) if !parameter.kind.takes(value) => {
                     let what = format!(
-                        "{start}: parameter {name} is {}, which is no {}; the run is refused; pass one",
-                        quoted(&value.to_string()),
+                        "{start}: the value of parameter {name} is no {}; the run is refused; pass one",
                         parameter.kind.as_str()
                     );
                     found.push(("parameter-invalid", what));

@@ -143,6 +143,7 @@ impl<'l> Lowering<'l> {
             parameters: plan.workflow.parameters.clone(),
             context: plan.resolution.context.clone(),
             process_env: plan.options.step_groups.process_env.clone(),
+            secrets: plan.options.step_groups.secret_names.clone(),
         };
         if !begin.is_void() {
             let rule = Rule::Begin(begin).name();

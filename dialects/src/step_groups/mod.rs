@@ -35,4 +35,5 @@ pub(crate) use start::refusals;
 pub use start::{Approval, approvals, declared_parameters, process_env};
 pub use work::{
     GroupInput, GroupResult, group_input, group_puts_values, group_record, group_rehearsal,
+    group_run_secrets, group_secrets,
 };

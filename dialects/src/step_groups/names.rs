@@ -40,6 +40,8 @@ pub(crate) struct Reader<'r> {
 /// Resolves what stands in one workflow.
 pub(crate) struct Resolver<'n, 'r> {
     pub(crate) names: &'n Names<'n>,
+    /// Names whose values are shown nowhere.
+    pub(crate) secrets: &'n [String],
     pub(crate) report: &'r mut Report,
     /// What is read of the context.
     pub(crate) context: BTreeSet<String>,

@@ -41,10 +41,12 @@ pub(crate) struct Resolution {
 pub(crate) fn resolve(
     workflow: &Workflow<'_>,
     names: &Names<'_>,
+    secrets: &[String],
     report: &mut Report,
 ) -> Resolution {
     let mut resolver = Resolver {
         names,
+        secrets,
         report,
         context: BTreeSet::new(),
     };
@@ -153,6 +155,7 @@ impl Resolver<'_, '_> {
                 output_file,
                 resource: step.resource.map(str::to_owned),
                 template: for_handler,
+                secrets: self.secrets.to_vec(),
                 read: BTreeSet::new(),
             },
             parameters: parameters.map_or_else(Setting::map, |both| both.setting),

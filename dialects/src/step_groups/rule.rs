@@ -205,12 +205,16 @@ fn raise(data: &Payload) -> Result<Payload, Fault> {
 
 fn call(data: &Payload, work: &Work, parameters: &Setting) -> Result<Payload, Fault> {
     let state = State::read(data)?;
+    input_of(&state, work, parameters).map_err(|fault| work.hidden(&state, fault))
+}
+
+fn input_of(state: &State, work: &Work, parameters: &Setting) -> Result<Payload, Fault> {
     let conditions = &work.conditions;
-    if let Judged::Fail(fault) = conditions.judge(&state, &mut Vec::new()) {
+    if let Judged::Fail(fault) = conditions.judge(state, &mut Vec::new()) {
         return Err(fault);
     }
-    work.input(&state)?;
-    let (seen, mut faults) = Seen::with_env(&state, &conditions.env, conditions.lenient);
+    work.input(state)?;
+    let (seen, mut faults) = Seen::with_env(state, &conditions.env, conditions.lenient);
     let parameters = seen.settle(parameters, "parameters", &mut faults);
     if !faults.is_empty() {
         return Err(Fault::join(faults));

@@ -10,6 +10,7 @@ use serde_json::{Map, Value as Json, json};
 use windlass_workflow_model::{Arrivals, BranchOutcome, ErrorEntry, Fault, Payload, codes};
 
 use crate::run_data::{OUTPUTS, STEPS, object};
+use crate::step_groups::evaluation::text_of;
 
 pub(crate) const VARIABLES: &str = "variables";
 pub(crate) const PARAMETERS: &str = "parameters";
@@ -122,6 +123,23 @@ impl State {
         if let (Json::Object(known), Json::Object(new)) = (known, outputs) {
             known.extend(new.clone());
         }
+    }
+
+    /// The values that stand under these names, as text, wherever a run has names; none is empty.
+    pub(crate) fn secrets(&self, names: &[String]) -> Vec<String> {
+        let tables = [VARIABLES, PROCESS_ENV, PARAMETERS, RESULTS];
+        let tables = tables.into_iter().filter_map(|key| self.data.get(key));
+        let steps = self.data.get(STEPS).and_then(Json::as_object);
+        let steps = steps.into_iter().flat_map(Map::values);
+        let outputs = steps.filter_map(|step| step.get(OUTPUTS));
+        let named = |table: &Json| -> Vec<String> {
+            let values = names.iter().filter_map(|name| table.get(name));
+            values
+                .map(text_of)
+                .filter(|text| !text.is_empty())
+                .collect()
+        };
+        tables.chain(outputs).flat_map(named).collect()
     }
 
     /// In document order.

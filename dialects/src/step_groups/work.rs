@@ -12,6 +12,7 @@ use windlass_workflow_model::{Definition, Fault, NodeKind, Payload};
 use crate::dialect::Dialect;
 use crate::step_groups::conditions::{Conditions, Judged, When};
 use crate::step_groups::evaluation::{Seen, text_of};
+use crate::step_groups::rule;
 use crate::step_groups::state::{PROCESS_ENV, State, VARIABLES, invalid};
 use crate::step_groups::template::{Part, Setting, Template, Texts};
 
@@ -36,6 +37,9 @@ pub(crate) struct Work {
     /// Whether texts in it are templates for the handler.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) template: bool,
+    /// Names whose values are shown nowhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) secrets: Vec<String>,
     /// What others read of it, for rehearsals.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) read: BTreeSet<String>,
@@ -104,6 +108,35 @@ pub fn group_record(
     Ok(Some((state.write()?, outputs, warnings)))
 }
 
+/// The values of the secret names (`secret_names`) that a step sees in the run's data: variables,
+/// environment, parameters and outputs. Whoever shows or stores what the step says hides them.
+///
+/// Empty for steps of other dialects, and for data that is none of such a run.
+pub fn group_secrets(config: &Json, data: &Payload) -> Vec<String> {
+    match (work_of(config), State::read(data)) {
+        (Ok(Some(work)), Ok(state)) => work.secret_values(&state),
+        _ => Vec::new(),
+    }
+}
+
+/// The values of the secret names in the data of a run, as far as it has got; as
+/// [`group_secrets`], for whoever shows a run.
+pub fn group_run_secrets(definition: &Definition, data: &Payload) -> Vec<String> {
+    let names = rule::begin(definition).map(|begin| begin.secrets);
+    let (Some(names), Ok(state)) = (names, State::read(data)) else {
+        return Vec::new();
+    };
+    let mut values = state.secrets(&names);
+    for node in definition.nodes() {
+        if let NodeKind::Step(spec) = &node.kind {
+            values.extend(group_secrets(&spec.config, data));
+        }
+    }
+    values.sort();
+    values.dedup();
+    values
+}
+
 /// For a rehearsal: made-up outputs of the steps of which the workflow reads something.
 pub fn group_rehearsal(definition: &Definition) -> BTreeMap<String, Json> {
     let steps = definition.nodes().iter().filter_map(|node| {
@@ -150,6 +183,32 @@ fn work_of(config: &Json) -> Result<Option<Work>, Fault> {
 }
 
 impl Work {
+    fn secret_values(&self, state: &State) -> Vec<String> {
+        if self.secrets.is_empty() {
+            return Vec::new();
+        }
+        let mut values = state.secrets(&self.secrets);
+        let conditions = &self.conditions;
+        let (seen, _) = Seen::with_env(state, &conditions.env, true);
+        let own = seen.env.into_iter();
+        values
+            .extend(own.filter_map(|(name, value)| self.secrets.contains(&name).then_some(value)));
+        values.retain(|value| !value.is_empty());
+        values
+    }
+
+    /// The fault of a step that has no handler, without the values of secret names.
+    pub(crate) fn hidden(&self, state: &State, mut fault: Fault) -> Fault {
+        let mut values = self.secret_values(state);
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        for error in &mut fault.errors {
+            for value in &values {
+                error.message = error.message.replace(value.as_str(), "***");
+            }
+        }
+        fault
+    }
+
     /// # Errors
     /// Why the step fails instead.
     pub(crate) fn input(&self, state: &State) -> Result<GroupInput, Fault> {
