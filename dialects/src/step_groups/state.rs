@@ -132,14 +132,14 @@ impl State {
         let steps = self.data.get(STEPS).and_then(Json::as_object);
         let steps = steps.into_iter().flat_map(Map::values);
         let outputs = steps.filter_map(|step| step.get(OUTPUTS));
-        let named = |table: &Json| -> Vec<String> {
+        let in_table = |table: &Json| -> Vec<String> {
             let values = names.iter().filter_map(|name| table.get(name));
             values
                 .map(text_of)
                 .filter(|text| !text.is_empty())
                 .collect()
         };
-        tables.chain(outputs).flat_map(named).collect()
+        tables.chain(outputs).flat_map(in_table).collect()
     }
 
     /// In document order.
