@@ -181,3 +181,42 @@ fn those_that_can_be_run_come_to_their_ends_also_when_killed_in_the_middle() {
         }
     }
 }
+
+#[test]
+fn those_that_lenient_mode_repairs_come_to_their_ends() {
+    let Some(folder) = folder() else { return };
+    let lab = Lab::new();
+    lab.write("fast.toml", &handlers("none"));
+    let context = r#"{"context": {"environment": {"type": "prod"}, "metadata": {"name": "shop"}}}"#;
+    let is_repaired = |file: &&(&str, &[&str], &[&str], &[&str])| {
+        let (_, strict, lenient, _) = file;
+        !strict.is_empty() && lenient.is_empty()
+    };
+    for (name, ..) in FILES.iter().filter(is_repaired) {
+        let path = folder.join(name);
+        let file = path.to_str().unwrap();
+        let check = lab.call(&["check", file, "--lenient", "--json"]);
+        let check = check.expect(0).json();
+        for (workflow, _) in workflows(&check) {
+            // A person is asked in it.
+            if workflow == "manual-approval" {
+                continue;
+            }
+            let mut run = vec!["run", file, "--document", &workflow, "--lenient"];
+            run.extend(["--handlers", "fast.toml"]);
+            run.extend(match workflow.as_str() {
+                "provision-postgres" => {
+                    vec!["--param", "app_name=a", "--param", "resource_name=r"]
+                }
+                "db-lifecycle" | "deploy-app" => vec!["--input", context],
+                _ => Vec::new(),
+            });
+            lab.call(&run).expect(0);
+            let show = lab.last_run();
+            assert_eq!(show["run"]["status"], "succeeded", "{workflow}");
+            let rows = show["steps"].as_array().unwrap();
+            let settled = |row: &Value| row["status"] == "succeeded" || row["status"] == "skipped";
+            assert!(rows.iter().all(settled), "{workflow}: {rows:#?}");
+        }
+    }
+}
