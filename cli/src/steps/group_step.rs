@@ -13,11 +13,14 @@ use crate::masks::Masks;
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// What the step is given, if it is one of step groups; its fault is the step's.
-pub(super) fn input(ctx: &Context, data: &Payload) -> Result<Option<GroupInput>, StepError> {
-    let masks = masks(ctx, data);
-    let given = group_input(ctx.config(), data).map_err(|fault| refused(&masks, &fault))?;
+pub(super) fn input(
+    ctx: &Context,
+    data: &Payload,
+    masks: &Masks,
+) -> Result<Option<GroupInput>, StepError> {
+    let given = group_input(ctx.config(), data).map_err(|fault| refused(masks, &fault))?;
     let warnings = given.iter().flat_map(|given| &given.warnings);
-    warn(ctx, &masks, warnings);
+    warn(ctx, masks, warnings);
     Ok(given)
 }
 
@@ -52,6 +55,7 @@ pub(super) fn completed(ctx: &Context, mut input: Json, given: &GroupInput) -> J
 pub(super) fn record(
     ctx: &Context,
     data: &Payload,
+    before: &Masks,
     given: &GroupInput,
     outputs: Json,
     folder: Option<&Path>,
@@ -62,9 +66,8 @@ pub(super) fn record(
         outputs,
         output_file,
     };
-    let before = masks(ctx, data);
     let recorded = group_record(ctx.config(), data, &result);
-    let recorded = recorded.map_err(|fault| refused(&before, &fault))?;
+    let recorded = recorded.map_err(|fault| refused(before, &fault))?;
     let Some((data, outputs, warnings)) = recorded else {
         return Err(StepError::new("internal", "this is no step of step groups").permanent());
     };

@@ -67,14 +67,14 @@ impl Workbench {
             let result = result.map_err(|setback| setback.into_error(self.entry.backoff))?;
             return command::record(ctx, data, &result);
         }
-        if let Some(given) = group_step::input(ctx, data)? {
+        let masks = group_step::masks(ctx, data);
+        if let Some(given) = group_step::input(ctx, data, &masks)? {
             let output = self.group_work(ctx, data, &given).await;
-            let masks = group_step::masks(ctx, data);
             let failed = |setback: Setback| setback.hidden(&masks).into_error(self.entry.backoff);
             let output = output.map_err(failed)?;
             let is_rehearsal = matches!(self.entry.action, Action::Simulation(_));
             let folder = Some(self.equipment.folder.as_path()).filter(|_| !is_rehearsal);
-            return group_step::record(ctx, data, &given, output, folder);
+            return group_step::record(ctx, data, &masks, &given, output, folder);
         }
         let agent = agent_input(ctx, data)?;
         let output = self.work(ctx, data, agent.as_ref()).await;
