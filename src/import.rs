@@ -5,15 +5,17 @@
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
-use windlass_dialects::{command_call, record_output, record_result, step_input};
+use windlass_dialects::{
+    command_call, group_input, group_record, record_output, record_result, step_input,
+};
 use windlass_runner::{Context, Handler, StepError, StepOutput};
 use windlass_workflow_model::Payload;
 
 pub use windlass_dialects::{
     AgentOptions, CacaoOptions, CommandCall, CommandResult, Diagnostic, Dialect, EarlyExit,
-    HandlerTypes, ImportOptions, Imported, ImportedWorkflow, IterationShape, LoopStop, ManualTask,
-    Mode, ParallelJsonOptions, PlaybookFile, ResolveAgents, StartRefusal, StepInput, import,
-    manual_tasks, run_outputs, start_refusals,
+    GroupInput, GroupResult, HandlerTypes, ImportOptions, Imported, ImportedWorkflow,
+    IterationShape, LoopStop, ManualTask, Mode, ParallelJsonOptions, PlaybookFile, ResolveAgents,
+    StartRefusal, StepGroupsOptions, StepInput, import, manual_tasks, run_outputs, start_refusals,
 };
 
 /// A handler for commands of CACAO playbooks: `work` is given the call with all values filled in,
@@ -87,6 +89,54 @@ pub fn agent_handler(
         let input = input.ok_or_else(|| foreign("parallel JSON"))?;
         let returned = work(ctx, &input)?;
         output(record_output(data, ctx.step(), &returned)?, &returned)
+    })
+}
+
+/// A handler for steps of YAML step groups: `work` is given the step's settings with all values filled
+/// in, and what it brings becomes the step's outputs and variables. It may block its Runner.
+///
+/// Warnings of lenient mode, and what is secret (`secret_names`), are the caller's to heed: the
+/// history shows the outputs as they are.
+///
+/// ```
+/// use windlass::{Engine, GroupResult, Handlers, ImportOptions, Json, RunOutcome, Workflow};
+/// use windlass::{group_handler, import};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let text = "
+/// variables: {STAGE: qa}
+/// steps:
+///   - {name: build, type: tool}
+///   - {name: ship, type: tool, if: '${build.size} > 10', config: {to: '$STAGE-${build.size}'}}
+/// outputs: {to: '${ship.to}'}
+/// ";
+/// let mut imported = import(text, &ImportOptions::new("ship.yaml"));
+/// assert!(imported.ok(), "{:?}", imported.diagnostics);
+/// let groups = imported.workflows.remove(0);
+/// let tool = group_handler(|_, given| {
+///     let outputs = serde_json::json!({"size": 12, "to": given.config["to"]});
+///     Ok(GroupResult { outputs, output_file: None })
+/// });
+/// let handlers = Handlers::new().with("tool", tool);
+/// let workflow = Workflow::<Json>::from_parts(groups.definition, groups.functions, handlers);
+///
+/// let engine = Engine::builder().in_memory().workflow(&workflow).open()?;
+/// let run = engine.scheduler().schedule_blocking(workflow.request(&Json::Null)?)?;
+/// let RunOutcome::Succeeded(data) = run.wait_blocking(None)? else { panic!("it cannot fail") };
+/// assert_eq!(data.decode::<Json>()?["outputs"]["to"], "qa-12");
+/// # Ok(())
+/// # }
+/// ```
+pub fn group_handler(
+    work: impl Fn(&Context, &GroupInput) -> Result<GroupResult, StepError> + Send + Sync + 'static,
+) -> Handler {
+    Handler::blocking(move |ctx, data| {
+        let input = group_input(ctx.config(), data)?;
+        let input = input.ok_or_else(|| foreign("step groups"))?;
+        let result = work(ctx, &input)?;
+        let recorded = group_record(ctx.config(), data, &result)?;
+        let (data, outputs, _) = recorded.ok_or_else(|| foreign("step groups"))?;
+        output(data, &outputs)
     })
 }
 

@@ -45,9 +45,10 @@ pub use flow::{Arms, BranchEnd, BranchResult, Ended, Flow, Map, Multi, Net, Part
 #[cfg(feature = "import")]
 pub use import::{
     AgentOptions, CacaoOptions, CommandCall, CommandResult, Diagnostic, Dialect, EarlyExit,
-    HandlerTypes, ImportOptions, Imported, ImportedWorkflow, IterationShape, LoopStop, ManualTask,
-    Mode, ParallelJsonOptions, PlaybookFile, ResolveAgents, StartRefusal, StepInput, agent_handler,
-    command_handler, import, manual_tasks, run_outputs, start_refusals,
+    GroupInput, GroupResult, HandlerTypes, ImportOptions, Imported, ImportedWorkflow,
+    IterationShape, LoopStop, ManualTask, Mode, ParallelJsonOptions, PlaybookFile, ResolveAgents,
+    StartRefusal, StepGroupsOptions, StepInput, agent_handler, command_handler, group_handler,
+    import, manual_tasks, run_outputs, start_refusals,
 };
 pub use stepped::{SteppedEngine, Supervisor};
 pub use workflow::{Json, Workflow};

@@ -25,6 +25,7 @@
 mod cacao;
 mod diagnostic;
 mod dialect;
+mod hosting;
 mod import;
 mod json;
 pub mod limits;
@@ -34,18 +35,19 @@ mod parallel_json;
 mod pointer;
 mod run_data;
 mod step_groups;
+mod stored_rule;
 mod suggestion;
 mod tree;
 mod workflow_json;
 mod yaml;
 
 pub use cacao::{
-    CommandCall, CommandResult, ManualTask, PROCESSING_FLAGS, StartRefusal, asked, command_call,
-    made_up_result, manual_tasks, playbook_functions, record_result, start_refusals,
-    validity_refusals,
+    CommandCall, CommandResult, ManualTask, PROCESSING_FLAGS, asked, command_call, made_up_result,
+    playbook_functions, record_result,
 };
 pub use diagnostic::{Diagnostic, Severity};
 pub use dialect::{Dialect, UnknownDialect};
+pub use hosting::{StartRefusal, manual_tasks, start_refusals, validity_refusals};
 pub use import::{Imported, ImportedWorkflow, import, import_bytes};
 pub use options::{
     AgentOptions, CacaoOptions, EarlyExit, HandlerTypes, ImportOptions, IterationShape, LoopStop,
@@ -54,9 +56,8 @@ pub use options::{
 pub use parallel_json::{StepInput, has_references, step_input};
 pub use run_data::{record_output, run_outputs};
 pub use step_groups::{
-    Approval, GroupInput, GroupResult, approvals, declared_parameters, group_functions,
-    group_input, group_puts_values, group_record, group_rehearsal, group_run_secrets,
-    group_secrets, process_env,
+    GroupInput, GroupResult, declared_parameters, group_functions, group_input, group_puts_values,
+    group_record, group_rehearsal, group_run_secrets, group_secrets, process_env,
 };
 
 #[cfg(fuzzing)]

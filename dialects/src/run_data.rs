@@ -1,19 +1,12 @@
 //! The data of a run whose steps are found by name: what each step returned.
 //!
 //! It is a JSON object, `{"steps": {"<step>": {"outputs": …}}}`, beside whatever the run began
-//! with. Importers give their joins the merge from here; the Runner's side records outputs.
-
-use std::sync::Arc;
+//! with. The Runner's side records outputs.
 
 use serde_json::{Map, Value, json};
-use windlass_workflow_model::{
-    Arrivals, BranchOutcome, Fault, Function, Functions, Payload, codes,
-};
+use windlass_workflow_model::{Fault, Payload, codes};
 
 use crate::parallel_json::RunState;
-
-/// The name under which definitions find the merge.
-pub(crate) const MERGE: &str = "step-groups/merge";
 
 pub(crate) const STEPS: &str = "steps";
 pub(crate) const OUTPUTS: &str = "outputs";
@@ -33,27 +26,6 @@ pub fn record_output(data: &Payload, step: &str, output: &Value) -> Result<Paylo
 /// were joined in. Empty if no step has.
 pub fn run_outputs(data: &Payload) -> Value {
     RunState::read(data).map_or_else(|_| json!({}), |state| state.outputs())
-}
-
-/// The functions that step groups need.
-pub(crate) fn functions() -> Functions {
-    let mut functions = Functions::new();
-    functions.insert(MERGE, Function::Merge(Arc::new(merge)));
-    functions
-}
-
-/// The data before the split with the steps of all branches, in branch order.
-fn merge(before: &Payload, arrivals: Arrivals<'_>) -> Result<Payload, Fault> {
-    let mut data = object(before)?;
-    let merged = steps(&mut data)?;
-    for arrival in arrivals {
-        // A join that tolerates failures and withdrawals goes on without what they would have given.
-        if let BranchOutcome::Succeeded(data) = &arrival.outcome {
-            let mut arrived = object(data)?;
-            merged.append(steps(&mut arrived)?);
-        }
-    }
-    encode(&data)
 }
 
 pub(crate) fn object(data: &Payload) -> Result<Map<String, Value>, Fault> {
@@ -89,18 +61,9 @@ fn invalid(message: impl Into<String>) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use windlass_workflow_model::Arrival;
 
     fn payload(value: &Value) -> Payload {
         Payload::encode(value).unwrap()
-    }
-
-    fn arrival(index: u32, name: &str, data: Payload) -> Arrival {
-        Arrival {
-            index,
-            name: name.to_owned(),
-            outcome: BranchOutcome::Succeeded(data),
-        }
     }
 
     #[test]
@@ -114,21 +77,6 @@ mod tests {
         let data = record_output(&payload(&json!({"user": "kim"})), "a", &Value::Null).unwrap();
         let expected = json!({"user": "kim", "steps": {"a": {"outputs": null}}});
         assert_eq!(data.decode::<Value>().unwrap(), expected);
-    }
-
-    #[test]
-    fn a_merge_unites_the_branches_in_their_order() {
-        let before = record_output(&payload(&json!({"user": "kim"})), "first", &json!(0)).unwrap();
-        let b = record_output(&before, "b", &json!("b")).unwrap();
-        let a = record_output(&before, "a", &json!("a")).unwrap();
-        let mut arrivals = [arrival(0, "b", b), arrival(1, "a", a)].into_iter();
-        let merged = merge(&before, &mut arrivals).unwrap();
-        assert_eq!(
-            run_outputs(&merged).to_string(),
-            r#"{"first":0,"b":"b","a":"a"}"#
-        );
-        assert_eq!(merged.decode::<Value>().unwrap()["user"], "kim");
-        assert!(functions().has(MERGE, windlass_workflow_model::FunctionRole::Merge));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use crate::cacao::condition;
 use crate::cacao::playbook::{Action, Command, Kind, Named, Playbook, Step};
-use crate::cacao::read::{Reader, is_known_command, similar_command};
+use crate::cacao::read::{MANUAL, Reader, is_known_command, similar_command};
 use crate::cacao::template;
 use crate::cacao::value::Type;
 use crate::diagnostic::{Spot, listed, quoted};
@@ -340,47 +340,50 @@ pub(crate) fn handler(handlers: &HandlerTypes, names: &[String]) -> Option<Strin
     }
 }
 
+/// The commands that handlers do, each with the names under which one may be registered.
+pub(crate) fn handled_commands(
+    playbook: &Playbook,
+) -> impl Iterator<Item = (&Command, Vec<String>)> {
+    let actions = playbook.steps.iter().filter_map(|step| match &step.kind {
+        Kind::Action(action) => Some(action),
+        _ => None,
+    });
+    actions.flat_map(|action| {
+        let agent = action.agent.as_deref();
+        let agent = agent.and_then(|id| Some((id, playbook.agents.get(id)?)));
+        let commands = action.commands.iter();
+        let handled = commands.filter(|command| command.kind != MANUAL);
+        handled.map(move |command| (command, handler_names(&command.kind, agent)))
+    })
+}
+
 /// Reports commands that nobody does.
 pub(crate) fn check_handlers(
     playbook: &Playbook,
     handlers: &HandlerTypes,
     reader: &mut Reader<'_>,
 ) {
-    for step in &playbook.steps {
-        let Kind::Action(action) = &step.kind else {
+    for (command, names) in handled_commands(playbook) {
+        if handler(handlers, &names).is_some() {
             continue;
-        };
-        let agent = action
-            .agent
-            .as_deref()
-            .and_then(|id| Some((id, playbook.agents.get(id)?)));
-        for command in action
-            .commands
-            .iter()
-            .filter(|command| command.kind != "manual")
-        {
-            if handler(handlers, &handler_names(&command.kind, agent)).is_some() {
-                continue;
-            }
-            let registered = match handlers {
-                HandlerTypes::Any => String::new(),
-                HandlerTypes::Known(known) => listed(
-                    ["manual"]
-                        .into_iter()
-                        .chain(known.iter().map(String::as_str)),
-                ),
-            };
-            let hint = match similar_command(&command.kind) {
-                Some(near) if !is_known_command(&command.kind) => {
-                    format!("register one, or did you mean {near:?}?")
-                }
-                _ => "register one".to_owned(),
-            };
-            let what = format!(
-                "no handler for type {} (registered: {registered}); it could not run; {hint}",
-                command.kind
-            );
-            reader.error("no-handler", &command.spot, what);
         }
+        let registered = match handlers {
+            HandlerTypes::Any => String::new(),
+            HandlerTypes::Known(known) => {
+                let known = known.iter().map(String::as_str);
+                listed([MANUAL].into_iter().chain(known))
+            }
+        };
+        let hint = match similar_command(&command.kind) {
+            Some(near) if !is_known_command(&command.kind) => {
+                format!("register one, or did you mean {near:?}?")
+            }
+            _ => "register one".to_owned(),
+        };
+        let what = format!(
+            "no handler for type {} (registered: {registered}); it could not run; {hint}",
+            command.kind
+        );
+        reader.error("no-handler", &command.spot, what);
     }
 }

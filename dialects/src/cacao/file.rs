@@ -179,24 +179,10 @@ impl Importer<'_> {
     }
 
     fn note_handlers(&mut self, playbook: &Playbook) {
-        for step in &playbook.steps {
-            let Kind::Action(action) = &step.kind else {
-                continue;
-            };
-            let agent = action
-                .agent
-                .as_deref()
-                .and_then(|id| Some((id, playbook.agents.get(id)?)));
-            for command in action
-                .commands
-                .iter()
-                .filter(|command| command.kind != read::MANUAL)
-            {
-                let names = check::handler_names(&command.kind, agent);
-                let handler = check::handler(&self.options.handlers, &names);
-                self.handlers
-                    .insert(handler.unwrap_or_else(|| command.kind.clone()));
-            }
+        for (command, names) in check::handled_commands(playbook) {
+            let handler = check::handler(&self.options.handlers, &names);
+            self.handlers
+                .insert(handler.unwrap_or_else(|| command.kind.clone()));
         }
     }
 

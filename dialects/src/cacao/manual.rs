@@ -8,7 +8,7 @@ use windlass_workflow_model::{Definition, NodeKind, Payload};
 use crate::cacao::rule::{Rule, as_value};
 use crate::cacao::state::State;
 use crate::cacao::value::Type;
-use crate::step_groups::approvals;
+use crate::stored_rule::StoredRule;
 
 /// A step that waits for a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,9 +79,8 @@ impl ManualTask {
     }
 }
 
-/// All steps of a workflow that can wait for a person: those of playbooks, and of step groups those
-/// that ask for approval; none for other dialects.
-pub fn manual_tasks(definition: &Definition) -> Vec<ManualTask> {
+/// All steps of a playbook that can wait for a person; none for other dialects.
+pub(crate) fn tasks(definition: &Definition) -> Vec<ManualTask> {
     let names = definition.functions();
     let rules: Vec<Rule> = names
         .into_iter()
@@ -127,15 +126,6 @@ pub fn manual_tasks(definition: &Definition) -> Vec<ManualTask> {
         matches!(node, Some(NodeKind::Await { .. }))
     };
     tasks.retain(waits);
-    let approvals = approvals(definition).into_iter();
-    tasks.extend(approvals.map(|approval| ManualTask {
-        text: format!("may step {:?} run?", approval.step),
-        step: approval.wait,
-        owner: None,
-        out_args: BTreeMap::new(),
-        choices: Vec::new(),
-        lenient: false,
-    }));
     tasks
 }
 

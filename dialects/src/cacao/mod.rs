@@ -28,9 +28,10 @@ mod value;
 pub use call::{CommandCall, CommandResult, command_call, made_up_result, record_result};
 pub use feature::ALL as PROCESSING_FLAGS;
 pub(crate) use file::{import, recognises};
-pub use manual::{ManualTask, asked, manual_tasks};
+pub(crate) use manual::tasks;
+pub use manual::{ManualTask, asked};
 pub use rule::functions as playbook_functions;
-pub use start::{StartRefusal, start_refusals, validity_refusals};
+pub(crate) use start::{invalidity, refusals};
 
 /// Reads, checks and evaluates any text.
 #[cfg(fuzzing)]

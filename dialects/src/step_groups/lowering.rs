@@ -29,6 +29,7 @@ use crate::step_groups::setters;
 use crate::step_groups::step::Step;
 use crate::step_groups::work::group_rehearsal;
 use crate::step_groups::workflow::Workflow;
+use crate::stored_rule::StoredRule;
 
 /// How a phase joins its steps.
 const JOIN_POLICY: &str = "all";

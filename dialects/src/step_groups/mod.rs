@@ -31,8 +31,8 @@ mod workflow;
 
 pub(crate) use file::{import, recognises};
 pub use rule::functions as group_functions;
-pub(crate) use start::refusals;
-pub use start::{Approval, approvals, declared_parameters, process_env};
+pub use start::{declared_parameters, process_env};
+pub(crate) use start::{refusals, tasks};
 pub use work::{
     GroupInput, GroupResult, group_input, group_puts_values, group_record, group_rehearsal,
     group_run_secrets, group_secrets,

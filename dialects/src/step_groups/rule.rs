@@ -1,7 +1,4 @@
 //! The functions of a workflow's graph, as data.
-//!
-//! A definition names each function by the JSON of its [`Rule`], so a stored definition says all
-//! that is needed to go on with its runs: no file and no options are read again.
 
 use std::sync::Arc;
 
@@ -9,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 use windlass_workflow_model::{Definition, ErrorEntry, Event, Fault, Function, Functions, Payload};
 
-use crate::run_data;
 use crate::step_groups::begin::Begin;
 use crate::step_groups::conditions::{Conditions, Judged};
 use crate::step_groups::evaluation::Seen;
@@ -18,9 +14,7 @@ use crate::step_groups::state::{
 };
 use crate::step_groups::template::{Setting, Texts};
 use crate::step_groups::work::{GroupResult, Work};
-
-/// What function names begin with.
-const PREFIX: &str = "groups ";
+use crate::stored_rule::StoredRule;
 
 /// A step where it stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,12 +67,8 @@ pub(crate) enum Rule {
     Finish { outputs: Texts, lenient: bool },
 }
 
-impl Rule {
-    /// The name under which a definition knows it.
-    pub(crate) fn name(&self) -> String {
-        let json = serde_json::to_string(self).unwrap_or_default();
-        format!("{PREFIX}{json}")
-    }
+impl StoredRule for Rule {
+    const PREFIX: &'static str = "groups ";
 
     fn function(self) -> Function {
         match self {
@@ -113,11 +103,6 @@ impl Rule {
             }
         }
     }
-
-    /// The rule that a name stands for.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        serde_json::from_str(name.strip_prefix(PREFIX)?).ok()
-    }
 }
 
 /// The functions of stored step groups, which stand in their definition: nothing has to be imported
@@ -126,35 +111,15 @@ impl Rule {
 /// # Errors
 /// The names of functions that this version cannot read.
 pub fn functions(definition: &Definition) -> Result<Functions, Vec<String>> {
-    let mut functions = run_data::functions();
-    let mut unknown = Vec::new();
-    for (name, role) in definition.functions() {
-        if functions.has(name, role) {
-            continue;
-        }
-        match Rule::named(name).map(Rule::function) {
-            Some(function) if function.role() == role => {
-                functions.insert(name, function);
-            }
-            _ => unknown.push(name.to_owned()),
-        }
-    }
-    if unknown.is_empty() {
-        Ok(functions)
-    } else {
-        Err(unknown)
-    }
+    Rule::functions(definition)
 }
 
 /// How the runs of a workflow begin; `None` if there is nothing to say, or for other dialects.
 pub(crate) fn begin(definition: &Definition) -> Option<Begin> {
-    let names = definition.functions();
-    names
-        .into_iter()
-        .find_map(|(name, _)| match Rule::named(name)? {
-            Rule::Begin(begin) => Some(begin),
-            _ => None,
-        })
+    Rule::find(definition, |rule| match rule {
+        Rule::Begin(begin) => Some(begin),
+        _ => None,
+    })
 }
 
 fn note(data: &Payload, step: &str, answer: Json) -> Result<Payload, Fault> {

@@ -5,42 +5,36 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 use windlass_workflow_model::{Definition, NodeKind};
 
+use crate::cacao::ManualTask;
 use crate::step_groups::rule::{self, Rule};
+use crate::stored_rule::StoredRule;
 
-/// A step that waits for a person before its work.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Approval {
-    /// The node that waits, whose name is also that of the event that answers it.
-    pub wait: String,
-    /// The step.
-    pub step: String,
-}
-
-/// All steps of a workflow that ask for approval; none for other dialects.
-pub fn approvals(definition: &Definition) -> Vec<Approval> {
+/// All steps that ask for approval; none for other dialects.
+pub(crate) fn tasks(definition: &Definition) -> Vec<ManualTask> {
     let nodes = definition.nodes().iter();
-    let approvals = nodes.filter_map(|node| match &node.kind {
+    let asks = nodes.filter_map(|node| match &node.kind {
         NodeKind::Await {
             reply: Some(reply), ..
         } => match Rule::named(reply)? {
-            Rule::Answer { step } => Some(Approval {
-                wait: node.name.clone(),
-                step,
+            Rule::Answer { step } => Some(ManualTask {
+                step: node.name.clone(),
+                text: format!("may step {step:?} run?"),
+                owner: None,
+                out_args: BTreeMap::new(),
+                choices: Vec::new(),
+                lenient: false,
             }),
             _ => None,
         },
         _ => None,
     });
-    approvals.collect()
+    asks.collect()
 }
 
-/// Everything that speaks against starting a run with this input; `None` for other dialects and
-/// workflows that ask for nothing.
-pub(crate) fn refusals(
-    definition: &Definition,
-    input: &Json,
-) -> Option<Vec<(&'static str, String)>> {
-    Some(rule::begin(definition)?.refusals(input))
+/// Everything that speaks against starting a run with this input; empty for other dialects.
+pub(crate) fn refusals(definition: &Definition, input: &Json) -> Vec<(&'static str, String)> {
+    let begin = rule::begin(definition);
+    begin.map_or_else(Vec::new, |begin| begin.refusals(input))
 }
 
 /// The parameters that a workflow declares: name → `string`, `number`, `boolean` or `object`; none

@@ -113,6 +113,10 @@ pub fn group_record(
 ///
 /// Empty for steps of other dialects, and for data that is none of such a run.
 pub fn group_secrets(config: &Json, data: &Payload) -> Vec<String> {
+    // Asked with each attempt, so nothing is decoded where nothing is secret.
+    if config["work"]["secrets"].is_null() {
+        return Vec::new();
+    }
     match (work_of(config), State::read(data)) {
         (Ok(Some(work)), Ok(state)) => work.secret_values(&state),
         _ => Vec::new(),
@@ -184,9 +188,6 @@ fn work_of(config: &Json) -> Result<Option<Work>, Fault> {
 
 impl Work {
     fn secret_values(&self, state: &State) -> Vec<String> {
-        if self.secrets.is_empty() {
-            return Vec::new();
-        }
         let mut values = state.secrets(&self.secrets);
         let conditions = &self.conditions;
         let (seen, _) = Seen::with_env(state, &conditions.env, true);

@@ -14,6 +14,7 @@ use crate::cacao::rule::{Answer, Child, Returned, Rule, Task};
 use crate::cacao::template;
 use crate::dialect::Dialect;
 use crate::options::HandlerTypes;
+use crate::stored_rule::StoredRule;
 
 /// One call of an action: a command, and the target that it is for.
 #[derive(Clone, Copy)]

@@ -5,6 +5,7 @@ use windlass_workflow_model::{NodeId, Place};
 use super::frame::Unhandled;
 use super::{Lowering, Work};
 use crate::cacao::rule::{Folding, Rule, Standing};
+use crate::stored_rule::StoredRule;
 
 impl Lowering<'_> {
     /// Where a failure of the step goes, with the failure in the data; `None` fails the branch.

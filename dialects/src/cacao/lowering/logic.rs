@@ -6,6 +6,7 @@ use super::frame::{Frame, Unhandled};
 use super::{Lowering, Work};
 use crate::cacao::playbook::{Kind, Pointer};
 use crate::cacao::rule::{By, Decision, Merging, ON_FALSE, ON_TRUE, Rule};
+use crate::stored_rule::StoredRule;
 
 /// Where a logic step stands once what surrounds it is made.
 #[derive(Clone)]

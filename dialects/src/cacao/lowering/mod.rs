@@ -23,6 +23,7 @@ use crate::cacao::state::PLAYBOOK;
 use crate::dialect::Dialect;
 use crate::limits::PLAYBOOK_NODES_MAX;
 use crate::options::{ImportOptions, Mode};
+use crate::stored_rule::StoredRule;
 use frame::{Frame, Unhandled};
 use names::Names;
 

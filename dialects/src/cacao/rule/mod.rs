@@ -1,7 +1,4 @@
 //! The functions of a playbook's graph, as data.
-//!
-//! A definition names each function by the JSON of its [`Rule`], so a stored definition says all
-//! that is needed to go on with its runs: no file and no options are read again.
 
 mod begin;
 mod branches;
@@ -22,8 +19,7 @@ pub(crate) use failing::Folding;
 pub(crate) use manual::{Answer, Task};
 pub(crate) use subplaybook::{Child, Returned};
 
-/// What function names begin with.
-const PREFIX: &str = "cacao ";
+use crate::stored_rule::StoredRule;
 
 /// A step of the file where it stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,12 +88,8 @@ pub(crate) enum Rule {
     Returned(Returned),
 }
 
-impl Rule {
-    /// The name under which a definition knows it.
-    pub(crate) fn name(&self) -> String {
-        let json = serde_json::to_string(self).unwrap_or_default();
-        format!("{PREFIX}{json}")
-    }
+impl StoredRule for Rule {
+    const PREFIX: &'static str = "cacao ";
 
     fn function(self) -> Function {
         match self {
@@ -134,11 +126,6 @@ impl Rule {
             }
         }
     }
-
-    /// The rule that a name stands for.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        serde_json::from_str(name.strip_prefix(PREFIX)?).ok()
-    }
 }
 
 /// The functions of a stored playbook, which stand in its definition: nothing has to be imported again
@@ -147,29 +134,7 @@ impl Rule {
 /// # Errors
 /// The names of functions that this version cannot read.
 pub fn functions(definition: &Definition) -> Result<Functions, Vec<String>> {
-    let mut functions = Functions::new();
-    let mut unknown = Vec::new();
-    for (name, role) in definition.functions() {
-        match Rule::named(name).map(Rule::function) {
-            Some(function) if function.role() == role => {
-                functions.insert(name, function);
-            }
-            _ => unknown.push(name.to_owned()),
-        }
-    }
-    if unknown.is_empty() {
-        Ok(functions)
-    } else {
-        Err(unknown)
-    }
-}
-
-/// The one rule of a kind that a definition has, such as its beginning.
-pub(crate) fn find<T>(definition: &Definition, of: impl Fn(Rule) -> Option<T>) -> Option<T> {
-    let names = definition.functions();
-    names
-        .into_iter()
-        .find_map(|(name, _)| of(Rule::named(name)?))
+    Rule::functions(definition)
 }
 
 /// That something was called which the graph does not allow.
