@@ -19,11 +19,17 @@ pub(crate) fn nearest<'a>(
     known
         .into_iter()
         .take(COMPARED_NAMES_MAX)
-        .filter(|name| name.len() <= COMPARED_BYTES_MAX && *name != written)
+        .filter(|name| *name != written && can_be_near(name.len(), written.len()))
         .map(|name| (normalized_damerau_levenshtein(written, name), name))
         .filter(|(likeness, _)| *likeness >= 0.6)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, name)| name)
+}
+
+/// Whether texts of these lengths can be alike by 0.6: every byte that one has more is a slip.
+fn can_be_near(a: usize, b: usize) -> bool {
+    let (short, long) = (a.min(b), a.max(b));
+    long <= COMPARED_BYTES_MAX && 10 * short >= 6 * long
 }
 
 /// `; did you mean "x"?` when there is something near, else `otherwise`.

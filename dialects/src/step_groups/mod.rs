@@ -37,3 +37,11 @@ pub use work::{
     GroupInput, GroupResult, group_input, group_puts_values, group_record, group_rehearsal,
     group_run_secrets, group_secrets,
 };
+
+/// Reads and evaluates any text.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz_condition(text: &str, data: &windlass_workflow_model::Payload) {
+    if let Ok(state) = state::State::read(data) {
+        names::fuzz(text, &state);
+    }
+}

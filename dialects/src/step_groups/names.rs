@@ -442,3 +442,46 @@ impl<'a> Names<'a> {
         self.order.get(index).copied().unwrap_or_default()
     }
 }
+
+/// Reads any text in every way in which one is read, and evaluates what came of it.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(text: &str, state: &crate::step_groups::state::State) {
+    use crate::step_groups::evaluation::Seen;
+
+    let names = Names {
+        variables: ["N", "V"].into(),
+        steps: [("a", 0), ("b", 1)].into(),
+        order: vec!["a", "b"],
+        kinds: vec![Some("t"); 2],
+        phases: vec![0, 1],
+        waits: vec![BTreeSet::new(); 2],
+        ..Names::default()
+    };
+    let own = ["E".to_owned()].into();
+    let reader = Reader {
+        step: Some(1),
+        env: &own,
+    };
+    for mode in [Mode::Strict, Mode::Lenient] {
+        let mut resolver = Resolver {
+            names: &names,
+            secrets: &[],
+            report: &mut Report::new("f", mode),
+            context: BTreeSet::new(),
+        };
+        let spot = Spot::default();
+        let condition = resolver.condition(reader, &spot, "if", text);
+        let readings = [Reading::Value, Reading::Script, Reading::Pattern];
+        let read = readings.map(|reading| resolver.template(reader, &spot, text, reading).template);
+        let made = (condition, read);
+        let kept = serde_json::to_string(&made).unwrap_or_default();
+        assert_eq!(serde_json::from_str(&kept).ok().as_ref(), Some(&made));
+        let seen = Seen::bare(state, mode == Mode::Lenient);
+        if let Some(condition) = &made.0 {
+            drop(condition.holds(&seen));
+        }
+        for template in &made.1 {
+            drop(seen.fill(template, "f"));
+        }
+    }
+}
