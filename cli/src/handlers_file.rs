@@ -207,7 +207,7 @@ impl HandlerEntries {
     }
 
     /// Whether whatever has no entry of its own is only simulated.
-    fn rehearses(&self) -> bool {
+    pub(crate) fn rehearses(&self) -> bool {
         let any = self.0.get(ANY);
         any.is_some_and(|entry| matches!(entry.action, Action::Simulation(_)))
     }

@@ -70,6 +70,7 @@ pub(crate) fn read(path: &Path, reading: Reading<'_>) -> Result<WorkflowFile, Fa
         options.step_groups.workflows = files_of(folder, &["yaml", "yml"], "--workflows")?;
     }
     if let Some(entries) = reading.entries {
+        options.step_groups.approve_all = entries.rehearses();
         options.handlers = HandlerTypes::Known(match dialect {
             Some(Dialect::Cacao) => entries.command_types(),
             _ => entries.types(),

@@ -72,6 +72,9 @@ pub struct ImportOptions {
 pub struct StepGroupsOptions {
     /// How long a person has to answer `when: manual`; default no limit.
     pub approval_timeout: Option<Duration>,
+    /// Whether all that asks for approval counts as approved, so that nobody is asked: for
+    /// rehearsals; default no.
+    pub approve_all: bool,
     /// Variables of the process that runs may read. Whoever starts a run puts their values into its
     /// input under `process_env`. Default none.
     pub process_env: Vec<String>,

@@ -106,68 +106,75 @@ fn each_file_is_accepted_or_refused_for_the_reason_noted_here() {
     }
 }
 
-/// Workflow, steps and types of a file.
-fn workflows(check: &Value) -> Vec<(String, usize)> {
+/// The names of the workflows of a file.
+fn workflows(check: &Value) -> Vec<String> {
     let workflows = check["workflows"].as_array().unwrap().iter();
-    let steps = |workflow: &Value| {
-        let gateways = ["split", "join"];
-        let nodes = workflow["graph"]["nodes"].as_array().unwrap().iter();
-        let is_step = |node: &&Value| !gateways.contains(&node["kind"].as_str().unwrap());
-        nodes.filter(is_step).count()
-    };
-    workflows
-        .map(|workflow| {
-            (
-                workflow["name"].as_str().unwrap().to_owned(),
-                steps(workflow),
-            )
-        })
-        .collect()
+    let name = |workflow: &Value| workflow["name"].as_str().unwrap().to_owned();
+    workflows.map(name).collect()
 }
 
-/// That a run of the command line has succeeded with every step, each once.
-fn all_succeeded(show: &Value, steps: usize) {
-    assert_eq!(show["run"]["status"], "succeeded");
-    let rows = show["steps"].as_array().unwrap();
-    for row in rows {
-        assert_eq!(row["status"], "succeeded", "{row}");
+/// What the files leave to whoever starts them.
+fn given(workflow: &str) -> &'static [&'static str] {
+    match workflow {
+        "provision-postgres" => &["--param", "app_name=a", "--param", "resource_name=r"],
+        "db-lifecycle" | "deploy-app" => &[
+            "--input",
+            r#"{"context": {"environment": {"type": "prod"}, "metadata": {"name": "shop"}}}"#,
+        ],
+        _ => &[],
     }
-    let phases = rows.iter().filter(|row| row["kind"] == "phase").count();
-    assert_eq!(rows.len() - phases, steps, "{rows:#?}");
-    assert_eq!(show["outputs"].as_object().unwrap().len(), steps);
+}
+
+/// The steps and phases of a run with what became of them.
+fn rows(show: &Value) -> Vec<(&str, &str, &str)> {
+    let mut rows: Vec<_> = show["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| {
+            let text = |key: &str| row[key].as_str().unwrap();
+            (text("step"), text("kind"), text("status"))
+        })
+        .collect();
+    rows.sort_unstable();
+    rows
 }
 
 #[test]
-fn those_that_can_be_run_come_to_their_ends_also_when_killed_in_the_middle() {
+fn those_that_are_accepted_come_to_their_ends_also_when_killed_in_the_middle() {
     let Some(folder) = folder() else { return };
-    for (name, ..) in FILES.iter().filter(|(_, strict, ..)| strict.is_empty()) {
+    for (name, strict, lenient, _) in FILES {
+        let mode: &[&str] = match (strict, lenient) {
+            ([], _) => &[],
+            (_, []) => &["--lenient"],
+            _ => continue,
+        };
         let path = folder.join(name);
         let file = path.to_str().unwrap();
         let lab = Lab::new();
         lab.write("fast.toml", &handlers("none"));
-        let check = lab.call(&["check", file, "--json"]).expect(0).json();
-        let types = check["handlers_needed"].as_array().unwrap();
-        for (workflow, steps) in workflows(&check) {
+        let check = [&["check", file, "--json"], mode].concat();
+        let check = lab.call(&check).expect(0).json();
+        for workflow in workflows(&check) {
             let run = ["run", file, "--document", &workflow, "--handlers"];
-            lab.call(&[&run[..], &["fast.toml"]].concat()).expect(0);
-            let show = lab.last_run();
-            all_succeeded(&show, steps);
-            // A type whose steps do not all come first.
-            let is_later = |kind: &&Value| {
-                let rows = show["steps"].as_array().unwrap().iter();
-                let mut rows = rows.filter(|row| row["kind"] != "phase");
-                rows.position(|row| row["kind"] == **kind)
-                    .is_some_and(|at| at > 0)
-            };
-            let longest = types.iter().find(is_later).unwrap_or(&types[0]);
-            let longest = longest.as_str().unwrap();
-            lab.write("slow.toml", &handlers(longest));
-            let mut engine = lab.start(&[&run[..], &["slow.toml"]].concat());
+            let run = |handlers| [&run[..], &[handlers], mode, given(&workflow)].concat();
+            lab.call(&run("fast.toml")).expect(0);
+            let plain = lab.last_run();
+            assert_eq!(plain["run"]["status"], "succeeded", "{workflow}");
+            let rows = rows(&plain);
+            let ends = ["succeeded", "skipped"];
+            assert!(rows.iter().all(|row| ends.contains(&row.2)), "{rows:#?}");
+            if mode.is_empty() {
+                assert!(rows.iter().all(|row| row.2 == "succeeded"), "{rows:#?}");
+            }
+            let held = type_in_the_middle(&plain);
+            lab.write("slow.toml", &handlers(&held));
+            let mut engine = lab.start(&run("slow.toml"));
             eventually("it is in the middle", || {
                 let show = lab.call(&["show", "last", "--json"]);
                 let steps = show.json()["steps"].clone();
                 let mut steps = steps.as_array().unwrap().iter();
-                steps.any(|row| row["kind"] == longest && row["status"] == "running")
+                steps.any(|row| row["kind"] == *held && row["status"] == "running")
             });
             engine.kill().unwrap();
             engine.wait().unwrap();
@@ -177,46 +184,18 @@ fn those_that_can_be_run_come_to_their_ends_also_when_killed_in_the_middle() {
                 .expect(0);
             let resumed = lab.last_run();
             assert_eq!(resumed["run"]["run"], killed["run"]["run"]);
-            all_succeeded(&resumed, steps);
+            assert_eq!(resumed["run"]["status"], "succeeded", "{workflow}");
+            assert_eq!(self::rows(&resumed), rows, "{workflow}");
+            assert_eq!(resumed["outputs"], plain["outputs"], "{workflow}");
         }
     }
 }
 
-#[test]
-fn those_that_lenient_mode_repairs_come_to_their_ends() {
-    let Some(folder) = folder() else { return };
-    let lab = Lab::new();
-    lab.write("fast.toml", &handlers("none"));
-    let context = r#"{"context": {"environment": {"type": "prod"}, "metadata": {"name": "shop"}}}"#;
-    let is_repaired = |file: &&(&str, &[&str], &[&str], &[&str])| {
-        let (_, strict, lenient, _) = file;
-        !strict.is_empty() && lenient.is_empty()
-    };
-    for (name, ..) in FILES.iter().filter(is_repaired) {
-        let path = folder.join(name);
-        let file = path.to_str().unwrap();
-        let check = lab.call(&["check", file, "--lenient", "--json"]);
-        let check = check.expect(0).json();
-        for (workflow, _) in workflows(&check) {
-            // A person is asked in it.
-            if workflow == "manual-approval" {
-                continue;
-            }
-            let mut run = vec!["run", file, "--document", &workflow, "--lenient"];
-            run.extend(["--handlers", "fast.toml"]);
-            run.extend(match workflow.as_str() {
-                "provision-postgres" => {
-                    vec!["--param", "app_name=a", "--param", "resource_name=r"]
-                }
-                "db-lifecycle" | "deploy-app" => vec!["--input", context],
-                _ => Vec::new(),
-            });
-            lab.call(&run).expect(0);
-            let show = lab.last_run();
-            assert_eq!(show["run"]["status"], "succeeded", "{workflow}");
-            let rows = show["steps"].as_array().unwrap();
-            let settled = |row: &Value| row["status"] == "succeeded" || row["status"] == "skipped";
-            assert!(rows.iter().all(settled), "{workflow}: {rows:#?}");
-        }
-    }
+/// A type of steps that did their work, other than the first one's where there is one.
+fn type_in_the_middle(show: &Value) -> String {
+    let rows = show["steps"].as_array().unwrap().iter();
+    let worked = rows.filter(|row| row["kind"] != "phase" && row["status"] == "succeeded");
+    let types: Vec<_> = worked.map(|row| row["kind"].as_str().unwrap()).collect();
+    let later = types.iter().find(|kind| **kind != types[0]);
+    later.unwrap_or(&types[0]).to_string()
 }

@@ -121,8 +121,7 @@ impl<'a> Registry<'a> {
         let called = self.called(&workflow, report);
         self.path.pop();
         let names = names(&workflow, is_application.then_some(root), options);
-        let secrets = &options.step_groups.secret_names;
-        let resolution = resolve(&workflow, &names, secrets, report);
+        let resolution = resolve(&workflow, &names, &options.step_groups, report);
         let lowered = workflow.name.as_deref().and_then(|name| {
             let whole = workflow.steps.iter().all(Step::is_whole);
             if !whole || workflow.steps.is_empty() || !workflow.names_are_unique {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value as Json};
 
 use crate::diagnostic::{Report, Spot, shortened};
-use crate::options::Mode;
+use crate::options::{Mode, StepGroupsOptions};
 use crate::step_groups::condition::Condition;
 use crate::step_groups::conditions::{Conditions, When};
 use crate::step_groups::names::{Names, Reader, Resolver};
@@ -41,12 +41,12 @@ pub(crate) struct Resolution {
 pub(crate) fn resolve(
     workflow: &Workflow<'_>,
     names: &Names<'_>,
-    secrets: &[String],
+    options: &StepGroupsOptions,
     report: &mut Report,
 ) -> Resolution {
     let mut resolver = Resolver {
         names,
-        secrets,
+        secrets: &options.secret_names,
         report,
         context: BTreeSet::new(),
     };
@@ -54,6 +54,12 @@ pub(crate) fn resolve(
     let mut steps: Vec<Resolved> = steps
         .map(|(index, step)| resolver.step(index, step))
         .collect();
+    if options.approve_all {
+        let conditions = steps.iter_mut().map(|step| &mut step.work.conditions);
+        let asking = conditions.filter(|conditions| conditions.when == When::Manual);
+        // Which is what approval is beside the wait.
+        asking.for_each(|conditions| conditions.when = When::OnSuccess);
+    }
     let nobody = BTreeSet::new();
     let reader = Reader {
         step: None,

@@ -4,7 +4,7 @@ use serde_json::json;
 use windlass_dialects::{GroupResult, ImportOptions, Severity, import};
 
 use crate::checks::{codes, listing, options};
-use crate::play::{failing, gives, idle, play_answered, run};
+use crate::play::{failing, gives, idle, play, play_answered, run};
 
 #[test]
 fn t4_a_failing_run_goes_on_to_those_that_run_after_failures() {
@@ -162,6 +162,23 @@ steps:
     options.step_groups.approval_timeout = Some(std::time::Duration::from_hours(24));
     let played = play_answered(text, &options, &json!({}), &idle, &json!("late"));
     assert_eq!(played.errors(), ["ok: approval-timeout"]);
+}
+
+#[test]
+fn in_a_rehearsal_nobody_is_asked() {
+    let text = "
+steps:
+  - {name: a, type: t}
+  - {name: ok, type: t, when: manual}
+  - {name: no, type: t, when: manual, if: 'false'}
+";
+    let mut options = options();
+    options.step_groups.approve_all = true;
+    let played = play(text, &options, &json!({}), &idle);
+    assert_eq!(played.done, ["a", "ok"]);
+    assert_eq!(played.skipped, ["no: if-false"]);
+    let played = play(text, &options, &json!({}), &failing(&["a"]));
+    assert_eq!(played.done, ["a"], "a failure still keeps it from running");
 }
 
 #[test]
