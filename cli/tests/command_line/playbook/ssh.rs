@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::calls::{SECRET, call, fails, failure, finish, lab, start, succeeds};
-use super::sshd::Sshd;
+use super::sshd::{PASSWORD, Sshd};
 use crate::lab::{Lab, eventually, lives, number, send};
 
 /// A script that the other side runs in the test's folder.
@@ -129,6 +129,31 @@ fn a_key_may_be_locked_and_a_wrong_one_lets_nobody_in() {
     );
     command["authentication"] = sshd.authentication("other-user");
     assert_eq!(fails(&lab, &command).0, "ssh-denied");
+}
+
+#[test]
+fn a_password_lets_in_and_shows_nowhere() {
+    let name = "a_password_lets_in_and_shows_nowhere";
+    let Some(sshd) = Sshd::start_for_passwords(name) else {
+        return;
+    };
+    let lab = lab();
+    let text = "env > environment; cat /proc/[0-9]*/cmdline > lines 2>/dev/null; echo in";
+    let mut command = ssh(&sshd, &lab, text);
+    // A key is not even asked for.
+    assert_eq!(fails(&lab, &command).0, "ssh-denied");
+    command["authentication"] = Sshd::password(PASSWORD);
+    assert_eq!(succeeds(&lab, &command).1, "in");
+    for file in ["environment", "lines"] {
+        assert!(!lab.read(file).contains(PASSWORD), "{file}");
+    }
+    command["authentication"] = Sshd::password("open barley");
+    let (code, message, retryable) = fails(&lab, &command);
+    assert_eq!(
+        (code.as_str(), retryable),
+        ("ssh-denied", false),
+        "{message}"
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! An `sshd` of the test's own: its own host key, its own settings, and logins of this user alone.
 
+use std::ffi::OsString;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,15 @@ use tempfile::TempDir;
 
 use super::calls::skipped;
 
+/// What lets a user in where there are no keys.
+pub(super) const PASSWORD: &str = "open sesame";
+
+/// What `/etc/shadow` would hold of it.
+const HASH: &str = "$6$windlass$6HTYqAImEsgB8HT//Z75qjY2JoKiVNAiSU4Hsl3Rbb6nwx.qR6Y7qXZs6whFeP0daJZavKwsCvwJEfg6UOsMq1";
+
+/// Runs the rest of its arguments with another file in the place of `/etc/shadow`.
+const WITH_SHADOW: &str = "mount --bind \"$1\" /etc/shadow && shift && exec \"$@\"";
+
 /// Listens on this machine as long as the test runs.
 pub(super) struct Sshd {
     folder: TempDir,
@@ -19,13 +29,44 @@ pub(super) struct Sshd {
 impl Sshd {
     /// Begins to listen; `None`, with a word about it, where there is no `sshd`.
     pub(super) fn start(test: &str) -> Option<Self> {
-        let Some(sshd) = program() else {
+        let sshd = program(test)?;
+        Some(Self::listen("PasswordAuthentication no", |_| {
+            vec![sshd.into()]
+        }))
+    }
+
+    /// The same, but only [`PASSWORD`] lets anybody in. It looks for passwords where all of the machine
+    /// does, so it gets a view of the files of its own, which only a superuser may make.
+    pub(super) fn start_for_passwords(test: &str) -> Option<Self> {
+        let sshd = program(test)?;
+        let within = |shadow: &Path| {
+            let mut words: Vec<OsString> = ["unshare", "--mount", "sh", "-c", WITH_SHADOW, "sh"]
+                .map(Into::into)
+                .into();
+            words.push(shadow.into());
+            words
+        };
+        let mut can = within(Path::new("/etc/shadow"));
+        can.push("true".into());
+        let can = Command::new(&can[0]).args(&can[1..]).output();
+        if !can.is_ok_and(|output| output.status.success()) {
             skipped(
                 test,
-                "there is no sshd on this machine; install openssh-server",
+                "no view of the files of its own; run it as a superuser",
             );
             return None;
-        };
+        }
+        Some(Self::listen("AuthenticationMethods password", |folder| {
+            let shadow = folder.join("shadow");
+            std::fs::write(&shadow, format!("{}:{HASH}:19000:0:99999:7:::\n", user())).unwrap();
+            let mut words = within(&shadow);
+            words.push(sshd.into());
+            words
+        }))
+    }
+
+    /// Listens with this setting, and with the words that start the program.
+    fn listen(setting: &str, words: impl FnOnce(&Path) -> Vec<OsString>) -> Self {
         let folder = TempDir::new().unwrap();
         for key in ["host", "other-host", "user", "other-user"] {
             keygen(folder.path(), key, "");
@@ -35,15 +76,16 @@ impl Sshd {
         let config = folder.path().join("sshd_config");
         let place = folder.path().display();
         let settings = format!(
-            "HostKey {place}/host\nAuthorizedKeysFile {place}/authorized\nPidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\nPrintMotd no\n"
+            "HostKey {place}/host\nAuthorizedKeysFile {place}/authorized\nPidFile none\nStrictModes no\nUsePAM no\n{setting}\nPermitRootLogin yes\nPrintMotd no\n"
         );
         std::fs::write(&config, settings).unwrap();
         // Only a superuser's sshd needs it, and only a superuser can make it.
         let _ = std::fs::create_dir_all("/run/sshd");
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        std::thread::spawn(move || serve(&listener, &sshd, &config));
-        Some(Self { folder, port })
+        let words = words(folder.path());
+        std::thread::spawn(move || serve(&listener, &words, &config));
+        Self { folder, port }
     }
 
     /// The text of a file of it, without the last newline.
@@ -74,14 +116,20 @@ impl Sshd {
     pub(super) fn authentication(&self, key: &str) -> Value {
         json!({"type": "user-auth", "username": user(), "private_key": self.read(key)})
     }
+
+    /// Authentication information with this password.
+    pub(super) fn password(password: &str) -> Value {
+        json!({"type": "user-auth", "username": user(), "password": password})
+    }
 }
 
 /// One process for each connection, as a superserver does it.
-fn serve(listener: &TcpListener, sshd: &Path, config: &Path) {
+fn serve(listener: &TcpListener, words: &[OsString], config: &Path) {
     for stream in listener.incoming() {
         let stream = stream.unwrap();
         let output = Stdio::from(OwnedFd::from(stream.try_clone().unwrap()));
-        let session = Command::new(sshd)
+        let session = Command::new(&words[0])
+            .args(&words[1..])
             .arg("-i")
             .arg("-f")
             .arg(config)
@@ -94,15 +142,22 @@ fn serve(listener: &TcpListener, sshd: &Path, config: &Path) {
     }
 }
 
-/// The whole path, which `sshd` asks for.
-fn program() -> Option<PathBuf> {
+/// The whole path, which `sshd` asks for; a word if there is none.
+fn program(test: &str) -> Option<PathBuf> {
     let path = std::env::var("PATH").unwrap_or_default();
     let folders = path
         .split(':')
         .chain(["/usr/sbin", "/usr/local/sbin", "/sbin"]);
-    folders
+    let found = folders
         .map(|folder| Path::new(folder).join("sshd"))
-        .find(|path| path.is_absolute() && path.exists())
+        .find(|path| path.is_absolute() && path.exists());
+    if found.is_none() {
+        skipped(
+            test,
+            "there is no sshd on this machine; install openssh-server",
+        );
+    }
+    found
 }
 
 fn keygen(folder: &Path, name: &str, passphrase: &str) {
