@@ -6,4 +6,6 @@ mod execution;
 mod files;
 mod manual;
 mod play;
+#[path = "../player/mod.rs"]
+mod player;
 mod short;

@@ -1,19 +1,12 @@
-//! Plays a run by the model's own rules, without an engine: one branch after the other, in a chosen
-//! order.
-
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+//! Plays runs of playbooks in a chosen order of branches.
 
 use serde_json::{Value as Json, json};
 use windlass_dialects::{
-    CommandResult, HandlerTypes, ImportOptions, Imported, ImportedWorkflow, Mode, command_call,
-    import, record_result,
+    CommandResult, HandlerTypes, ImportOptions, Imported, Mode, command_call, import, record_result,
 };
-use windlass_workflow_model::{
-    ActivationId, Advance, Arrival, BranchOutcome, Delay, Event, Fault, Inputs, Moves, Next,
-    NodeId, NodeKind, Payload, Position, Rounds, Tally, Timestamp, Token, advance, after_step,
-    codes,
-};
+use windlass_workflow_model::{Delay, Fault, NodeKind, Payload, StepSpec, codes};
+
+use crate::player::{HANG, Order, World, run_first};
 
 /// What a handler brings for a step and its input.
 pub(crate) type Work<'a> = &'a dyn Fn(&str, &Json) -> Result<CommandResult, Fault>;
@@ -112,214 +105,53 @@ pub(crate) fn codes_of(text: &str, options: &ImportOptions) -> Vec<&'static str>
 
 /// Plays a run of the only workflow.
 pub(crate) fn play(imported: &Imported, input: &Json, how: Play<'_>) -> Played {
-    let player = Player {
-        imported,
-        how,
-        done: RefCell::default(),
-        inputs: RefCell::default(),
-        waits: RefCell::default(),
+    let order = if how.backwards {
+        Order::Last
+    } else {
+        Order::First
     };
-    let input = Payload::encode(input).expect("JSON");
-    let result = player.run(&imported.workflows[0], input);
+    let mut scene = Scene {
+        how,
+        done: Vec::new(),
+        inputs: Vec::new(),
+    };
+    let result = run_first(&mut scene, order, imported, input);
     Played {
         result,
-        done: player.done.into_inner(),
-        inputs: player.inputs.into_inner(),
+        done: scene.done,
+        inputs: scene.inputs,
     }
 }
 
-struct Player<'a> {
-    imported: &'a Imported,
+/// The commands of a run and the people it asks.
+struct Scene<'a> {
     how: Play<'a>,
-    done: RefCell<Vec<String>>,
-    inputs: RefCell<Vec<Json>>,
-    waits: RefCell<BTreeMap<String, u32>>,
+    done: Vec<String>,
+    inputs: Vec<Json>,
 }
 
-impl Player<'_> {
-    fn run(&self, workflow: &ImportedWorkflow, input: Payload) -> Result<Payload, Fault> {
-        let start = workflow.definition.start();
-        let token = Token {
-            position: Position::before(start),
-            activation: ActivationId::ORIGIN.derive(start, 0),
-            data: input,
-            rounds: Rounds::new(),
-        };
-        self.branch(workflow, token)
-    }
-
-    fn branch(&self, workflow: &ImportedWorkflow, token: Token) -> Result<Payload, Fault> {
-        let (definition, functions) = (&workflow.definition, &workflow.functions);
-        let now = Timestamp(0);
-        let mut advanced = advance(definition, functions, token, Inputs::Nothing, now);
-        loop {
-            let moves: Moves = match advanced {
-                Advance::Moves(moves) => moves,
-                Advance::Attempt(step) => {
-                    let result = self.attempt(workflow, step.node, &step.data);
-                    after_step(definition, functions, &step, result, now)
-                }
-            };
-            let rounds = moves.rounds;
-            let token = |position, activation, data| Token {
-                position,
-                activation,
-                data,
-                rounds: rounds.clone(),
-            };
-            let (token, inputs) = match moves.next {
-                Next::End { result, .. } => return result,
-                Next::Run {
-                    position,
-                    activation,
-                    data,
-                    ..
-                } => (token(position, activation, data), Inputs::Nothing),
-                Next::Sleep {
-                    node,
-                    activation,
-                    data,
-                    delay,
-                } => {
-                    let name = &definition.node(node).name;
-                    self.done
-                        .borrow_mut()
-                        .push(format!("{name} {}", delay.as_millis()));
-                    (token(Position::at(node), activation, data), Inputs::Nothing)
-                }
-                Next::Await {
-                    node,
-                    activation,
-                    data,
-                    ..
-                } => {
-                    let name = definition.node(node).name.clone();
-                    self.done.borrow_mut().push(name.clone());
-                    let answer = (self.how.answer)(&name);
-                    let inputs = if answer == "late" {
-                        Inputs::Due(0)
-                    } else {
-                        let payload = Payload::encode(&answer).expect("JSON");
-                        Inputs::Event(
-                            0,
-                            Event {
-                                payload,
-                                is_fault: false,
-                            },
-                        )
-                    };
-                    (token(Position::at(node), activation, data), inputs)
-                }
-                Next::Call { call, data } => {
-                    let called = self.imported.called.iter();
-                    let mut called = called.filter(|one| one.definition.name() == call.workflow);
-                    let result = self.run(called.next().expect("it is called"), call.input);
-                    let outcome = match result {
-                        Ok(data) => BranchOutcome::Succeeded(data),
-                        Err(fault) => BranchOutcome::Failed(fault),
-                    };
-                    (
-                        token(Position::at(call.node), call.activation, data),
-                        Inputs::Called(outcome),
-                    )
-                }
-                Next::Split {
-                    join,
-                    activation,
-                    data,
-                    children,
-                    timeout,
-                    ..
-                } => {
-                    let tokens = children.into_iter().map(|child| {
-                        let token = Token {
-                            position: Position::before(child.node),
-                            activation: child.activation,
-                            data: child.data.unwrap_or_else(|| data.clone()),
-                            rounds: Rounds::new(),
-                        };
-                        (child.index, child.name, token)
-                    });
-                    let arrivals = self.settle(workflow, tokens.collect());
-                    let joined = token(Position::at(join), activation, data);
-                    let hangs = |arrival: &Arrival| matches!(&arrival.outcome, BranchOutcome::Failed(fault) if fault.errors[0].code == "hang");
-                    if timeout.is_some() && arrivals.iter().any(hangs) {
-                        let late = Fault::new(codes::SCOPE_TIMEOUT, "too late").permanent();
-                        advanced =
-                            advance(definition, functions, joined, Inputs::Refused(late), now);
-                        continue;
-                    }
-                    let mut tally = Tally {
-                        expected: u32::try_from(arrivals.len()).expect("few"),
-                        ..Tally::default()
-                    };
-                    for arrival in &arrivals {
-                        match arrival.outcome {
-                            BranchOutcome::Succeeded(_) => tally.succeeded += 1,
-                            BranchOutcome::Failed(_) => tally.failed += 1,
-                            BranchOutcome::Cancelled(_) => tally.cancelled += 1,
-                        }
-                    }
-                    let mut arrivals = arrivals.into_iter();
-                    let inputs = Inputs::Arrivals(tally, &mut arrivals);
-                    advanced = advance(definition, functions, joined, inputs, now);
-                    continue;
-                }
-                other => panic!("unexpected {other:?}"),
-            };
-            advanced = advance(definition, functions, token, inputs, now);
-        }
-    }
-
-    fn settle(
-        &self,
-        workflow: &ImportedWorkflow,
-        mut tokens: Vec<(u32, String, Token)>,
-    ) -> Vec<Arrival> {
-        if self.how.backwards {
-            tokens.reverse();
-        }
-        let mut arrivals: Vec<Arrival> = tokens
-            .into_iter()
-            .map(|(index, name, token)| Arrival {
-                index,
-                name,
-                outcome: match self.branch(workflow, token) {
-                    Ok(data) => BranchOutcome::Succeeded(data),
-                    Err(fault) => BranchOutcome::Failed(fault),
-                },
-            })
-            .collect();
-        arrivals.sort_by_key(|arrival| arrival.index);
-        arrivals
-    }
-
-    fn attempt(
-        &self,
-        workflow: &ImportedWorkflow,
-        node: NodeId,
-        data: &Payload,
-    ) -> Result<Payload, Fault> {
-        let node = workflow.definition.node(node);
-        let NodeKind::Step(spec) = &node.kind else {
-            panic!("{} is no step", node.name);
-        };
+impl World for Scene<'_> {
+    fn work(&mut self, step: &str, spec: &StepSpec, data: &Payload) -> Result<Payload, Fault> {
         let call = command_call(&spec.config, data)?.expect("a step of this dialect");
-        self.done.borrow_mut().push(node.name.clone());
-        *self
-            .waits
-            .borrow_mut()
-            .entry(node.name.clone())
-            .or_default() += 1;
+        self.done.push(step.to_owned());
         let input = Json::Object(call.input);
-        self.inputs.borrow_mut().push(input.clone());
-        let result = (self.how.work)(&node.name, &input);
+        self.inputs.push(input.clone());
+        let result = (self.how.work)(step, &input);
         let late = |fault: Fault| match (fault.errors[0].code.as_str(), spec.timeout_ms) {
-            ("hang", Some(_)) => Fault::new(codes::STEP_TIMEOUT, "too late"),
+            (HANG, Some(_)) => Fault::new(codes::STEP_TIMEOUT, "too late"),
             _ => fault,
         };
-        let recorded = record_result(&spec.config, data, &node.name, &result.map_err(late)?)?;
+        let recorded = record_result(&spec.config, data, step, &result.map_err(late)?)?;
         Ok(recorded.expect("a step of this dialect"))
+    }
+
+    fn answer(&mut self, step: &str) -> Json {
+        self.done.push(step.to_owned());
+        (self.how.answer)(step)
+    }
+
+    fn slept(&mut self, step: &str, ms: u64) {
+        self.done.push(format!("{step} {ms}"));
     }
 }
 

@@ -6,5 +6,7 @@ mod diagnostics;
 mod execution;
 mod graphs;
 mod play;
+#[path = "../player/mod.rs"]
+mod player;
 mod references;
 mod rehearsals;

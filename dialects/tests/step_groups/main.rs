@@ -8,5 +8,7 @@ mod documents;
 mod execution;
 mod phases;
 mod play;
+#[path = "../player/mod.rs"]
+mod player;
 mod shared_files;
 mod values;
