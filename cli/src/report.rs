@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use windlass::{RunId, RunStatus};
+use windlass::{NodeKind, RunDetail, RunId, RunStatus};
 
 use crate::args::Global;
 use crate::config::Config;
@@ -85,10 +85,11 @@ fn say_ending(config: &Config, followed: &Followed) {
         }
         (Ending::Ended, RunStatus::Failed) => {
             let errors = text::errors(&followed.detail.errors);
-            say(format!(
-                "run {run} failed; after a correction: windlass retry {run} --db {db}\n{errors}"
-            )
-            .trim_end());
+            let then = match futile_retry(&followed.detail) {
+                Some(_) => "what failed cannot be done again by retry; start it anew".to_owned(),
+                None => format!("after a correction: windlass retry {run} --db {db}"),
+            };
+            say(format!("run {run} failed; {then}\n{errors}").trim_end());
         }
         (Ending::Ended, RunStatus::Cancelled) => {
             let reason = summary.reason.as_deref().unwrap_or("no reason is stored");
@@ -96,4 +97,23 @@ fn say_ending(config: &Config, followed: &Followed) {
         }
         (Ending::Ended, _) => say(format!("run {run} succeeded")),
     }
+}
+
+/// The node at which a retry of a failed run of a file would only meet the same error: what stands
+/// there, and in the file, alone decides what comes of it.
+pub(crate) fn futile_retry(detail: &RunDetail) -> Option<&str> {
+    let definition = &detail.definition;
+    definition.source()?;
+    let is_computed = |name: &String| {
+        let node = definition
+            .find(name)
+            .map(|node| &definition.node(node).kind);
+        matches!(node, Some(NodeKind::Compute { .. }))
+    };
+    let all = detail.retries_at.iter().all(is_computed);
+    detail
+        .retries_at
+        .first()
+        .filter(|_| all)
+        .map(String::as_str)
 }

@@ -47,7 +47,9 @@ fn a_failed_run_that_is_retried_goes_on_from_the_failed_step() {
         engine.settle();
         assert_eq!(messages(&engine.fault(run)), ["bad"]);
         engine.assert_no_leftovers();
+        assert_eq!(engine.show(run).retries_at, ["bad"]);
         assert_eq!(engine.retry(run), 1);
+        assert_eq!(engine.show(run).retries_at, [""; 0]);
         engine.settle();
         assert_eq!(engine.data::<Trail>(run), ["before", "bad", "after"]);
         assert_eq!((before.get(), bad.get()), (1, 2));
@@ -127,6 +129,7 @@ fn a_failed_split_that_is_retried_repeats_only_what_failed() {
             "in branch order"
         );
         engine.assert_no_leftovers();
+        assert_eq!(engine.show(run).retries_at, ["bad", "b"]);
         assert_eq!(engine.retry(run), 2);
         engine.settle();
         let expected = ["first", "good", "ahead", "bad", "g", "b", "then", "last"];
@@ -216,6 +219,7 @@ fn a_join_that_failed_to_merge_merges_when_it_is_retried() {
         engine.settle();
         assert_eq!(messages(&engine.fault(run)), ["cannot merge"]);
         engine.assert_no_leftovers();
+        assert_eq!(engine.show(run).retries_at, ["split/join"]);
         assert_eq!(engine.retry(run), 1);
         engine.settle();
         assert_eq!(engine.data::<Trail>(run), ["a", "b"]);

@@ -7,6 +7,7 @@ use crate::args::{Global, RetryArgs};
 use crate::engine;
 use crate::failure::{Exit, Failure};
 use crate::note::Note;
+use crate::report::futile_retry;
 use crate::resumption::Resumption;
 use crate::session::Session;
 use crate::stdout::{print, print_json, say};
@@ -17,6 +18,11 @@ pub(super) fn retry(global: &Global, args: &RetryArgs) -> Result<Exit, Failure> 
     let mut inspector = engine::inspect(&config.database)?;
     let run = engine::find(&mut inspector, &args.run)?;
     let before = engine::show(&mut inspector, run)?;
+    if let Some(node) = futile_retry(&before) {
+        return Err(Failure::refused(format!(
+            "run {run} failed at {node:?}, whose result follows from the run's data alone: a retry would meet the same error; start the run anew with windlass run"
+        )));
+    }
     let ours = Note::parse(before.note.as_deref()).is_some();
     let session = Session::open(&config)?;
     let go_on = |session: &Session| {

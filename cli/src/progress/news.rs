@@ -194,6 +194,7 @@ mod tests {
             definition: Arc::new(draft.finish().unwrap()),
             note: None,
             called_by: None,
+            retries_at: Vec::new(),
         }
     }
 

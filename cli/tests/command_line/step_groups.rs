@@ -59,6 +59,34 @@ steps:
 }
 
 #[test]
+fn a_retry_that_could_only_meet_the_same_error_is_refused() {
+    let lab = Lab::new();
+    let text = |tell: &str| {
+        format!(
+            "
+steps:
+- {{name: a, type: broken}}
+- {{name: tell, type: idle{tell}}}
+"
+        )
+    };
+    let handlers = "[handlers.idle]\nsimulate = '1ms'\n[handlers.broken]\nsimulate = '1ms'\nfail = 'no'\nfail_attempts = 1\n";
+    lab.write("handlers.toml", handlers);
+    let run = ["run", "ship.yaml", "--handlers", "handlers.toml"];
+    // The failure has been passed on to a later step.
+    lab.write("ship.yaml", &text(", when: on_failure"));
+    let done = lab.call(&run).expect(1);
+    done.says(&["cannot be done again by retry"]);
+    lab.call(&["retry", "last"])
+        .expect(2)
+        .says(&["phase-2 failures", "windlass run"]);
+    // Here the failed step itself is where the run stands.
+    lab.write("ship.yaml", &text(""));
+    lab.call(&run).expect(1).says(&["windlass retry"]);
+    lab.call(&["retry", "last"]).expect(1);
+}
+
+#[test]
 fn a_person_is_waited_for_also_after_a_kill() {
     let lab = Lab::new();
     lab.write(

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use windlass_workflow_model::{
-    ActivationId, BranchId, FencingToken, NodeKind, OwnerId, Payload, Position,
+    ActivationId, BranchId, FencingToken, NodeId, NodeKind, OwnerId, Payload, Position,
 };
 
 use super::Apply;
@@ -34,6 +34,36 @@ struct Stopped {
     /// Its own frontier, if it failed at a split.
     nested: Option<Vec<u8>>,
     failed: bool,
+}
+
+impl Frontier {
+    /// Adds the nodes at which its failed branches go on.
+    fn nodes(bytes: &[u8], found: &mut Vec<NodeId>) -> Result<()> {
+        let frontier: Self = codec::decode(bytes)?;
+        if frontier.branches.iter().all(|branch| !branch.failed) {
+            // It was the join itself that failed.
+            found.push(frontier.join.node);
+        }
+        for branch in frontier.branches.iter().filter(|branch| branch.failed) {
+            match &branch.nested {
+                Some(nested) => Self::nodes(nested, found)?,
+                None => found.push(branch.position.node),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The nodes at which a retry of a failed run goes on, by its first row.
+pub(crate) fn retries_at(root: &BranchRow) -> Result<Vec<NodeId>> {
+    let mut found = Vec::new();
+    let retried = root.record.retry_at.filter(|_| root.state == State::Failed);
+    match (retried, &root.record.frontier) {
+        (None, _) => {}
+        (Some(_), Some(frontier)) => Frontier::nodes(frontier, &mut found)?,
+        (Some((node, _)), None) => found.push(node),
+    }
+    Ok(found)
 }
 
 impl<T: Tables> Apply<'_, T> {

@@ -42,6 +42,7 @@ pub use endings::outcome_of;
 pub(crate) use events::correlation;
 #[cfg(test)]
 pub(crate) use frontier::Frontier;
+pub(crate) use frontier::retries_at;
 pub(crate) use maps::{late, no_map};
 pub(crate) use milestones::GATE;
 pub(crate) use mutexes::MUTEX;

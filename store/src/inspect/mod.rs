@@ -276,6 +276,11 @@ impl Inspector {
             is_partial: root.flags & flags::PARTIAL != 0,
         }
         .views(&history, &live);
+        let retries_at = crate::apply::retries_at(&root)?;
+        all_known(&definition, retries_at.iter().copied())?;
+        let retries_at = retries_at.into_iter();
+        let retries_at = retries_at.map(|node| definition.node(node).name.clone());
+        let retries_at = retries_at.collect();
         let called_by = root.record.flow().caller.map(|caller| caller.run);
         let note = root
             .record
@@ -290,6 +295,7 @@ impl Inspector {
             definition,
             note,
             called_by,
+            retries_at,
         }))
     }
 

@@ -44,6 +44,9 @@ pub struct RunDetail {
     pub note: Option<String>,
     /// The run that called it, whether or not it waits for it.
     pub called_by: Option<RunId>,
+    /// Where a retry of a run that has failed goes on: a node for each of its failed branches. Empty
+    /// for other runs, and where nothing can be retried.
+    pub retries_at: Vec<String>,
 }
 
 /// One activation of a step, or a step that was not reached, or a block.
