@@ -1,6 +1,6 @@
 //! Retrying a failed run: it goes on from the failed step and repeats nothing that was done.
 
-use windlass::{Context, StepError, Workflow, WriteError};
+use windlass::{Context, FailurePolicy, RunStatus, StepError, Workflow, WriteError};
 
 use crate::harness::*;
 
@@ -137,6 +137,51 @@ fn a_failed_split_that_is_retried_repeats_only_what_failed() {
         assert_eq!(good.get(), 3, "what was done is not done again");
         engine.assert_no_leftovers();
     });
+}
+
+#[test]
+fn a_split_that_tolerates_every_failure_and_whose_join_refuses_repeats_only_what_failed() {
+    // With less tolerance it may give up before all have come, and so begins anew.
+    for (tolerated, refusals, attempts) in [(2, 2, 1), (1, 1, 2)] {
+        on_each(|place| {
+            let (good, bad, merges) = (Counter::default(), Counter::default(), Counter::default());
+            let count = merges.clone();
+            let flow = Workflow::<Trail>::build("tolerant", "1", |flow| {
+                flow.split("split", |split| {
+                    split
+                        .on_failure(FailurePolicy::Tolerate(tolerated))
+                        .branch("good", |flow| flow.step("good", each_time("good", &good)))
+                        .branch("bad", |flow| flow.step("bad", second_time("bad", &bad)))
+                        .join(move |trail, branches| {
+                            if count.up() <= refusals {
+                                return Err(StepError::failed("cannot merge"));
+                            }
+                            gather(trail, branches)
+                        })
+                })
+            })
+            .unwrap();
+            let mut engine = Stepped::open(place.builder().workflow(&flow));
+            let run = engine.begin(&flow, &Trail::new());
+            engine.settle();
+            for _ in 0..4 {
+                if engine.status(run) == RunStatus::Succeeded {
+                    break;
+                }
+                engine.assert_no_leftovers();
+                engine.retry(run);
+                engine.settle();
+            }
+            assert_eq!(engine.data::<Trail>(run), ["good", "bad"], "{tolerated}");
+            assert_eq!(good.get(), attempts, "{tolerated}");
+            let rows = engine.show(run).steps;
+            assert!(
+                rows.iter().all(|row| !row.step.starts_with("split")),
+                "no row is left of a join that was got over: {rows:#?}"
+            );
+            engine.assert_no_leftovers();
+        });
+    }
 }
 
 #[test]

@@ -57,6 +57,16 @@ impl JoinRule {
             && self.on_failure == FailurePolicy::SettleAll
     }
 
+    /// Whether it is over with all of so many branches, whatever they bring, and never before.
+    pub fn settles(&self, branches: u32) -> bool {
+        let gives_up = match self.on_failure {
+            FailurePolicy::SettleAll => false,
+            FailurePolicy::Tolerate(failures) => failures < branches,
+            _ => true,
+        };
+        matches!(self.need, Need::All | Need::ActiveLocal) && !gives_up
+    }
+
     /// What follows from `tally`.
     pub fn decide(&self, tally: &Tally) -> Decision {
         if tally.arrived() >= tally.expected {

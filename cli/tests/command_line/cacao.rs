@@ -126,6 +126,28 @@ fn a_run_killed_in_a_step_goes_on_there_and_repeats_nothing() {
 }
 
 #[test]
+fn a_retry_repeats_no_branch_of_a_parallel_that_was_done() {
+    let lab = Lab::new();
+    let short = json!({ "steps": {
+        "S": { "type": "start", "on_completion": "P" },
+        "P": { "type": "parallel", "next_steps": ["A", "B"], "on_completion": "C" },
+        "A": { "commands": bash("echo A >> log"), "on_completion": "e1" },
+        "B": { "commands": bash("echo B >> log; test -e ready"), "on_completion": "e2" },
+        "C": { "commands": bash("cat log"), "on_completion": "e3" },
+    } });
+    lab.write("p.json", &playbook(&short));
+    lab.call(&["run", "p.json", "--allow", "bash"]).expect(1);
+    assert_eq!(status_of(&lab.last_run(), "P"), "failed");
+    lab.write("ready", "");
+    let done = lab.call(&["retry", "last", "--json"]).expect(0).json();
+    let log = done["runs"][0]["outputs"]["steps"]["C"]["result"].as_str();
+    let mut log: Vec<_> = log.unwrap().lines().collect();
+    log.sort_unstable();
+    assert_eq!(log, ["A", "B", "B"]);
+    assert_eq!(status_of(&lab.last_run(), "P"), "succeeded");
+}
+
+#[test]
 fn people_answer_what_a_playbook_asks() {
     let lab = Lab::new();
     let short = json!({

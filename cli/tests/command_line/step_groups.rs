@@ -59,6 +59,42 @@ steps:
 }
 
 #[test]
+fn a_phase_has_failed_with_one_of_its_steps_until_a_retry_gets_over_it() {
+    let lab = Lab::new();
+    let handlers = "[handlers.idle]\nsimulate = '1ms'\n[handlers.broken]\nsimulate = '1ms'\nfail = 'no'\n[handlers.late]\ncommand = ['sh', '-c', 'test -e ready']\n";
+    lab.write("handlers.toml", handlers);
+    let run = ["run", "ship.yaml", "--handlers", "handlers.toml"];
+    let group = |first: &str, second: &str| {
+        let text = format!(
+            "
+steps:
+- {{name: x, type: {first}, parallelGroup: 1}}
+- {{name: y, type: idle, parallelGroup: 1{second}}}
+- {{name: z, type: idle}}
+"
+        );
+        lab.write("ship.yaml", &text);
+        lab.call(&run).expect(1);
+    };
+    // The way goes on from the failed step, but only to tell those that wait for it.
+    group("broken", ", dependsOn: [x]");
+    let show = lab.last_run();
+    assert_eq!(status_of(&show, "phase-1").0, "failed");
+    assert_eq!(status_of(&show, "y").1, "dependency-failed:x");
+    group("late", "");
+    assert_eq!(status_of(&lab.last_run(), "phase-1").0, "failed");
+    lab.write("ready", "");
+    lab.call(&["retry", "last"]).expect(0);
+    let show = lab.last_run();
+    let rows = show["steps"].as_array().unwrap();
+    assert_eq!(rows.len(), 5, "a row for each step and phase: {rows:#?}");
+    assert!(
+        rows.iter().all(|row| row["status"] == "succeeded"),
+        "{rows:#?}"
+    );
+}
+
+#[test]
 fn a_retry_that_could_only_meet_the_same_error_is_refused() {
     let lab = Lab::new();
     let text = |tell: &str| {

@@ -5,10 +5,11 @@
 
 use serde::{Deserialize, Serialize};
 use windlass_workflow_model::{
-    ActivationId, BranchId, FencingToken, NodeId, NodeKind, OwnerId, Payload, Position,
+    ActivationId, BranchId, FencingToken, NodeId, NodeKind, OwnerId, Payload, Position, Tally,
 };
 
 use super::Apply;
+use super::arrivals::over;
 use crate::backend::{Guard, JoinCount, JoinKey, Result, Tables};
 use crate::codec;
 use crate::limits::FRONTIER_BYTES_MAX;
@@ -74,7 +75,7 @@ impl<T: Tables> Apply<'_, T> {
         range: ChildRange,
     ) -> Result<Option<Vec<u8>>> {
         let rule = self.rule(job.workflow, Some(job.position.node))?;
-        if !rule.only_counts() || range.count == 0 || self.is_map(job)? {
+        if !rule.settles(range.count) || range.count == 0 || self.is_map(job)? {
             // Begins anew, with all its branches.
             return Ok(None);
         }
@@ -84,6 +85,9 @@ impl<T: Tables> Apply<'_, T> {
             let Some(row) = self.tables.branch(BranchId(id))? else {
                 continue;
             };
+            if row.record.flow().cancelled {
+                return Ok(None);
+            }
             let extras = row.record.into_extras();
             let Some(membership) = extras.membership else {
                 continue;
@@ -167,6 +171,15 @@ impl<T: Tables> Apply<'_, T> {
         }
         if arrived == of {
             // All were there: it was the join itself that failed.
+            let rule = self.rule(row.workflow, Some(row.position.node))?;
+            if !rule.only_counts() {
+                let all = Tally {
+                    expected: of,
+                    succeeded: of,
+                    ..Tally::default()
+                };
+                Self::wake_with(&mut row, over(&all));
+            }
             self.make_ready(&mut row)?;
             self.tables.update(&row, Guard::Read)?;
             self.dispatch_loaded(&row)?;

@@ -5,8 +5,8 @@ mod blocks;
 use std::collections::{HashMap, HashSet};
 
 use windlass_workflow_model::{
-    ActivationId, Block, Definition, Node, NodeId, NodeKind, Payload, Place, RunStatus, StepStatus,
-    Timestamp,
+    ActivationId, Block, BranchId, Definition, FencingToken, Node, NodeId, NodeKind, Payload,
+    Place, RunStatus, StepStatus, Timestamp,
 };
 
 use super::RunningJobs;
@@ -30,7 +30,11 @@ impl Steps<'_> {
         let mut by_node: HashMap<NodeId, Vec<StepView>> = HashMap::new();
         let mut seen: HashMap<(NodeId, ActivationId), usize> = HashMap::new();
         let mut last: HashMap<(NodeId, ActivationId), &HistoryRow> = HashMap::new();
+        let overtaken = self.overtaken(history);
         for row in history {
+            if overtaken.contains(&(row.branch, row.token, row.ordinal)) {
+                continue;
+            }
             let views = by_node.entry(row.node).or_default();
             let place = (row.node, row.activation);
             if let Some(index) = seen.get(&place) {
@@ -95,20 +99,41 @@ impl Steps<'_> {
             views.push(self.block_view(block, &blocks, &times));
         }
         for (id, node) in (0..).map(NodeId).zip(self.definition.nodes()) {
-            if matches!(
-                node.kind,
-                NodeKind::Step(_)
-                    | NodeKind::Sleep { .. }
-                    | NodeKind::Await { .. }
-                    | NodeKind::Select { .. }
-                    | NodeKind::Call(_)
-            ) || by_node.contains_key(&id)
-            {
+            // Where there are blocks, what a gateway came to is said by them.
+            let has_failed = || by_node.contains_key(&id) && self.definition.blocks().is_empty();
+            if is_work(&node.kind) || has_failed() {
                 let unreached = || vec![self.unreached(id, &blocks)];
                 views.extend(by_node.remove(&id).unwrap_or_else(unreached));
             }
         }
         views
+    }
+
+    /// The failures of gateways that a retry has got over. A gateway that comes through leaves no row,
+    /// so that its last one may be of a failure before.
+    fn overtaken(&self, history: &[HistoryRow]) -> HashSet<(BranchId, FencingToken, u32)> {
+        let root = self.summary.run.root();
+        // A branch that failed at a gateway goes no further unless somebody retries it.
+        let failed = |row: &&HistoryRow| {
+            let node = self.definition.node(row.node);
+            row.status == StepStatus::Failed && !is_work(&node.kind) && node.on_fault.is_none()
+        };
+        let last = history.iter().filter(|row| row.branch == root);
+        let last = last.map(|row| (row.token, row.ordinal)).max();
+        let goes_on = self.summary.status != RunStatus::Failed;
+        let of_root = history.iter().filter(failed).filter(|row| {
+            let is_past = last.is_some_and(|last| (row.token, row.ordinal) < last);
+            row.branch == root && (goes_on || is_past)
+        });
+        // What failed inside before has begun anew with it.
+        let Some(retried) = of_root.map(|row| row.ended_at).max() else {
+            return HashSet::new();
+        };
+        let before = history.iter().filter(failed);
+        before
+            .filter(|row| row.ended_at <= retried)
+            .map(|row| (row.branch, row.token, row.ordinal))
+            .collect()
     }
 
     fn blank(&self, id: NodeId, branch: Option<&str>) -> StepView {
@@ -166,16 +191,8 @@ impl Steps<'_> {
     /// The status of the step that a live branch stands in; `None` if it stands in a gateway or has
     /// come to its end.
     fn live_status(&self, row: &BranchRow, node: NodeId) -> Option<StepStatus> {
-        let waits = matches!(
-            self.definition.node(node).kind,
-            NodeKind::Step(_)
-                | NodeKind::Sleep { .. }
-                | NodeKind::Await { .. }
-                | NodeKind::Select { .. }
-                | NodeKind::Call(_)
-        );
         match row.state {
-            _ if !waits => None,
+            _ if !is_work(&self.definition.node(node).kind) => None,
             State::Ready if self.running.has(row) => Some(StepStatus::Running),
             State::Ready | State::Held => Some(StepStatus::Pending),
             State::Timer
@@ -271,6 +288,18 @@ impl Steps<'_> {
             error: standing.and_then(|standing| standing.error.clone()),
         }
     }
+}
+
+/// Whether a branch works or waits at such a node, and does not just pass it.
+fn is_work(kind: &NodeKind) -> bool {
+    matches!(
+        kind,
+        NodeKind::Step(_)
+            | NodeKind::Sleep { .. }
+            | NodeKind::Await { .. }
+            | NodeKind::Select { .. }
+            | NodeKind::Call(_)
+    )
 }
 
 /// The nodes right in the body of a map that is a block. Their branch is one of its instances; which

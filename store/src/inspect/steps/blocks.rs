@@ -11,6 +11,7 @@ use windlass_workflow_model::{
 
 use super::super::RunningJobs;
 use super::super::views::StepView;
+use super::is_work;
 use crate::record::{BranchRow, State};
 
 /// Why a step is skipped whose branch failed before it.
@@ -40,6 +41,8 @@ struct Inside<'a> {
     block: &'a Block,
     nodes: Vec<NodeId>,
     blocks: Vec<&'a str>,
+    /// Where it begins and ends itself: gateways of its name, or right in it but in no branch.
+    gateways: Vec<NodeId>,
 }
 
 /// What a block came to, and why.
@@ -67,6 +70,7 @@ impl<'a> Blocks<'a> {
                 block,
                 nodes: Vec::new(),
                 blocks: Vec::new(),
+                gateways: Vec::new(),
             };
             blocks.insert(&block.name, inside);
         }
@@ -74,6 +78,21 @@ impl<'a> Blocks<'a> {
             let parent = node.place.parent.as_deref();
             if let Some(inside) = parent.and_then(|parent| blocks.get_mut(parent)) {
                 inside.nodes.push(id);
+            }
+        }
+        for (id, node) in (0..).map(NodeId).zip(definition.nodes()) {
+            let opens = match &node.kind {
+                NodeKind::Split { .. } | NodeKind::Map { .. } | NodeKind::Scope { .. } => node,
+                NodeKind::Join { split, .. } => definition.node(*split),
+                _ => continue,
+            };
+            let around = opens.place.parent.as_deref();
+            let around = around.filter(|_| opens.place.branch.is_none());
+            for name in [Some(opens.name.as_str()), around].into_iter().flatten() {
+                if let Some(inside) = blocks.get_mut(name) {
+                    inside.gateways.push(id);
+                    break;
+                }
             }
         }
         for block in definition.blocks() {
@@ -155,8 +174,16 @@ impl<'a> Blocks<'a> {
         let Some(inside) = self.by_name.get(name) else {
             return standing;
         };
+        for id in &inside.gateways {
+            let views = by_node.get(id).into_iter().flatten();
+            let mut errors = views.filter_map(|view| view.error.as_ref());
+            standing.error = standing.error.or_else(|| errors.next_back().cloned());
+        }
         for id in &inside.nodes {
             let node = self.definition.node(*id);
+            if !is_work(&node.kind) {
+                continue;
+            }
             for view in by_node.get(id).into_iter().flatten() {
                 if self.counts(node, view.status) {
                     standing.note(node.place.branch.as_deref(), view.status);
@@ -234,7 +261,7 @@ impl<'a> Blocks<'a> {
             }
             _ => self.by_name.contains_key(to.name.as_str()),
         };
-        !goes_on || to.place.parent != node.place.parent
+        !goes_on || to.place.parent != node.place.parent || to.place.branch != node.place.branch
     }
 
     fn label(&self, name: &str) -> Option<&'a str> {
