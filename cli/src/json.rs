@@ -1,14 +1,14 @@
 //! The shapes that `--json` prints. Fields are only ever added.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 use windlass::{
-    BranchOutcome, Definition, ErrorEntry, Graph, MapResult, MapView, Payload, RunDetail,
-    RunSummary, Source, StepStatus, StepView, Timestamp, Why,
+    Block, BranchOutcome, Definition, ErrorEntry, Graph, MapResult, MapView, Payload, RunDetail,
+    RunStatus, RunSummary, StepStatus, StepView, Timestamp, Why,
 };
-use windlass_dialects::{Diagnostic, Dialect, Imported, group_run_secrets, run_outputs};
+use windlass_dialects::{Diagnostic, Dialect, Imported, group_run_secrets, run_notes, run_outputs};
 
 use crate::failure::Failure;
 use crate::masks::Masks;
@@ -64,6 +64,34 @@ pub(crate) struct FinishedJson {
     pub(crate) run: RunJson,
     pub(crate) outputs: Json,
     pub(crate) errors: Vec<ErrorEntry>,
+    #[serde(flatten)]
+    pub(crate) notes: NotesJson,
+}
+
+/// What a run of a file has to say beside the outputs of its steps.
+#[derive(Debug, Serialize)]
+pub(crate) struct NotesJson {
+    pub(crate) warnings: Vec<String>,
+    pub(crate) handled_failures: Json,
+    pub(crate) workflow_outputs: Json,
+}
+
+impl From<&RunDetail> for NotesJson {
+    fn from(detail: &RunDetail) -> Self {
+        let is_imported = dialect_of(detail).is_some();
+        let data = detail.data.as_ref().filter(|_| is_imported);
+        let notes = data.map(run_notes).unwrap_or_default();
+        let masks = masks(detail);
+        Self {
+            warnings: notes
+                .warnings
+                .iter()
+                .map(|text| masks.hide(text).into_owned())
+                .collect(),
+            handled_failures: masks.hide_in(Json::Array(notes.handled_failures)),
+            workflow_outputs: masks.hide_in(notes.workflow_outputs),
+        }
+    }
 }
 
 impl From<&RunDetail> for FinishedJson {
@@ -72,6 +100,7 @@ impl From<&RunDetail> for FinishedJson {
             run: RunJson::from(&detail.summary),
             outputs: outputs(detail),
             errors: detail.errors.clone(),
+            notes: NotesJson::from(detail),
         }
     }
 }
@@ -88,6 +117,8 @@ pub(crate) struct ShowJson {
     pub(crate) run: RunJson,
     pub(crate) outputs: Json,
     pub(crate) errors: Vec<ErrorEntry>,
+    #[serde(flatten)]
+    pub(crate) notes: NotesJson,
     pub(crate) steps: Vec<StepJson>,
     pub(crate) graph: Graph,
     pub(crate) maps: Vec<MapJson>,
@@ -129,6 +160,7 @@ impl ShowJson {
             run: RunJson::from(&detail.summary),
             outputs: outputs(detail),
             errors: detail.errors.clone(),
+            notes: NotesJson::from(detail),
             steps: detail.steps.iter().map(StepJson::from).collect(),
             graph: Graph::of(&detail.definition),
             maps: maps.iter().map(MapJson::from).collect(),
@@ -259,22 +291,35 @@ impl From<&StepView> for StepJson {
 ///
 /// The steps of a failed run that did succeed count too.
 pub(crate) fn outputs(detail: &RunDetail) -> Json {
-    let source = detail.definition.source();
-    if source.is_some_and(|source| source.dialect == Dialect::Cacao.as_str()) {
-        return playbook_outputs(detail);
-    }
-    let by_step = [Dialect::StepGroupsYaml, Dialect::ParallelJson].map(Dialect::as_str);
-    let keeps_outputs = |source: &Source| by_step.contains(&source.dialect.as_str());
-    if !source.is_some_and(keeps_outputs) {
-        return detail
+    match dialect_of(detail) {
+        Some(Dialect::Cacao) => playbook_outputs(detail),
+        Some(_) => masks(detail).hide_in(step_outputs(detail)),
+        None => detail
             .data
             .as_ref()
-            .map_or_else(|| Json::Object(Map::new()), value);
+            .map_or_else(|| Json::Object(Map::new()), value),
     }
+}
+
+/// The dialect that a run was imported from, if it is one that keeps outputs by step.
+fn dialect_of(detail: &RunDetail) -> Option<Dialect> {
+    let source = detail.definition.source()?;
+    let dialects = [
+        Dialect::Cacao,
+        Dialect::StepGroupsYaml,
+        Dialect::ParallelJson,
+    ];
+    dialects
+        .into_iter()
+        .find(|dialect| source.dialect == dialect.as_str())
+}
+
+/// Hides the values of the secret names of step groups.
+fn masks(detail: &RunDetail) -> Masks {
     let data = detail.data.as_ref();
     let secrets = data.map(|data| group_run_secrets(&detail.definition, data));
     let secrets = secrets.unwrap_or_default();
-    Masks::of(secrets.iter().map(String::as_str)).hide_in(step_outputs(detail))
+    Masks::of(secrets.iter().map(String::as_str))
 }
 
 /// The variables of a playbook, what its steps gave, and what the run has to say beside that.
@@ -300,18 +345,52 @@ fn step_outputs(detail: &RunDetail) -> Json {
         Some(Json::Object(outputs)) => outputs,
         _ => Map::new(),
     };
-    for step in detail
-        .steps
-        .iter()
-        .filter(|step| step.status == StepStatus::Succeeded)
-    {
-        if let Some(output) = &step.output {
+    if detail.summary.status == RunStatus::Succeeded {
+        return Json::Object(outputs);
+    }
+    // The data of branches that are gone with a failure is only in their rows. What a step of a loop
+    // gave has no single value.
+    let loops = loops(&detail.definition);
+    let rows = detail.steps.iter();
+    for row in rows.filter(|row| row.status == StepStatus::Succeeded) {
+        let is_repeated = row
+            .parent
+            .as_deref()
+            .is_some_and(|parent| loops.contains(parent));
+        if let (Some(output), false) = (&row.output, is_repeated) {
             outputs
-                .entry(step.step.clone())
+                .entry(row.step.clone())
                 .or_insert_with(|| value(output));
         }
     }
     Json::Object(outputs)
+}
+
+/// The blocks that are loops or inside one.
+fn loops(definition: &Definition) -> HashSet<&str> {
+    let blocks = definition.blocks();
+    let by_name: HashMap<&str, &Block> = blocks.iter().map(|block| (&*block.name, block)).collect();
+    let is_in_loop = |block: &&Block| {
+        let mut at = Some(*block);
+        // As many levels as there are blocks, whatever is stored.
+        for _ in 0..blocks.len() {
+            let Some(block) = at else { return false };
+            if block.kind == "loop" {
+                return true;
+            }
+            at = block
+                .parent
+                .as_deref()
+                .and_then(|name| by_name.get(name))
+                .copied();
+        }
+        false
+    };
+    blocks
+        .iter()
+        .filter(is_in_loop)
+        .map(|block| &*block.name)
+        .collect()
 }
 
 /// `why`.
@@ -447,7 +526,7 @@ mod tests {
     use super::*;
     use serde_json::json;
     use std::sync::Arc;
-    use windlass::{ActivationId, Draft, RunId, RunStatus, StepSpec};
+    use windlass::{ActivationId, Draft, RunId, Source, StepSpec};
 
     fn detail() -> RunDetail {
         let mut draft = Draft::new("w", "1");
@@ -505,7 +584,16 @@ mod tests {
         assert_eq!(
             keys(&show),
             [
-                "run", "outputs", "errors", "steps", "graph", "maps", "tasks"
+                "run",
+                "outputs",
+                "errors",
+                "warnings",
+                "handled_failures",
+                "workflow_outputs",
+                "steps",
+                "graph",
+                "maps",
+                "tasks"
             ]
         );
         let run = [
@@ -541,7 +629,16 @@ mod tests {
         assert_eq!(show["steps"][0]["activation"], "0000000000000007");
         let finished = serde_json::to_value(FinishedJson::from(&detail())).unwrap();
         assert_eq!(keys(&finished)[..8], run);
-        assert_eq!(keys(&finished)[8..], ["outputs", "errors"]);
+        assert_eq!(
+            keys(&finished)[8..],
+            [
+                "outputs",
+                "errors",
+                "warnings",
+                "handled_failures",
+                "workflow_outputs"
+            ]
+        );
     }
 
     #[test]

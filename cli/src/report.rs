@@ -8,7 +8,7 @@ use crate::args::Global;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::follow::{Ending, Followed};
-use crate::json::{FinishedJson, FinishedRunsJson, outputs};
+use crate::json::{FinishedJson, FinishedRunsJson, NotesJson, outputs};
 use crate::stdout::{print_json, say};
 use crate::text;
 
@@ -70,7 +70,19 @@ fn severity(exit: Exit) -> u8 {
     }
 }
 
+/// What a run has to say though it went on.
+fn say_notes(detail: &RunDetail) {
+    let notes = NotesJson::from(detail);
+    for line in text::handled(&notes) {
+        say(format!("went on after a failure: {}", line.trim_start()));
+    }
+    for warning in &notes.warnings {
+        say(format!("warning: {warning}"));
+    }
+}
+
 fn say_ending(config: &Config, followed: &Followed) {
+    say_notes(&followed.detail);
     let summary = &followed.detail.summary;
     let (run, db) = (summary.run, config.database.display());
     match (followed.ending, summary.status) {

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use serde_json::Value as Json;
 use windlass::{
     BranchOutcome, BranchWait, Definition, ErrorEntry, Graph, MapResult, MapView, RunDetail, RunId,
     RunSummary, StepView, Timestamp, Why,
 };
 
-use crate::json::{outputs, status_of};
+use crate::json::{NotesJson, outputs, status_of};
 use crate::tasks::Waiting;
 use crate::time_text::{elapsed, rfc3339, rfc3339_seconds};
 
@@ -98,6 +99,7 @@ pub(crate) fn show(detail: &RunDetail, maps: &[MapView], database: Option<&Path>
         text.push_str("\nerrors\n");
         text.push_str(&errors(&detail.errors));
     }
+    text.push_str(&notes(detail));
     text + &format!(
         "\noutputs\n  {}\n\ngraph\n{}",
         outputs(detail),
@@ -217,6 +219,50 @@ pub(crate) fn result(result: &MapResult) -> String {
         BranchOutcome::Cancelled(reason) => reason.clone(),
     };
     format!("{}  {status}{late}  {gave}", result.index)
+}
+
+/// What a run of a file has to say beside its errors and the outputs of its steps.
+fn notes(detail: &RunDetail) -> String {
+    let notes = NotesJson::from(detail);
+    let mut text = String::new();
+    let handled = handled(&notes);
+    if !handled.is_empty() {
+        text.push_str("\nhandled failures\n");
+        text.push_str(&lines(handled));
+    }
+    if !notes.warnings.is_empty() {
+        text.push_str("\nwarnings\n");
+        text.push_str(&lines(
+            notes.warnings.iter().map(|text| format!("  {text}")),
+        ));
+    }
+    if !notes.workflow_outputs.is_null() {
+        let line = format!("  {}", notes.workflow_outputs);
+        text.push_str("\nworkflow outputs\n");
+        text.push_str(&lines([line]));
+    }
+    text
+}
+
+/// A line per error of the failures that the flow went on from.
+pub(crate) fn handled(notes: &NotesJson) -> Vec<String> {
+    let failures = notes.handled_failures.as_array().into_iter().flatten();
+    let line = |step: &Json, error: &Json| {
+        let word = |of: &Json| of.as_str().unwrap_or("-").to_owned();
+        let (code, message) = (word(&error["code"]), word(&error["message"]));
+        let (step, of) = (word(step), word(&error["step"]));
+        let from = if of == step {
+            String::new()
+        } else {
+            format!("{of} ")
+        };
+        format!("  {step}: {from}[{code}]: {message}")
+    };
+    let lines = failures.flat_map(|failure| {
+        let errors = failure["errors"].as_array().into_iter().flatten();
+        errors.map(move |error| line(&failure["step"], error))
+    });
+    lines.collect()
 }
 
 /// A line per error.

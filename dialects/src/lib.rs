@@ -54,7 +54,7 @@ pub use options::{
     Mode, ParallelJsonOptions, PlaybookFile, ResolveAgents, StepGroupsOptions,
 };
 pub use parallel_json::{StepInput, has_references, step_input};
-pub use run_data::{record_output, run_outputs};
+pub use run_data::{RunNotes, record_output, run_notes, run_outputs};
 pub use step_groups::{
     GroupInput, GroupResult, declared_parameters, group_functions, group_input, group_puts_values,
     group_record, group_rehearsal, group_run_secrets, group_secrets, process_env,

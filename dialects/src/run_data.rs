@@ -28,6 +28,38 @@ pub fn run_outputs(data: &Payload) -> Value {
     RunState::read(data).map_or_else(|_| json!({}), |state| state.outputs())
 }
 
+/// What a run of a file has to say beside what its steps returned.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunNotes {
+    /// What was not as it should be and did not stop it, such as a condition that could not be judged.
+    pub warnings: Vec<String>,
+    /// Failures that the flow went on from, each an object with the `step`.
+    pub handled_failures: Vec<Value>,
+    /// The outputs that a workflow of step groups declares for itself, an object; null if there are
+    /// none, or not yet.
+    pub workflow_outputs: Value,
+}
+
+/// Reads them from the data of a run; empty for data of another shape.
+pub fn run_notes(data: &Payload) -> RunNotes {
+    let mut data = object(data).unwrap_or_default();
+    let list = |value: Option<Value>| match value {
+        Some(Value::Array(list)) => list,
+        _ => Vec::new(),
+    };
+    let warnings = list(data.remove("warnings")).into_iter();
+    RunNotes {
+        warnings: warnings
+            .map(|warning| match warning {
+                Value::String(text) => text,
+                other => other.to_string(),
+            })
+            .collect(),
+        handled_failures: list(data.remove("handled_failures")),
+        workflow_outputs: data.remove(OUTPUTS).unwrap_or_default(),
+    }
+}
+
 pub(crate) fn object(data: &Payload) -> Result<Map<String, Value>, Fault> {
     match data.decode() {
         Ok(Value::Object(data)) => Ok(data),

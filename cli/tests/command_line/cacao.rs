@@ -126,6 +126,31 @@ fn a_run_killed_in_a_step_goes_on_there_and_repeats_nothing() {
 }
 
 #[test]
+fn an_action_of_several_commands_is_what_they_come_to() {
+    let lab = Lab::new();
+    for (second, code, status) in [("true", 0, "succeeded"), ("false", 1, "failed")] {
+        for timeout in [Value::Null, json!(60_000)] {
+            let mut action = json!({ "on_completion": "e", "commands": [
+                { "type": "bash", "command": "true" }, { "type": "bash", "command": second },
+            ] });
+            if timeout.is_number() {
+                action["timeout"] = timeout;
+            }
+            let short =
+                json!({ "steps": { "S": { "type": "start", "on_completion": "A" }, "A": action } });
+            lab.write("p.json", &playbook(&short));
+            lab.call(&["run", "p.json", "--allow", "bash"]).expect(code);
+            let show = lab.last_run();
+            assert_eq!(status_of(&show, "A"), status);
+            assert_eq!(status_of(&show, "A/2"), status);
+            let rows = show["steps"].as_array().unwrap().iter();
+            let calls = rows.filter(|row| row["parent"] == "A").count();
+            assert_eq!(calls, 2, "{show:#}");
+        }
+    }
+}
+
+#[test]
 fn a_retry_repeats_no_branch_of_a_parallel_that_was_done() {
     let lab = Lab::new();
     let short = json!({ "steps": {

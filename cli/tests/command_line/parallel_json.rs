@@ -735,6 +735,49 @@ fn a_condition_that_errs_is_false_or_fails_its_step_as_is_set() {
 }
 
 #[test]
+fn what_a_run_went_on_in_spite_of_is_told() {
+    let decide = r#""type": "conditional", "condition": {"expression": "${workflow.input.n} < 3"}, "if_true_step": "t", "next_step": "p""#;
+    let pair = r#""type": "parallel", "parallel_steps": ["a", "b"], "on_failure": "fix""#;
+    let steps = [
+        ("c", decide),
+        ("t", OK),
+        ("p", pair),
+        ("a", OK),
+        ("b", BAD),
+        ("fix", OK),
+    ];
+    let lab = lab(&steps, SIMULATED);
+    let done = run(&lab, &["--input", r#"{"n": "5"}"#]).expect(0);
+    let said = [
+        "step c: the condition is taken as false",
+        "p: b [handler-failed]: no luck",
+    ];
+    done.says(&said);
+    let text = lab.call(&["show", "last"]).out;
+    for words in ["\nwarnings\n", "\nhandled failures\n", said[0], said[1]] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let show = lab.last_run();
+    assert!(show["warnings"][0].as_str().unwrap().contains(said[0]));
+    assert_eq!(show["handled_failures"][0]["step"], "p");
+    assert_eq!(row(&show, "p")[4], "failed");
+}
+
+#[test]
+fn the_outputs_of_a_run_hold_no_step_of_a_loop() {
+    let looped = r#""type": "loop", "loop_config": {"collection": [1, 2, 3], "loop_body": ["b"], "execution_mode": "parallel"}, "next_step": "end""#;
+    for (end, code) in [(OK, 0), (BAD, 1)] {
+        let lab = lab(&[("l", looped), ("b", OK), ("end", end)], SIMULATED);
+        let done = run(&lab, &["--json"]).expect(code).json();
+        let outputs = done["runs"][0]["outputs"].as_object().unwrap();
+        assert!(
+            outputs.contains_key("l") && !outputs.contains_key("b"),
+            "{outputs:?}"
+        );
+    }
+}
+
+#[test]
 fn the_example_has_all_four_kinds_of_blocks() {
     let lab = Lab::new();
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/scores.json");

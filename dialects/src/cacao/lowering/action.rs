@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value as Json, json};
-use windlass_workflow_model::{CallSpec, Delay, NodeId, StepSpec};
+use windlass_workflow_model::{CallSpec, Delay, NodeId, Place, StepSpec};
 
 use super::{Lowering, Made, Work};
 use crate::cacao::call::{Call, Writing};
@@ -67,7 +67,18 @@ impl Lowering<'_> {
         for pair in calls.windows(2) {
             self.draft.connect(pair[0].last, pair[1].first);
         }
-        self.together(work, &calls, limit.filter(|_| !single), limit)
+        let made = self.together(work, &calls, limit.filter(|_| !single), limit);
+        if !single {
+            let inside = Place {
+                parent: Some(work.name.clone()),
+                ..Place::default()
+            };
+            let ends = calls.iter().flat_map(|call| [call.first, call.last]);
+            for node in ends.chain([made.first, made.last]) {
+                self.draft.place(node, inside.clone());
+            }
+        }
+        made
     }
 
     fn call_name(&mut self, work: &Work, slot: &Slot<'_>, single: bool) -> String {
