@@ -7,6 +7,7 @@ use windlass::{
     Admission, Durability, Engine, History, Inspector, Retention, RunDetail, RunId, ShedPolicy,
 };
 
+use crate::blocks;
 use crate::config::{AdmissionPolicy, Config, DurabilityName, HistoryName};
 use crate::failure::Failure;
 
@@ -72,6 +73,9 @@ pub(crate) fn show(inspector: &mut Inspector, run: RunId) -> Result<RunDetail, F
     let shown = inspector
         .show(run)
         .map_err(|error| Failure::broken_off(&error))?;
-    shown
-        .ok_or_else(|| Failure::refused(format!("there is no run {run}: retention has removed it")))
+    let mut detail = shown.ok_or_else(|| {
+        Failure::refused(format!("there is no run {run}: retention has removed it"))
+    })?;
+    blocks::settle(&mut detail);
+    Ok(detail)
 }

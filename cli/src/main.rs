@@ -10,6 +10,7 @@
 mod allowed;
 mod args;
 mod bench;
+mod blocks;
 mod clock;
 mod commands;
 mod config;

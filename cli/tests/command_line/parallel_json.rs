@@ -761,6 +761,8 @@ fn what_a_run_went_on_in_spite_of_is_told() {
     assert!(show["warnings"][0].as_str().unwrap().contains(said[0]));
     assert_eq!(show["handled_failures"][0]["step"], "p");
     assert_eq!(row(&show, "p")[4], "failed");
+    // It chose the way on, where nothing of its own stands.
+    assert_eq!(row(&show, "c")[4], "succeeded");
 }
 
 #[test]
