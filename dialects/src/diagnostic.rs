@@ -135,6 +135,7 @@ pub(crate) struct Report {
     found: Vec<Diagnostic>,
     /// The first of each code is always kept.
     codes: HashSet<&'static str>,
+    errors: u64,
     left_out: u64,
     errors_left_out: bool,
     /// Whether something is wrong that no mode repairs.
@@ -148,6 +149,7 @@ impl Report {
             mode,
             found: Vec::new(),
             codes: HashSet::new(),
+            errors: 0,
             left_out: 0,
             errors_left_out: false,
             is_broken: false,
@@ -166,12 +168,22 @@ impl Report {
 
     /// Whether there is an error so far, repairable ones of strict mode too.
     pub(crate) fn has_errors(&self) -> bool {
-        self.is_broken
-            || self.errors_left_out
-            || self
-                .found
-                .iter()
-                .any(|found| found.severity == Severity::Error)
+        self.is_broken || self.errors > 0
+    }
+
+    /// How many errors there are so far.
+    pub(crate) fn error_count(&self) -> u64 {
+        self.errors
+    }
+
+    /// Whether this was said of something that stands further in.
+    pub(crate) fn has_inside(&self, code: &str, spot: &Spot) -> bool {
+        let here = spot.pointer.as_ref().map(ToString::to_string);
+        let here = here.unwrap_or_default() + "/";
+        self.found.iter().any(|found| {
+            let pointer = found.pointer.as_deref().unwrap_or_default();
+            found.code == code && pointer.starts_with(&here)
+        })
     }
 
     pub(crate) fn mode(&self) -> Mode {
@@ -201,6 +213,7 @@ impl Report {
     }
 
     fn add(&mut self, severity: Severity, code: &'static str, spot: &Spot, what: &str) {
+        self.errors += u64::from(severity == Severity::Error);
         if self.found.len() >= DIAGNOSTICS_MAX && self.codes.contains(code) {
             self.left_out += 1;
             self.errors_left_out |= severity == Severity::Error;

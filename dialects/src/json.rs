@@ -20,6 +20,8 @@ pub(crate) struct Text {
     /// Missing if the text is no JSON.
     pub(crate) root: Option<Node>,
     pub(crate) problems: Vec<Problem>,
+    /// The values of keys that came again.
+    pub(crate) dropped: Vec<Node>,
 }
 
 /// Something that is wrong with the text itself.
@@ -39,6 +41,7 @@ pub(crate) fn read(text: &str) -> Text {
         at: 0,
         place: Place::default(),
         problems: Vec::new(),
+        dropped: Vec::new(),
     };
     let root = match serde_json::from_str::<&RawValue>(text) {
         Ok(_) => reader.node(0, &Pointer::default()),
@@ -48,6 +51,7 @@ pub(crate) fn read(text: &str) -> Text {
     Text {
         root: root.ok(),
         problems: reader.problems,
+        dropped: reader.dropped,
     }
 }
 
@@ -84,6 +88,7 @@ struct Reader<'t> {
     at: usize,
     place: Place,
     problems: Vec<Problem>,
+    dropped: Vec<Node>,
 }
 
 /// How far the text was looked through for lines. Values come in the order of the text, so no part
@@ -168,7 +173,8 @@ impl<'t> Reader<'t> {
                     pointer: place.clone(),
                 });
                 let known = self.problems.len();
-                self.node(depth + 1, &place)?;
+                let again = self.node(depth + 1, &place)?;
+                self.dropped.push(again);
                 // Nobody reads what is left out.
                 self.problems.truncate(known);
                 continue;

@@ -98,6 +98,20 @@ impl Node {
         }
     }
 
+    /// All texts in it that stand in quotes.
+    pub(crate) fn texts(&self) -> Vec<&str> {
+        let (mut texts, mut open) = (Vec::new(), vec![self]);
+        while let Some(node) = open.pop() {
+            match &node.value {
+                Value::Scalar(scalar) if scalar.plain => {}
+                Value::Scalar(scalar) => texts.push(scalar.text.as_str()),
+                Value::List(items) => open.extend(items),
+                Value::Map(entries) => open.extend(entries.iter().map(|entry| &entry.value)),
+            }
+        }
+        texts
+    }
+
     pub(crate) fn is_null(&self) -> bool {
         self.meaning() == Some(Meaning::Null)
     }

@@ -22,10 +22,6 @@ pub(crate) fn check(document: &Document<'_>, seats: &Seats, report: &mut Report)
         walks: HashMap::new(),
     };
     for (step, read) in document.steps.iter().enumerate() {
-        // Where a step without a seat would stand, nobody knows.
-        if seats.of[step].is_none() {
-            continue;
-        }
         for Mention { reference, spot } in &read.mentions {
             let mut all = Vec::new();
             reference.visit(&mut all);
@@ -50,7 +46,7 @@ impl Binding<'_, '_> {
         match &reference.of {
             Of::Input => {}
             Of::Loop { out, .. } => {
-                if *out >= self.loops(reader) {
+                if self.seats.of[reader].is_some() && *out >= self.loops(reader) {
                     let what = format!(
                         "${{{}}} outside a loop body has no value; no item is meant; use the loop's output",
                         reference.text
@@ -72,7 +68,15 @@ impl Binding<'_, '_> {
                     report.error("unknown-reference", spot, what);
                     return;
                 };
+                // Where a step without a seat would stand, nobody knows.
+                if self.seats.of[reader].is_none() {
+                    return;
+                }
                 if self.seats.of[source].is_none() {
+                    if self.seats.is_led_to[source] {
+                        // What keeps it from its seat is told of it.
+                        return;
+                    }
                     let what = format!(
                         "{} never runs; it could never have a value; link it or remove the reference",
                         quoted(id)

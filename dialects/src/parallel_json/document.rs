@@ -8,7 +8,7 @@ use crate::options::ImportOptions;
 use crate::parallel_json::field;
 use crate::parallel_json::step::{self, Link, Step};
 use crate::pointer::Pointer;
-use crate::suggestion::did_you_mean;
+use crate::suggestion::nearest;
 use crate::tree::{Meaning, Node};
 
 /// A workflow that was read. What was wrong with it is reported and left out.
@@ -20,6 +20,8 @@ pub(crate) struct Document<'a> {
     pub(crate) start: Option<Link<'a>>,
     /// In document order.
     pub(crate) steps: Vec<Step<'a>>,
+    /// Steps that something leads to, or seems to, which could not be read.
+    pub(crate) meant: Vec<usize>,
 }
 
 const KEYS: [&str; 6] = [
@@ -31,9 +33,11 @@ const KEYS: [&str; 6] = [
     "steps",
 ];
 
-/// Reads the workflow of a file, unless there is none in it.
+/// Reads the workflow of a file, unless there is none in it. `dropped` is what stands under keys
+/// that came again.
 pub(crate) fn read<'a>(
     root: &'a Node,
+    dropped: &[Node],
     options: &ImportOptions,
     report: &mut Report,
 ) -> Option<Document<'a>> {
@@ -78,8 +82,9 @@ pub(crate) fn read<'a>(
         steps: steps.collect(),
         spot,
         start,
+        meant: Vec::new(),
     };
-    document.find_targets(report);
+    document.find_targets(dropped, report);
     Some(document)
 }
 
@@ -162,9 +167,16 @@ fn read_start<'a>(root: &'a Node, spot: &Spot, report: &mut Report) -> Option<Li
 
 impl Document<'_> {
     /// Finds the step that each link names, and reports those that name none.
-    fn find_targets(&mut self, report: &mut Report) {
+    fn find_targets(&mut self, dropped: &[Node], report: &mut Report) {
         let index: HashMap<&str, usize> = (0..).zip(&self.steps).map(|(n, s)| (s.id, n)).collect();
         let ids: Vec<&str> = self.steps.iter().map(|step| step.id).collect();
+        let texts = dropped.iter().flat_map(Node::texts);
+        let texts = texts.chain(
+            self.steps
+                .iter()
+                .flat_map(|step| step.unread.iter().copied()),
+        );
+        self.meant = texts.filter_map(|id| index.get(id).copied()).collect();
         let start = self.start.iter_mut();
         let links = start.chain(self.steps.iter_mut().flat_map(|step| step.links()));
         for link in links {
@@ -175,7 +187,12 @@ impl Document<'_> {
                 } else {
                     ids.as_slice()
                 };
-                let fix = did_you_mean(link.id, known.iter().copied(), "add it or correct the id");
+                let near = nearest(link.id, known.iter().copied());
+                self.meant.extend(near.and_then(|near| index.get(near)));
+                let fix = near.map_or_else(
+                    || "add it or correct the id".to_owned(),
+                    |near| format!("did you mean {near:?}?"),
+                );
                 let what = format!("no step {}; the chain would break; {fix}", quoted(link.id));
                 report.error("unknown-step", &link.spot, what);
             }

@@ -58,7 +58,7 @@ pub(crate) fn import(text: &str, options: &ImportOptions, report: &mut Report) -
     let Some(root) = read.root else {
         return Found::default();
     };
-    let Some(document) = document::read(&root, options, report) else {
+    let Some(document) = document::read(&root, &read.dropped, options, report) else {
         return Found::default();
     };
     if is_other(&document, options, report) {

@@ -2,6 +2,7 @@
 
 use crate::diagnostic::{Report, shortened};
 use crate::parallel_json::document::Document;
+use crate::parallel_json::seat::Seats;
 use crate::parallel_json::step::Kind;
 
 /// Steps of a ring that a message names.
@@ -43,9 +44,15 @@ pub(crate) fn ways(document: &Document<'_>, step: usize, direct: bool) -> Vec<Wa
     ways
 }
 
-/// Reports each way that closes a ring; says whether there is one.
-pub(crate) fn report(document: &Document<'_>, direct: &[bool], report: &mut Report) -> bool {
-    let mut found = false;
+/// Reports each way that closes a ring; says of each step whether it is in one, or between two.
+pub(crate) fn report(
+    document: &Document<'_>,
+    seats: &Seats,
+    direct: &[bool],
+    report: &mut Report,
+) -> Vec<bool> {
+    let ways = |step: usize| seats.ways(document, step, direct[step]);
+    let mut ends = Vec::new();
     let mut done = vec![false; document.steps.len()];
     let mut depth: Vec<Option<usize>> = vec![None; document.steps.len()];
     for first in 0..document.steps.len() {
@@ -54,7 +61,7 @@ pub(crate) fn report(document: &Document<'_>, direct: &[bool], report: &mut Repo
         }
         let mut path: Vec<(usize, Vec<Way>, Option<&str>)> = Vec::new();
         depth[first] = Some(0);
-        path.push((first, ways(document, first, direct[first]), None));
+        path.push((first, ways(first), None));
         while let Some((at, open, _)) = path.last_mut() {
             let at = *at;
             let Some((to, called)) = open.pop() else {
@@ -64,7 +71,7 @@ pub(crate) fn report(document: &Document<'_>, direct: &[bool], report: &mut Repo
                 continue;
             };
             if let Some(begin) = depth[to] {
-                found = true;
+                ends.extend([at, to]);
                 let ring = &path[begin..];
                 // One more than are named: it says how the last of them is left.
                 let way = ring.iter().take(NAMED_MAX + 1);
@@ -75,11 +82,39 @@ pub(crate) fn report(document: &Document<'_>, direct: &[bool], report: &mut Repo
                 report.error("cycle", &spot, what);
             } else if !done[to] {
                 depth[to] = Some(path.len());
-                path.push((to, ways(document, to, direct[to]), called));
+                path.push((to, ways(to), called));
             }
         }
     }
-    found
+    if ends.is_empty() {
+        return vec![false; document.steps.len()];
+    }
+    let count = document.steps.len();
+    let (mut onward, mut back) = (vec![Vec::new(); count], vec![Vec::new(); count]);
+    for (step, leads) in onward.iter_mut().enumerate() {
+        for (to, _) in ways(step) {
+            leads.push(to);
+            back[to].push(step);
+        }
+    }
+    let (onward, back) = (reached(&onward, &ends), reached(&back, &ends));
+    onward
+        .iter()
+        .zip(back)
+        .map(|(to, from)| *to && from)
+        .collect()
+}
+
+/// Which steps these lead to, and these themselves.
+fn reached(ways: &[Vec<usize>], from: &[usize]) -> Vec<bool> {
+    let mut seen = vec![false; ways.len()];
+    let mut open = from.to_vec();
+    while let Some(at) = open.pop() {
+        if !std::mem::replace(&mut seen[at], true) {
+            open.extend(&ways[at]);
+        }
+    }
+    seen
 }
 
 fn told(

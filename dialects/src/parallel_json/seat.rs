@@ -3,10 +3,12 @@
 //! A scope is the main chain or one branch of a block. Inside it steps follow each other; a branch
 //! of a conditional is no scope of its own, it only ends elsewhere.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::diagnostic::{self, Report, quoted};
 use crate::limits::BLOCKS_DEEP_MAX;
+use crate::options::Mode;
 use crate::parallel_json::document::Document;
 use crate::parallel_json::ring;
 use crate::parallel_json::step::{Kind, Link};
@@ -20,6 +22,8 @@ pub(crate) struct Seats {
     pub(crate) order: Vec<usize>,
     pub(crate) scopes: Vec<Scope>,
     pub(crate) ways: Vec<Way>,
+    /// By step: whether something leads to it. If it has no seat all the same, an error says why.
+    pub(crate) is_led_to: Vec<bool>,
 }
 
 #[derive(Clone, Debug)]
@@ -81,8 +85,6 @@ fn listed(document: &Document<'_>) -> Vec<Option<usize>> {
 pub(crate) fn seat(document: &Document<'_>, report: &mut Report) -> Seats {
     let listed_by = listed(document);
     let direct: Vec<_> = listed_by.iter().map(Option::is_some).collect();
-    let has_ring = ring::report(document, &direct, report);
-    check_lists(document, report);
     let main = Way {
         markers: Vec::new(),
         end: End::Run,
@@ -95,15 +97,18 @@ pub(crate) fn seat(document: &Document<'_>, report: &mut Report) -> Seats {
     };
     let mut walk = Walk {
         document,
-        has_ring,
         seats: Seats {
             of: vec![None; document.steps.len()],
             order: Vec::new(),
             scopes: vec![scope],
             ways: vec![main],
+            is_led_to: Vec::new(),
         },
         open: Vec::new(),
+        led_by: vec![None; document.steps.len()],
         listed_by,
+        deep: HashSet::new(),
+        wrong: Vec::new(),
     };
     if let Some(start) = document.start.as_ref().and_then(|start| start.target) {
         let seat = Seat {
@@ -113,13 +118,17 @@ pub(crate) fn seat(document: &Document<'_>, report: &mut Report) -> Seats {
             parent: None,
             depth: 0,
         };
-        walk.open.push((start, seat));
+        walk.open.push((start, seat, (None, "start_step")));
     }
-    while let Some((step, seat)) = walk.open.pop() {
-        walk.visit(step, &seat, &direct, report);
+    while let Some((step, seat, led)) = walk.open.pop() {
+        walk.visit(step, &seat, led, &direct, report);
     }
-    let seats = walk.seats;
-    report_unreached(document, &seats, &direct, report);
+    let in_ring = ring::report(document, &walk.seats, &direct, report);
+    check_lists(document, report);
+    walk.report(&in_ring, report);
+    let mut seats = walk.seats;
+    seats.is_led_to = led_to(document, &seats, report);
+    report_unreached(document, &seats, report);
     report_children(document, report);
     seats
 }
@@ -174,6 +183,29 @@ impl Seats {
         (!is_end).then_some(target)
     }
 
+    /// The ways that are followed out of a step: those at which its chain ends are not. `direct`
+    /// says whether a block lists it.
+    pub(crate) fn ways(
+        &self,
+        document: &Document<'_>,
+        step: usize,
+        direct: bool,
+    ) -> Vec<ring::Way> {
+        let mut ways = ring::ways(document, step, direct);
+        let Some(seat) = &self.of[step] else {
+            return ways;
+        };
+        let markers = &self.ways[seat.way].markers;
+        let next = document.steps[step].next.as_ref();
+        let next = next.and_then(|next| next.target);
+        ways.retain(|(to, called)| match *called {
+            None => !markers.contains(to),
+            Some("then" | "else") => !markers.contains(to) && next != Some(*to),
+            Some(_) => true,
+        });
+        ways
+    }
+
     /// Where a step goes when it fails, if it says so and may.
     pub(crate) fn failure(&self, document: &Document<'_>, step: usize) -> Option<usize> {
         let seat = self.of[step].as_ref()?;
@@ -190,29 +222,57 @@ impl Seats {
 
 struct Walk<'d, 'a> {
     document: &'d Document<'a>,
-    has_ring: bool,
     seats: Seats,
-    open: Vec<(usize, Seat)>,
+    open: Vec<(usize, Seat, Led)>,
+    /// For a step that has a seat: what led to it first.
+    led_by: Vec<Option<Led>>,
     /// For a step: a block that lists it.
     listed_by: Vec<Option<usize>>,
+    /// Blocks and conditionals that are too deep for what they contain.
+    deep: HashSet<usize>,
+    /// Told when it is known which steps are in rings.
+    wrong: Vec<Wrong>,
+}
+
+/// What leads to a step: a field of another one, or of the document.
+type Led = (Option<usize>, &'static str);
+
+/// A step that stands where it cannot.
+enum Wrong {
+    TwoPlaces {
+        step: usize,
+        led: Led,
+    },
+    TwoWays {
+        step: usize,
+        one: usize,
+        other: usize,
+    },
 }
 
 impl Walk<'_, '_> {
-    fn visit(&mut self, step: usize, seat: &Seat, direct: &[bool], report: &mut Report) {
+    fn visit(&mut self, step: usize, seat: &Seat, led: Led, direct: &[bool], report: &mut Report) {
         if direct[step] && !seat.direct {
             // Its block seats it; the chain that leads here is wrong.
-            self.in_two_places(step, seat, report);
+            self.wrong.push(Wrong::TwoPlaces { step, led });
             return;
         }
         if let Some(before) = &self.seats.of[step] {
-            if before.scope != seat.scope {
-                self.in_two_places(step, seat, report);
-            } else if !seat.direct && !self.has_ring && !self.goes_on_alike(before.way, seat.way) {
-                self.on_two_ways(step, before.way, seat.way, report);
+            let (one, other) = (before.way, seat.way);
+            if seat.direct {
+                // Two lists: reported where the lists are read.
+            } else if before.scope != seat.scope {
+                self.wrong.push(Wrong::TwoPlaces { step, led });
+            } else if !self.goes_on_alike(one, other) {
+                self.wrong.push(Wrong::TwoWays { step, one, other });
             }
             return;
         }
         if seat.depth > BLOCKS_DEEP_MAX {
+            let around = seat.parent.as_ref().map(|(around, _)| *around);
+            if !around.is_none_or(|around| self.deep.insert(around)) {
+                return;
+            }
             let what = format!(
                 "{} levels, limit {BLOCKS_DEEP_MAX}; nobody could follow the flow; split it",
                 seat.depth
@@ -221,6 +281,7 @@ impl Walk<'_, '_> {
             return;
         }
         self.seats.of[step] = Some(seat.clone());
+        self.led_by[step] = Some(led);
         self.seats.order.push(step);
         // What is pushed last is visited first, so that steps are reached in the order they run in.
         self.follow(step, seat);
@@ -241,10 +302,14 @@ impl Walk<'_, '_> {
         }
         let document = self.document;
         let markers = &self.seats.ways[seat.way].markers;
-        let links = [&document.steps[step].on_failure, &document.steps[step].next];
-        for target in links.into_iter().flatten().filter_map(|link| link.target) {
-            if !markers.contains(&target) {
-                self.open.push((target, seat.clone()));
+        let links = [
+            (&document.steps[step].on_failure, "on_failure"),
+            (&document.steps[step].next, "next_step"),
+        ];
+        for (link, field) in links {
+            let target = link.as_ref().and_then(|link| link.target);
+            if let Some(target) = target.filter(|target| !markers.contains(target)) {
+                self.open.push((target, seat.clone(), (Some(step), field)));
             }
         }
     }
@@ -258,7 +323,11 @@ impl Walk<'_, '_> {
             return;
         };
         let way = self.way_of_branches(step, seat);
-        for (name, link) in [("else", otherwise), ("then", then)] {
+        let branches = [
+            ("else", "if_false_step", otherwise),
+            ("then", "if_true_step", then),
+        ];
+        for (name, field, link) in branches {
             let start = link
                 .as_ref()
                 .and_then(|link| self.seats.branch_start(document, step, link));
@@ -270,7 +339,7 @@ impl Walk<'_, '_> {
                     depth: seat.depth + 1,
                     ..seat.clone()
                 };
-                self.open.push((start, seat));
+                self.open.push((start, seat, (Some(step), field)));
             }
         }
     }
@@ -326,24 +395,46 @@ impl Walk<'_, '_> {
                     parent: Some((block, Arc::clone(&name))),
                     depth: seat.depth + 1,
                 };
-                self.open.push((target, seat));
+                self.open.push((target, seat, (Some(block), "list")));
                 end = End::Step(target);
             }
         }
     }
 
-    fn in_two_places(&self, step: usize, seat: &Seat, report: &mut Report) {
-        let document = self.document;
-        if seat.direct {
-            // Two lists: reported where the lists are read.
-            return;
-        }
-        let place = match self.listed_by[step] {
-            Some(block) => {
-                let id = quoted(document.steps[block].id);
-                format!("a child of {id} and also in a chain")
+    /// Reports what was found on the way, unless it only follows from a ring.
+    fn report(&self, in_ring: &[bool], report: &mut Report) {
+        let has_ring = in_ring.contains(&true);
+        for wrong in &self.wrong {
+            match *wrong {
+                Wrong::TwoPlaces { step, led } => {
+                    let closes_ring = in_ring[step] && led.0.is_none_or(|by| in_ring[by]);
+                    if !closes_ring {
+                        self.in_two_places(step, led, report);
+                    }
+                }
+                // A ring leads to its steps in more ways than one.
+                Wrong::TwoWays { .. } if has_ring => {}
+                Wrong::TwoWays { step, one, other } => self.on_two_ways(step, one, other, report),
             }
-            None => "in the chains of two branches that may run side by side".to_owned(),
+        }
+    }
+
+    fn in_two_places(&self, step: usize, led: Led, report: &mut Report) {
+        let document = self.document;
+        let told = |(by, field): Led| match by {
+            Some(by) => format!("{field} of {}", quoted(document.steps[by].id)),
+            None => field.to_owned(),
+        };
+        let place = match (self.listed_by[step], self.led_by[step]) {
+            (Some(block), _) => {
+                let id = quoted(document.steps[block].id);
+                format!("child of {id} and {}", told(led))
+            }
+            (None, before) => {
+                let before = before.map_or_else(String::new, |before| told(before) + " and ");
+                let led = told(led);
+                format!("{before}{led}, in branches that may run side by side")
+            }
         };
         let what = format!("{place}; it has one output; make a second step");
         report.error("step-in-two-places", &document.steps[step].spot, what);
@@ -437,26 +528,46 @@ fn check_lists(document: &Document<'_>, report: &mut Report) {
     }
 }
 
-fn report_unreached(document: &Document<'_>, seats: &Seats, direct: &[bool], report: &mut Report) {
-    if document
-        .start
-        .as_ref()
-        .is_none_or(|start| start.target.is_none())
-    {
+/// By step: whether anything leads to it, also ways that are wrong or could not be read.
+fn led_to(document: &Document<'_>, seats: &Seats, report: &Report) -> Vec<bool> {
+    let mut led_to = vec![false; document.steps.len()];
+    let start = document.start.as_ref().and_then(|start| start.target);
+    let mut open: Vec<usize> = start.into_iter().collect();
+    // Without an error the file would be run, and then nothing may be passed over.
+    if report.has_errors() {
+        open.extend(&document.meant);
+    }
+    while let Some(at) = open.pop() {
+        if std::mem::replace(&mut led_to[at], true) {
+            continue;
+        }
+        let seat = seats.of[at].as_ref();
+        if report.mode() == Mode::Strict && seat.is_some_and(|seat| seat.direct) {
+            // That a child may not have one is an error of its own.
+            let failure = document.steps[at].on_failure.as_ref();
+            open.extend(failure.and_then(|link| link.target));
+        }
+        let markers = seat.map(|seat| &seats.ways[seat.way].markers);
+        let is_end = |to: &usize| markers.is_some_and(|markers| markers.contains(to));
+        let ways = seats.ways(document, at, seat.is_some_and(|seat| seat.direct));
+        let ways = ways.into_iter();
+        open.extend(
+            ways.filter(|(to, called)| *called != Some("on failure") || !is_end(to))
+                .map(|(to, _)| to),
+        );
+    }
+    led_to
+}
+
+fn report_unreached(document: &Document<'_>, seats: &Seats, report: &mut Report) {
+    let start = document.start.as_ref();
+    if start.is_none_or(|start| start.target.is_none()) {
         return;
     }
-    let mut led_to = vec![false; document.steps.len()];
-    for (step, is_direct) in direct.iter().enumerate() {
-        if seats.of[step].is_some() {
-            for (to, _) in ring::ways(document, step, *is_direct) {
-                led_to[to] = true;
-            }
-        }
-    }
-    for (step, seat) in seats.of.iter().enumerate() {
-        if seat.is_none() && !led_to[step] {
+    for (step, is_led_to) in document.steps.iter().zip(&seats.is_led_to) {
+        if !is_led_to {
             let what = "nothing leads to it; it would never run; link or remove it";
-            report.repairable("unreachable-step", &document.steps[step].spot, what);
+            report.repairable("unreachable-step", &step.spot, what);
         }
     }
 }

@@ -498,6 +498,26 @@ fn a_conditional_in_a_block_ends_where_the_block_says() {
 }
 
 #[test]
+fn a_branch_may_name_the_block_around_it_as_its_end() {
+    let c = r#""type": "conditional", "condition": {"expression": "${workflow.input}"}, "if_true_step": "t", "if_false_step": "p", "next_step": "p""#;
+    let steps = [
+        (
+            "p",
+            r#""type": "parallel", "parallel_steps": ["c", "d"], "next_step": "z""#,
+        ),
+        ("c", c),
+        ("d", OK),
+        ("t", r#""agent_name": "ok", "next_step": "t2""#),
+        ("t2", r#""agent_name": "ok", "next_step": "p""#),
+        ("z", OK),
+    ];
+    for (input, expected) in [(true, &["d", "t", "t2", "z"][..]), (false, &["d", "z"])] {
+        let played = run_with(&steps, &options(), &json!(input), Order::Last);
+        assert_eq!(played.called, expected);
+    }
+}
+
+#[test]
 fn failures_go_to_the_nearest_on_failure_and_else_fail_their_scope() {
     let a = r#""agent_name": "bad", "next_step": "b", "on_failure": "fix""#;
     let fix = r#""agent_name": "ok", "next_step": "b", "input_mapping": {"code": "${a.error.code}", "text": "${a.error.message}", "who": "${a.error.failed}"}"#;

@@ -119,7 +119,8 @@ fn read_branches<'a>(
     let Some((map, spot)) = field::object(report, spot, config, "branches", why) else {
         return Vec::new();
     };
-    if map.entries().len() < 2 {
+    // Of a branch that comes twice one is missing here.
+    if map.entries().len() < 2 && !report.has_inside("duplicate-key", &spot) {
         too_few(
             report,
             &spot,
@@ -194,6 +195,8 @@ fn read_required(
     }
     let why = if number == Some(0) || written.starts_with('-') {
         "would wait for none"
+    } else if report.has_inside("duplicate-key", &place(spot, config, "branches")) {
+        return policy;
     } else {
         "can never succeed"
     };

@@ -32,6 +32,8 @@ pub(crate) struct Step<'a> {
     pub(crate) kind: Kind<'a>,
     /// Every reference in it that stands where it may.
     pub(crate) mentions: Vec<Mention>,
+    /// All texts in it, if something in it could not be read: some may be ids.
+    pub(crate) unread: Vec<&'a str>,
 }
 
 #[derive(Debug)]
@@ -97,8 +99,35 @@ const TYPES: [&str; 5] = ["agent", "parallel", "fork_join", "loop", "conditional
 
 const UNSUPPORTED: [&str; 3] = ["sub_workflow", "wait_for_event", "validate"];
 
+/// Keys under which no text leads to another step.
+const SILENT: [&str; 7] = [
+    "id",
+    "type",
+    "name",
+    "description",
+    "agent_name",
+    "input_mapping",
+    "condition",
+];
+
 /// Reads the step under a key of `steps`; `spot` is its place.
 pub(crate) fn read<'a>(
+    entry: &'a Entry,
+    spot: Spot,
+    options: &ImportOptions,
+    report: &mut Report,
+) -> Step<'a> {
+    let errors = report.error_count();
+    let mut step = read_fields(entry, spot, options, report);
+    if report.error_count() > errors {
+        let entries = entry.value.entries().iter();
+        let telling = entries.filter(|entry| !SILENT.contains(&entry.key.as_str()));
+        step.unread = telling.flat_map(|entry| entry.value.texts()).collect();
+    }
+    step
+}
+
+fn read_fields<'a>(
     entry: &'a Entry,
     spot: Spot,
     options: &ImportOptions,
@@ -115,6 +144,7 @@ pub(crate) fn read<'a>(
         on_failure: None,
         kind: Kind::Unknown,
         mentions: Vec::new(),
+        unread: Vec::new(),
     };
     if !matches!(node.value, Value::Map(_)) {
         let what = format!(
