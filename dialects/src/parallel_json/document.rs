@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use windlass_workflow_model::limits::NAME_BYTES_MAX;
+
 use crate::diagnostic::{Report, Spot, quoted};
 use crate::limits::STEPS_MAX;
 use crate::options::ImportOptions;
@@ -104,9 +106,11 @@ fn read_name<'a>(root: &'a Node, spot: &Spot, report: &mut Report) -> &'a str {
             &at,
             "missing; runs are listed by it; add it",
         );
-    } else if name.chars().count() > 255 {
-        let what = "more than 255 characters; rows repeat it; shorten it";
-        report.error("field-missing", &at, what);
+    }
+    let characters = name.chars().count();
+    if characters > 255 {
+        let what = format!("{characters} characters; rows repeat it; use 1 to 255");
+        report.error("id-invalid", &at, what);
     }
     name
 }
@@ -114,15 +118,32 @@ fn read_name<'a>(root: &'a Node, spot: &Spot, report: &mut Report) -> &'a str {
 /// The identity: what the file says, or what becomes of its name.
 fn read_id(root: &Node, spot: &Spot, name: &str, report: &mut Report) -> String {
     if let Some(written) = field::text(report, spot, root, "workflow_id") {
+        let at = field::place(spot, root, "workflow_id");
+        if written.len() > NAME_BYTES_MAX {
+            let what = format!(
+                "{} bytes, the limit is {NAME_BYTES_MAX}; runs are found by it; shorten it",
+                written.len()
+            );
+            report.error("id-invalid", &at, what);
+        }
         if !written.trim().is_empty() {
             return written.to_owned();
         }
-        if let Some(entry) = root.get("workflow_id") {
+        if root.get("workflow_id").is_some() {
             let what = "empty; runs are found by it; write one or leave it out";
-            report.error("field-missing", &field::spot(spot, entry), what);
+            report.error("field-missing", &at, what);
         }
     }
-    slug(name)
+    let id = slug(name);
+    // Characters are counted above; the engine counts bytes.
+    if id.len() > NAME_BYTES_MAX && name.chars().count() <= 255 {
+        let what = format!(
+            "the workflow_id that it becomes has {} bytes, the limit is {NAME_BYTES_MAX}; runs are found by it; add a shorter workflow_id",
+            id.len()
+        );
+        report.error("id-invalid", &field::place(spot, root, "name"), what);
+    }
+    id
 }
 
 /// A name in lower case, other runs of characters turned to `-`.

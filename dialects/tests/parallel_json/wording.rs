@@ -15,6 +15,55 @@ fn check(text: &str, expected: &[&str]) {
     check_with(text, &options(), expected);
 }
 
+/// What is said of the only step `a`, after its place.
+fn said_of(fields: &str) -> String {
+    let text = listing(&import(&file(&[("a", fields)]), &options()));
+    let parts: Vec<_> = text.splitn(2, ": error").collect();
+    parts[1].to_owned()
+}
+
+#[test]
+fn names_may_be_as_long_as_the_page_says() {
+    let named = |name: &str, more: &str| {
+        format!(
+            r#"{{"name": "{name}",{more}
+"start_step": "a", "steps": {{"a": {{"id": "a", "agent_name": "ok"}}}}}}"#
+        )
+    };
+    check(&named(&"n".repeat(255), ""), &[]);
+    check(
+        &named(&"n".repeat(256), ""),
+        &["f.json:1:2: error[id-invalid]: /name: 256 characters; rows repeat it; use 1 to 255"],
+    );
+    let long = "ü".repeat(255);
+    check(
+        &named(&long, ""),
+        &[
+            "f.json:1:2: error[id-invalid]: /name: the workflow_id that it becomes has 510 bytes, the limit is 256; runs are found by it; add a shorter workflow_id",
+        ],
+    );
+    check(&named(&long, r#" "workflow_id": "short","#), &[]);
+    check(
+        &named("n", &format!(r#" "workflow_id": "{long}","#)),
+        &[
+            "f.json:1:15: error[id-invalid]: /workflow_id: 510 bytes, the limit is 256; runs are found by it; shorten it",
+        ],
+    );
+    let agent = |name: &str| said_of(&format!(r#""agent_name": "{name}""#));
+    assert_eq!(
+        agent(&"a".repeat(256)),
+        "[id-invalid]: /steps/a/agent_name: 256 characters; it chooses who does the work; use 1 to 255"
+    );
+    assert_eq!(
+        agent(&long),
+        "[id-invalid]: /steps/a/agent_name: 510 bytes, the limit is 256; handlers are found by it; shorten it"
+    );
+    check(
+        &file(&[("a", &format!(r#""agent_name": "{}""#, "ü".repeat(128)))]),
+        &[],
+    );
+}
+
 #[test]
 fn a_step_in_two_places_names_who_leads_to_it() {
     let parallel = r#""type": "parallel", "parallel_steps": ["x", "y"], "next_step": "x""#;

@@ -1,6 +1,7 @@
 //! A step that works.
 
 use serde_json::json;
+use windlass_workflow_model::limits::NAME_BYTES_MAX;
 
 use super::Kind;
 use crate::diagnostic::{Report, Spot, listed, quoted};
@@ -19,19 +20,21 @@ pub(super) fn read<'a>(
 ) -> Kind<'a> {
     let agent = field::text(report, spot, node, "agent_name").unwrap_or_default();
     let at = place(spot, node, "agent_name");
-    if agent.is_empty() || agent.len() > 255 {
+    let characters = agent.chars().count();
+    if agent.is_empty() {
         if node.get("agent_name").is_none_or(is_text) {
-            let what = format!(
-                "has {} characters; it chooses who does the work; use 1 to 255",
-                agent.len()
-            );
-            let what = if agent.is_empty() {
-                "missing; it chooses who does the work; add it"
-            } else {
-                &what
-            };
+            let what = "missing; it chooses who does the work; add it";
             report.error("field-missing", &at, what);
         }
+    } else if characters > 255 {
+        let what = format!("{characters} characters; it chooses who does the work; use 1 to 255");
+        report.error("id-invalid", &at, what);
+    } else if agent.len() > NAME_BYTES_MAX {
+        let what = format!(
+            "{} bytes, the limit is {NAME_BYTES_MAX}; handlers are found by it; shorten it",
+            agent.len()
+        );
+        report.error("id-invalid", &at, what);
     } else if options.parallel_json.resolve_agents == ResolveAgents::Load
         && !options.handlers.accepts(agent)
     {
