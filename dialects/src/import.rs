@@ -81,7 +81,9 @@ pub fn import(text: &str, options: &ImportOptions) -> Imported {
             Dialect::WorkflowJson
         } else if cacao::recognises(text) {
             Dialect::Cacao
-        } else if parallel_json::recognises(text) {
+        } else if parallel_json::recognises(text)
+            || (parallel_json::takes_unknown(text, &options.file) && !step_groups::recognises(text))
+        {
             Dialect::ParallelJson
         } else {
             Dialect::StepGroupsYaml

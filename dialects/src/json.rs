@@ -55,6 +55,12 @@ pub(crate) fn read(text: &str) -> Text {
     }
 }
 
+/// Whether a text is JSON.
+pub(crate) fn is_json(text: &str) -> bool {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    serde_json::from_str::<&RawValue>(text).is_ok()
+}
+
 /// The keys of an object and the texts of their values, which are not looked into; `None` for any other
 /// text.
 pub(crate) fn entries(text: &str) -> Option<Vec<(String, &str)>> {

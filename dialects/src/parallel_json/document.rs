@@ -11,7 +11,7 @@ use crate::parallel_json::field;
 use crate::parallel_json::step::{self, Link, Step};
 use crate::pointer::Pointer;
 use crate::suggestion::nearest;
-use crate::tree::{Meaning, Node};
+use crate::tree::{Meaning, Node, Value};
 
 /// A workflow that was read. What was wrong with it is reported and left out.
 #[derive(Debug)]
@@ -50,6 +50,14 @@ pub(crate) fn read<'a>(
         ..Spot::default()
     };
     let steps = root.get("steps");
+    if let Some(other) = steps.filter(|steps| !matches!(steps.value.value, Value::Map(_))) {
+        let what = format!(
+            "is {}; steps are an object here, each under its id; write them so or pass the workflow document",
+            field::shown(&other.value)
+        );
+        report.error("not-a-workflow", &field::spot(&spot, other), what);
+        return None;
+    }
     let Some(steps) = steps.filter(|steps| !steps.value.entries().is_empty()) else {
         let what = "no steps object; it looks like input data or an agent record; pass the workflow document";
         report.error("not-a-workflow", &spot, what);

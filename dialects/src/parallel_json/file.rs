@@ -1,6 +1,7 @@
 //! A whole file, from its text to its workflow.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use windlass_workflow_model::{InvalidWorkflow, Source};
@@ -23,6 +24,27 @@ pub(crate) struct Found {
     pub(crate) handlers_needed: Vec<String>,
 }
 
+/// Keys beside `steps` by which step groups are known.
+const STEP_GROUPS: [&str; 7] = [
+    "apiVersion",
+    "kind",
+    "metadata",
+    "spec",
+    "variables",
+    "workflows",
+    "containers",
+];
+
+/// Whether a text that no dialect knows for its own is told as this one's: JSON is, because the
+/// dialect that is left over is YAML.
+pub(crate) fn takes_unknown(text: &str, file: &str) -> bool {
+    let start = text.trim_start_matches('\u{feff}').trim_start();
+    let is_named_json = Path::new(file)
+        .extension()
+        .is_some_and(|ending| ending == "json");
+    start.starts_with(['{', '[']) && (is_named_json || json::is_json(text))
+}
+
 /// Whether a text looks like this dialect.
 pub(crate) fn recognises(text: &str) -> bool {
     let start = text.trim_start_matches('\u{feff}').trim_start();
@@ -32,7 +54,12 @@ pub(crate) fn recognises(text: &str) -> bool {
     match json::entries(text) {
         Some(entries) => {
             let first = |name: &str| entries.iter().find(|(key, _)| key == name);
-            let steps = first("steps").is_some_and(|(_, value)| value.starts_with('{'));
+            let steps = first("steps").is_some_and(|(_, value)| {
+                let is_empty_list = value.starts_with('[') && value[1..].trim_start() == "]";
+                // Empty, it is nobody's, unless other keys tell.
+                let is_ours = is_empty_list && !STEP_GROUPS.iter().any(|key| first(key).is_some());
+                value.starts_with('{') || is_ours
+            });
             steps || first("start_step").is_some_and(|(_, value)| *value != "null")
         }
         // One that cannot be read gives itself away by a key that only this dialect has.

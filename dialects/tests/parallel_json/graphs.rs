@@ -241,7 +241,12 @@ fn the_dialect_is_recognised_also_in_broken_files() {
             "{\"start_step\": \"a\", \"nodes\": []}",
             Some(Dialect::WorkflowJson),
         ),
-        ("{\"steps\": []}", Some(Dialect::StepGroupsYaml)),
+        ("{\"steps\": []}", Some(Dialect::ParallelJson)),
+        (
+            "{\"kind\": \"Workflow\", \"steps\": []}",
+            Some(Dialect::StepGroupsYaml),
+        ),
+        ("{\"topic\": \"x\"}", None),
         ("{\"type\": \"playbook\"}", Some(Dialect::Cacao)),
         ("{\"name\": 1", None),
         ("start_step: a\nsteps: {a: {}}", None),

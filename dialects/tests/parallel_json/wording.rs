@@ -1,6 +1,6 @@
 //! Messages that name the mistake that was made, and the way out of it.
 
-use windlass_dialects::{ImportOptions, import};
+use windlass_dialects::{Dialect, ImportOptions, import};
 
 use crate::checks::{file, listing, options};
 
@@ -62,6 +62,47 @@ fn names_may_be_as_long_as_the_page_says() {
         &file(&[("a", &format!(r#""agent_name": "{}""#, "ü".repeat(128)))]),
         &[],
     );
+}
+
+#[test]
+fn json_that_no_dialect_claims_is_no_workflow() {
+    let none = "f.json:1:1: error[not-a-workflow]: no steps object; it looks like input data or an agent record; pass the workflow document";
+    let list = "f.json:1:11: error[not-a-workflow]: /steps: is a list; steps are an object here, each under its id; write them so or pass the workflow document";
+    for (text, expected) in [
+        (r#"{"topic": "x"}"#, none),
+        (
+            r#"{"name": "Scorer", "url": "http://127.0.0.1", "timeout_ms": 5}"#,
+            none,
+        ),
+        ("[1, 2]", none),
+        ("{}", none),
+        (r#"{"steps": []}"#, list),
+    ] {
+        let found = import(text, &ImportOptions::new("f.json"));
+        assert_eq!(found.dialect, Dialect::ParallelJson, "{text}");
+        assert_eq!(listing(&found), expected.replace(":1:11", ":1:2"), "{text}");
+    }
+    let found = import("{\"topic\": \"x\",}", &ImportOptions::new("f.json"));
+    assert_eq!(found.diagnostics[0].code, "document-syntax");
+    assert_eq!(found.dialect, Dialect::ParallelJson);
+    // What other dialects claim stays theirs, and so does what only YAML can be.
+    for (text, dialect) in [
+        (
+            r#"{"steps": [{"name": "a", "type": "t"}]}"#,
+            Dialect::StepGroupsYaml,
+        ),
+        (
+            r#"{"kind": "Workflow", "steps": []}"#,
+            Dialect::StepGroupsYaml,
+        ),
+        (r#"{"type": "playbook"}"#, Dialect::Cacao),
+        (r#"{"nodes": []}"#, Dialect::WorkflowJson),
+    ] {
+        let found = import(text, &ImportOptions::new("f.json"));
+        assert_eq!(found.dialect, dialect, "{text}");
+    }
+    let found = import("{topic: x}", &ImportOptions::new("f.yaml"));
+    assert_eq!(found.dialect, Dialect::StepGroupsYaml);
 }
 
 #[test]
