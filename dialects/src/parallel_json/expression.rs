@@ -12,7 +12,7 @@ use winnow::token::{any, one_of, take_till, take_while};
 use winnow::{Parser, Result};
 
 use crate::number;
-use crate::parallel_json::reference::{Reference, braced};
+use crate::parallel_json::reference::{Reference, braced, corrected, first_braces};
 
 /// Bytes of a condition. What is longer is a program and belongs into an agent.
 pub(crate) const CONDITION_BYTES_MAX: usize = 16 * 1024;
@@ -84,7 +84,54 @@ pub(crate) fn parse(text: &str) -> std::result::Result<Expression, String> {
 /// What to say of the text from which on nothing could be read.
 fn wrong_at(text: &str, rest: &str) -> String {
     let rest = rest.trim_start();
-    let place = text[..text.len() - rest.len()].chars().count() + 1;
+    let before = &text[..text.len() - rest.len()];
+    let place = |before: &str| before.chars().count() + 1;
+    let at = place(before);
+    let seen = look_through(text, before.len());
+    if let Some((quote, begin)) = seen.text {
+        let at = place(&text[..begin]);
+        return format!("the text at character {at} has no closing quote; write {quote}");
+    }
+    if seen.open.len() > BRACKETS_DEEP_MAX {
+        return format!(
+            "brackets nest more than {BRACKETS_DEEP_MAX} levels deep at character {at}; nobody could follow it; let an agent decide a part of it"
+        );
+    }
+    let is_missing = before.trim_end().is_empty() || asks_for_value(before.trim_end());
+    let open = seen.open.last().copied().filter(|_| !is_missing);
+    let unclosed = |(bracket, close, begin): (char, char, usize), more: &str| {
+        let at = place(&text[..begin]);
+        format!("the \"{bracket}\" at character {at} is not closed{more}; write \"{close}\"")
+    };
+    if rest.is_empty() {
+        return open.map_or_else(
+            || "it ends where a value is missing; write one".to_owned(),
+            |open| unclosed(open, ""),
+        );
+    }
+    if let (false, Some(close @ (')' | ']'))) = (is_missing, rest.chars().next()) {
+        return match open {
+            Some(open) => unclosed(open, &format!(" before \"{close}\" at character {at}")),
+            None => format!("the \"{close}\" at character {at} closes nothing; remove it"),
+        };
+    }
+    if rest.starts_with('=') && before.ends_with("==") {
+        return format!(
+            "\"===\" at character {} is not an operator; write ==",
+            at - 2
+        );
+    }
+    let mut behind = rest;
+    if operator(&mut behind).is_ok() && !rest.starts_with("===") {
+        let written = rest[..rest.len() - behind.len()].trim();
+        return if is_missing {
+            format!("a value is missing before {written:?} at character {at}; write one")
+        } else {
+            format!(
+                "a second comparison begins at character {at}; it would compare true or false; join two comparisons with and"
+            )
+        };
+    }
     let better = [
         ("&&", "and"),
         ("||", "or"),
@@ -94,33 +141,108 @@ fn wrong_at(text: &str, rest: &str) -> String {
     ];
     let found = better.iter().find(|(written, _)| rest.starts_with(written));
     if let Some((written, better)) = found {
-        return format!("{written:?} at character {place} is not an operator; write {better}");
+        return format!("{written:?} at character {at} is not an operator; write {better}");
     }
-    if rest.is_empty() {
-        return "it ends where a value is missing; write one".to_owned();
-    }
-    let chained = ["==", "!=", "<", ">", "in ", "contains "];
-    if chained.iter().any(|operator| rest.starts_with(operator)) {
-        return format!(
-            "a second comparison begins at character {place}; it would compare true or false; join two comparisons with and"
-        );
+    if let Some((wrong, better)) = nearly_reference(rest) {
+        return format!("{wrong:?} at character {at} is no reference; write {better}");
     }
     let shown: String = rest.chars().take(20).collect();
     format!(
-        "{shown:?} at character {place} cannot be read; write references as ${{step.output.path}} and texts in quotes"
+        "{shown:?} at character {at} cannot be read; write references as ${{step.output.path}} and texts in quotes"
     )
 }
 
+/// A text that is nearly a reference, up to its bracket or to the first blank, and the better one.
+fn nearly_reference(rest: &str) -> Option<(&str, String)> {
+    let blank = rest.find(char::is_whitespace).unwrap_or(rest.len());
+    [first_braces(rest), &rest[..blank]]
+        .into_iter()
+        .find_map(|wrong| Some((wrong, corrected(wrong)?)))
+}
+
+/// What is open at a place of a condition.
+struct Seen {
+    /// Each with what closes it, and where it stands.
+    open: Vec<(char, char, usize)>,
+    /// The quote of a text that never ends, and where that begins.
+    text: Option<(char, usize)>,
+}
+
+/// Looks through a condition up to a place; a text that never ends may begin there.
+fn look_through(text: &str, place: usize) -> Seen {
+    let mut seen = Seen {
+        open: Vec::new(),
+        text: None,
+    };
+    let mut at = 0;
+    while at <= place
+        && let Some(c) = text[at..].chars().next()
+    {
+        let rest = &text[at..];
+        let mut length = c.len_utf8();
+        match c {
+            '\'' | '"' => {
+                let mut escaped = true;
+                // The opening quote is passed by like an escaped one.
+                let end = rest.find(|found| {
+                    let ends = found == c && !escaped;
+                    escaped = found == '\\' && !escaped;
+                    ends
+                });
+                let Some(end) = end else {
+                    seen.text = Some((c, at));
+                    return seen;
+                };
+                length = end + 1;
+            }
+            '$' if rest.starts_with("${") => {
+                let mut behind = rest;
+                if braced(&mut behind).is_ok() {
+                    length = rest.len() - behind.len();
+                }
+            }
+            '(' => seen.open.push((c, ')', at)),
+            '[' => seen.open.push((c, ']', at)),
+            ')' | ']' if at < place => {
+                seen.open.pop();
+            }
+            _ => {}
+        }
+        at += length;
+    }
+    seen
+}
+
+/// Whether a value has to come behind a text that is not empty.
+fn asks_for_value(before: &str) -> bool {
+    let word = before.rsplit(|c: char| !(c.is_alphanumeric() || c == '_'));
+    let word = word.into_iter().next().unwrap_or_default();
+    before.ends_with(['(', '[', ',', '=', '<', '>'])
+        || ["and", "or", "not", "in", "contains"].contains(&word)
+}
+
 fn either(input: &mut &str, depth: usize) -> Result<Expression> {
-    let part = |input: &mut &str| both(input, depth);
-    let parts: Vec<_> = separated(1.., part, word("or")).parse_next(input)?;
+    let parts = joined(input, "or", |input| both(input, depth))?;
     Ok(one_or(parts, Expression::Or))
 }
 
 fn both(input: &mut &str, depth: usize) -> Result<Expression> {
-    let part = |input: &mut &str| negated(input, depth);
-    let parts: Vec<_> = separated(1.., part, word("and")).parse_next(input)?;
+    let parts = joined(input, "and", |input| negated(input, depth))?;
     Ok(one_or(parts, Expression::And))
+}
+
+/// Parts with a word between them. Behind the word there must be one: whoever reads what is wrong
+/// wants its place, not that of the word.
+fn joined(
+    input: &mut &str,
+    between: &'static str,
+    part: impl Fn(&mut &str) -> Result<Expression>,
+) -> Result<Vec<Expression>> {
+    let mut parts = vec![part(input)?];
+    while opt(word(between)).parse_next(input)?.is_some() {
+        parts.push(part(input)?);
+    }
+    Ok(parts)
 }
 
 fn one_or(mut parts: Vec<Expression>, many: fn(Vec<Expression>) -> Expression) -> Expression {
@@ -370,7 +492,7 @@ mod tests {
             ),
             (
                 "${a.outpt} == 1",
-                "\"${a.outpt} == 1\" at character 1 cannot be read; write references as ${step.output.path} and texts in quotes",
+                "\"${a.outpt}\" at character 1 is no reference; write ${a.output}",
             ),
             (
                 "true true",

@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json};
 use crate::diagnostic::{Report, Spot, quoted, shortened};
 use crate::number;
 use crate::parallel_json::field;
-use crate::parallel_json::reference::{Part, Reference, parts};
+use crate::parallel_json::reference::{Part, Reference, corrected, parts};
 use crate::tree::{Meaning, Node, Value};
 
 /// A value in which references are still to be resolved.
@@ -130,9 +130,9 @@ fn mention(text: &str, spot: &Spot, mentions: &mut Vec<Mention>, report: &mut Re
             Part::Text(_) => None,
         })),
         Err(wrong) => {
-            let better = "write ${step.output.path}, or $${ for the text itself";
+            let better = corrected(&wrong).unwrap_or_else(|| "${step.output.path}".to_owned());
             let what = format!(
-                "{} is no reference; no value could be found for it; {better}",
+                "{} is no reference; no value could be found for it; write {better}, or $${{ for the text itself",
                 quoted(&wrong)
             );
             report.error("reference-syntax", spot, what);

@@ -8,8 +8,13 @@ use winnow::error::{ContextError, ParserError};
 use winnow::token::{take_till, take_while};
 use winnow::{Parser, Result};
 
+use crate::suggestion::nearest;
+
 /// How deep references may stand in each other's brackets.
 pub(crate) const REFERENCES_DEEP_MAX: usize = 16;
+
+/// Bytes of a text that is corrected; longer ones are no slips.
+const CORRECTED_BYTES_MAX: usize = 100;
 
 /// What `${…}` asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,8 +108,50 @@ pub(crate) fn parts(text: &str) -> std::result::Result<Vec<Part>, String> {
     Ok(parts)
 }
 
+/// What was probably meant by a text that is nearly a reference.
+pub(crate) fn corrected(wrong: &str) -> Option<String> {
+    let inner = wrong.strip_prefix("${")?;
+    let inner = inner.strip_suffix('}').unwrap_or(inner).trim();
+    if inner.len() > CORRECTED_BYTES_MAX {
+        return None;
+    }
+    let (names, _) = inner.split_once('[').unwrap_or((inner, ""));
+    let names: Vec<_> = names.split('.').collect();
+    // The word that says what is asked for comes behind the id, `workflow` or each `loop.parent`.
+    let at = match names.as_slice() {
+        ["steps", _, ..] => 2,
+        ["loop", rest @ ..] => 1 + rest.iter().take_while(|name| **name == "parent").count(),
+        _ => 1,
+    };
+    let known: &[&str] = match names[0] {
+        "workflow" => &["input"],
+        "loop" => &["item", "index", "total", "is_first", "is_last", "parent"],
+        _ => &["output", "error"],
+    };
+    let before = names
+        .iter()
+        .take(at)
+        .map(|name| name.len() + 1)
+        .sum::<usize>();
+    let better = match names.get(at) {
+        Some(word) if known.contains(word) => inner.to_owned(),
+        Some(word) => {
+            let meant = nearest(word, known.iter().copied())?;
+            format!(
+                "{}{meant}{}",
+                &inner[..before],
+                &inner[before + word.len()..]
+            )
+        }
+        None => format!("{inner}.{}", known[0]),
+    };
+    let better = format!("${{{better}}}");
+    let mut rest = better.as_str();
+    (braced(&mut rest).is_ok() && rest.is_empty()).then_some(better)
+}
+
 /// `${…}` as far as it goes, for messages.
-fn first_braces(text: &str) -> &str {
+pub(crate) fn first_braces(text: &str) -> &str {
     text.find('}').map_or(text, |end| &text[..=end])
 }
 

@@ -502,7 +502,7 @@ fn loops() {
             &["b"],
         ),
         &[
-            r#"f.json:2:50: error[reference-syntax]: /steps/a/loop_config/collection: "${x}" is no reference; no value could be found for it; write ${step.output.path}, or $${ for the text itself"#,
+            r#"f.json:2:50: error[reference-syntax]: /steps/a/loop_config/collection: "${x}" is no reference; no value could be found for it; write ${x.output}, or $${ for the text itself"#,
         ],
     );
     check(
@@ -681,7 +681,7 @@ fn references_that_can_have_no_value() {
             &["b"],
         ),
         &[
-            r#"f.json:2:62: error[reference-syntax]: /steps/a/input_mapping/x/0: "${a.outpt}" is no reference; no value could be found for it; write ${step.output.path}, or $${ for the text itself"#,
+            r#"f.json:2:62: error[reference-syntax]: /steps/a/input_mapping/x/0: "${a.outpt}" is no reference; no value could be found for it; write ${a.output}, or $${ for the text itself"#,
             "f.json:2:77: error[number-inexact]: /steps/a/input_mapping/y: number 123456789012345678901234567890 has more digits or a larger exponent than JSON readers keep, so another number would be passed on; write it as text",
             r#"f.json:2:114: error[reference-not-ready]: /steps/a/input_mapping/z: reads "b", which cannot have run before; it could never have a value; move the step behind it"#,
             "f.json:2:134: error[reference-not-ready]: /steps/a/input_mapping/q: reads the step's own output, which is not there yet; read another step",

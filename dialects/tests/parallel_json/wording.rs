@@ -105,6 +105,112 @@ fn json_that_no_dialect_claims_is_no_workflow() {
     assert_eq!(found.dialect, Dialect::StepGroupsYaml);
 }
 
+/// What is said of a condition.
+fn condition(text: &str) -> String {
+    let text = text.replace('"', "\\\"");
+    let said = said_of(&format!(
+        r#""type": "conditional", "condition": {{"expression": "{text}"}}, "if_true_step": null, "if_false_step": null"#
+    ));
+    let at = said.find("[condition-syntax]: /steps/a/condition/expression: ");
+    let at = at.unwrap_or_else(|| panic!("{text}: {said}"));
+    said[at..].replace("[condition-syntax]: /steps/a/condition/expression: ", "")
+}
+
+#[test]
+fn conditions_are_told_what_is_missing() {
+    let chained = "a second comparison begins at character 17; it would compare true or false; join two comparisons with and";
+    for (text, expected) in [
+        (
+            "${x.output} == 1 == 2",
+            "a second comparison begins at character 18; it would compare true or false; join two comparisons with and",
+        ),
+        ("${x.output} < 1 == 2", chained),
+        ("${x.output} < 1 not in 2", chained),
+        (
+            "1 === 1",
+            "\"===\" at character 3 is not an operator; write ==",
+        ),
+        (
+            "true and 1 = 1",
+            "\"=\" at character 12 is not an operator; write ==",
+        ),
+        (
+            "== 1",
+            "a value is missing before \"==\" at character 1; write one",
+        ),
+        (
+            "true and == 1",
+            "a value is missing before \"==\" at character 10; write one",
+        ),
+        (
+            "(${x.output} == 1",
+            "the \"(\" at character 1 is not closed; write \")\"",
+        ),
+        (
+            "true or (1 in [1, 2)",
+            "the \"[\" at character 15 is not closed before \")\" at character 20; write \"]\"",
+        ),
+        (
+            "1 == 1)",
+            "the \")\" at character 7 closes nothing; remove it",
+        ),
+        (
+            "(${x.output} == ",
+            "it ends where a value is missing; write one",
+        ),
+        ("1 == 1 and", "it ends where a value is missing; write one"),
+        (
+            "'abc",
+            "the text at character 1 has no closing quote; write '",
+        ),
+        (
+            "true or 'it\\\\'s",
+            "the text at character 9 has no closing quote; write '",
+        ),
+        (
+            "${x.outpt} == 1",
+            "\"${x.outpt}\" at character 1 is no reference; write ${x.output}",
+        ),
+        (
+            "true and ${x.output == 1",
+            "\"${x.output\" at character 10 is no reference; write ${x.output}",
+        ),
+    ] {
+        assert_eq!(condition(text), expected, "{text}");
+    }
+    let deep = format!("{}1{}", "(".repeat(34), ")".repeat(34));
+    assert_eq!(
+        condition(&deep),
+        "brackets nest more than 32 levels deep at character 34; nobody could follow it; let an agent decide a part of it"
+    );
+}
+
+#[test]
+fn references_that_are_nearly_right_are_corrected() {
+    let said = |text: &str| {
+        let text = text.replace('"', "\\\"");
+        said_of(&format!(
+            r#""agent_name": "ok", "input_mapping": {{"x": "{text}"}}"#
+        ))
+    };
+    for (text, better) in [
+        ("${b.outpt}", "${b.output}"),
+        ("${b.outputs.x}", "${b.output.x}"),
+        ("${ b.output.x }", "${b.output.x}"),
+        ("${b}", "${b.output}"),
+        ("say ${b.output.x", "${b.output.x}"),
+        ("${workflow.inputs.day}", "${workflow.input.day}"),
+        ("${steps.b.outptu}", "${steps.b.output}"),
+        ("${loop.itme.x}", "${loop.item.x}"),
+        ("${b.total}", "${step.output.path}"),
+        ("${HOME + 1}", "${step.output.path}"),
+    ] {
+        let said = said(text);
+        let end = format!("; write {better}, or $${{ for the text itself");
+        assert!(said.ends_with(&end), "{text}: {said}");
+    }
+}
+
 #[test]
 fn a_step_in_two_places_names_who_leads_to_it() {
     let parallel = r#""type": "parallel", "parallel_steps": ["x", "y"], "next_step": "x""#;
