@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use crate::diagnostic::{quoted, shortened};
 use crate::limits::NESTING_MAX;
 use crate::pointer::Pointer;
+use crate::syntax;
 use crate::tree::{Entry, Mark, Node, Scalar, Value};
 
 /// What was read of a text.
@@ -76,14 +77,15 @@ fn syntax(text: &str, error: &serde_json::Error) -> Problem {
     let column = before.map_or(error.column().max(1), |before| before.chars().count() + 1);
     let said = error.to_string();
     let said = said.split(" at line ").next().unwrap_or_default();
+    let lines = text
+        .split_inclusive('\n')
+        .take(error.line().saturating_sub(1));
+    let offset = lines.map(str::len).sum::<usize>() + error.column().saturating_sub(1);
     Problem {
         code: "document-syntax",
         pointer: Pointer::default(),
         mark: Mark::new(error.line().max(1), column),
-        what: format!(
-            "{}; nothing after it can be read; correct it",
-            shortened(said)
-        ),
+        what: syntax::told(text, offset, said),
     }
 }
 

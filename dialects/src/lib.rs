@@ -37,6 +37,7 @@ mod run_data;
 mod step_groups;
 mod stored_rule;
 mod suggestion;
+mod syntax;
 mod tree;
 mod workflow_json;
 mod yaml;

@@ -138,13 +138,13 @@ fn texts_that_are_no_workflow() {
     check(
         "{",
         &[
-            "f.json:1:1: error[document-syntax]: EOF while parsing an object; nothing after it can be read; correct it",
+            "f.json:1:1: error[document-syntax]: the text ends, but \"{\" of line 1 is not closed; nothing can be read; add \"}\"",
         ],
     );
     check(
         "{\"name\": \"x\"\n \"b\": 1}",
         &[
-            "f.json:2:2: error[document-syntax]: expected `,` or `}`; nothing after it can be read; correct it",
+            "f.json:2:2: error[document-syntax]: a comma is missing after \"name\"; nothing after it can be read; add it",
         ],
     );
     check(

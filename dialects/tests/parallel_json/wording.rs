@@ -212,6 +212,130 @@ fn references_that_are_nearly_right_are_corrected() {
 }
 
 #[test]
+fn texts_that_are_no_json_are_told_what_is_missing() {
+    let mut wrong = Vec::new();
+    for (text, place, expected) in [
+        (
+            "{\"a\": 1\n \"b\": 2}",
+            "2:2",
+            "a comma is missing after \"a\"; nothing after it can be read; add it",
+        ),
+        (
+            "[1 2]",
+            "1:4",
+            "a comma is missing between two items; nothing after it can be read; add it",
+        ),
+        (
+            "{\"a\": 1,\n}",
+            "2:1",
+            "a comma stands before \"}\", where nothing follows; remove it",
+        ),
+        (
+            "[1,]",
+            "1:4",
+            "a comma stands before \"]\", where nothing follows; remove it",
+        ),
+        (
+            "{\"a\": 1, // one\n}",
+            "1:10",
+            "a comment begins here, and JSON has none; remove it",
+        ),
+        (
+            "{\"a\": # one\n1}",
+            "1:7",
+            "a comment begins here, and JSON has none; remove it",
+        ),
+        (
+            "{'a': 1}",
+            "1:2",
+            "single quotes begin no text in JSON; write double quotes",
+        ),
+        (
+            "{\"a\": 'b'}",
+            "1:7",
+            "single quotes begin no text in JSON; write double quotes",
+        ),
+        (
+            "{name: 1}",
+            "1:2",
+            "a key stands without quotes; nothing after it can be read; write \"name\"",
+        ),
+        (
+            "{\"a\": True}",
+            "1:7",
+            "\"True\" is no value in JSON; write true",
+        ),
+        (
+            "{\"a\": None}",
+            "1:7",
+            "\"None\" is no value in JSON; write null",
+        ),
+        (
+            "{\"a\": NaN}",
+            "1:7",
+            "\"NaN\" is no value in JSON; write a text in double quotes, a number, true, false or null",
+        ),
+        (
+            "{\"a\" 1}",
+            "1:6",
+            "a colon is missing after \"a\"; nothing after it can be read; add it",
+        ),
+        (
+            "{\"a\": }",
+            "1:7",
+            "the value of \"a\" is missing; nothing after it can be read; add it",
+        ),
+        (
+            "{\"a\": {\"b\": 1}",
+            "1:14",
+            "the text ends, but \"{\" of line 1 is not closed; nothing can be read; add \"}\"",
+        ),
+        (
+            "{\"a\":\n [1, 2",
+            "2:6",
+            "the text ends, but \"[\" of line 2 is not closed; nothing can be read; add \"]\"",
+        ),
+        (
+            "{\"a\": \"b}",
+            "1:9",
+            "the text ends inside the text that begins in line 1; nothing can be read; add the closing quote",
+        ),
+        (
+            "{\"a\": \"b\n\"}",
+            "1:8",
+            "a line ends inside the text that begins in line 1; nothing after it can be read; add the closing quote, or write the line break as \\n",
+        ),
+        (
+            "{\"a\": \"\\d\"}",
+            "1:9",
+            "\"\\d\" is no escape in JSON; nothing after it can be read; write \\\\ for a backslash",
+        ),
+        (
+            "",
+            "1:1",
+            "the file is empty; there is nothing to read; pass the workflow document",
+        ),
+        (
+            "{} {}",
+            "1:4",
+            "more text follows the end of the document; a file holds one; remove it",
+        ),
+        (
+            "{\"a\": 01}",
+            "1:8",
+            "a number begins with 0; nothing after it can be read; remove the zero, or write it as text in double quotes",
+        ),
+    ] {
+        let expected = format!("f.json:{place}: error[document-syntax]: {expected}");
+        let said = listing(&import(text, &options()));
+        if said != expected {
+            wrong.push((said, expected));
+        }
+    }
+    assert_eq!(wrong, []);
+}
+
+#[test]
 fn a_step_in_two_places_names_who_leads_to_it() {
     let parallel = r#""type": "parallel", "parallel_steps": ["x", "y"], "next_step": "x""#;
     check(
