@@ -21,9 +21,15 @@ pub(crate) fn nearest<'a>(
         .take(COMPARED_NAMES_MAX)
         .filter(|name| *name != written && can_be_near(name.len(), written.len()))
         .map(|name| (normalized_damerau_levenshtein(written, name), name))
-        .filter(|(likeness, _)| *likeness >= 0.6)
+        .filter(|(likeness, name)| *likeness >= 0.6 || differs_in_second(written, name))
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, name)| name)
+}
+
+/// Whether both are of two characters and begin alike, such as `b1` and `b2`: too short for a share.
+fn differs_in_second(written: &str, name: &str) -> bool {
+    let (written, name) = (written.as_bytes(), name.as_bytes());
+    matches!((written, name), ([a, _], [b, _]) if a == b)
 }
 
 /// Whether texts of these lengths can be alike by 0.6: every byte that one has more is a slip.
@@ -77,6 +83,14 @@ mod tests {
         assert_eq!(nearest("bild", names), Some("build"));
         assert_eq!(nearest("deploy-bakcend", names), Some("deploy-backend"));
         assert_eq!(nearest("ghost", names), None);
+        for (short, near) in [
+            ("b2", Some("b1")),
+            ("c1", None),
+            ("bb", Some("b1")),
+            ("b", None),
+        ] {
+            assert_eq!(nearest(short, ["b1"]), near, "{short}");
+        }
         assert_eq!(nearest(&"b".repeat(1_000_000), names), None);
         assert_eq!(did_you_mean("bild", names, "-"), "did you mean \"build\"?");
         assert_eq!(did_you_mean("ghost", names, "correct it"), "correct it");

@@ -385,7 +385,7 @@ fn what_an_agent_cannot_be_given_fails_its_step_and_not_its_handler() {
     for (mapping, error) in [
         (
             "${workflow.input.n.total}",
-            "a (-) reference-unresolved: field x: ${workflow.input.n.total} is absent (the input has a number there); nothing can be passed; correct the path",
+            "a (-) reference-unresolved: field x: ${workflow.input.n.total} is absent (n is a number); nothing can be passed; correct the path",
         ),
         (
             "n is ${workflow.input.n}",

@@ -25,15 +25,22 @@ pub(crate) fn value_of<'s>(
 ) -> Result<Cow<'s, Json>, Absent> {
     let (base, owner) = base(state, reference)?;
     let mut value = base;
-    for segment in &reference.path {
+    for (depth, segment) in reference.path.iter().enumerate() {
         let found = step_into(state, &value, segment, warnings)?;
         let Some(found) = found else {
+            let before = path_text(&reference.path[..depth]);
+            let (whose, there) = if before.is_empty() {
+                (format!("{owner} has"), " there")
+            } else {
+                (format!("{before} is"), "")
+            };
             let keys = match &*value {
                 Json::Object(map) => {
-                    format!("{owner} has: {}", listed(map.keys().map(String::as_str)))
+                    let whose = if before.is_empty() { &owner } else { &before };
+                    format!("{whose} has: {}", listed(map.keys().map(String::as_str)))
                 }
-                Json::Array(items) => format!("{owner} has a list of {} there", items.len()),
-                other => format!("{owner} has {} there", kind(other)),
+                Json::Array(items) => format!("{whose} a list of {}{there}", items.len()),
+                other => format!("{whose} {}{there}", kind(other)),
             };
             return Err(format!("${{{}}} is absent ({keys})", reference.text));
         };
@@ -43,6 +50,20 @@ pub(crate) fn value_of<'s>(
         };
     }
     Ok(value)
+}
+
+/// The beginning of a path, as it is written.
+fn path_text(path: &[Segment]) -> String {
+    let mut text = String::new();
+    for segment in path {
+        match segment {
+            Segment::Name(name) if text.is_empty() => text.push_str(name),
+            Segment::Name(name) => text.extend([".", name]),
+            Segment::Index(index) => text.extend(["[", &index.to_string(), "]"]),
+            Segment::Value(reference) => text.extend(["[", &reference.text, "]"]),
+        }
+    }
+    text
 }
 
 /// Where a path begins, and whose value that is.

@@ -90,7 +90,12 @@ pub(crate) fn count(report: &mut Report, parent: &Spot, node: &Node, key: &str) 
     let number = written.parse::<u32>().ok().filter(|number| *number >= 1);
     if number.is_none() {
         let why = if written.starts_with('-') || written == "0" {
-            "would start nothing; use 1 or more".to_owned()
+            let effect = if key.ends_with("timeout_seconds") {
+                "would be over at once"
+            } else {
+                "would start nothing"
+            };
+            format!("{effect}; use 1 or more")
         } else {
             format!("is more than anything can count; use at most {}", u32::MAX)
         };

@@ -418,7 +418,7 @@ fn fork_joins() {
         &[
             "f.json:2:60: error[too-few-children]: /steps/a/fork_join_config/branches: 1 entry; a block needs 2; use the steps themselves",
             r#"f.json:2:97: error[policy-unknown]: /steps/a/fork_join_config/join_policy: "first" is unknown; what it asks for would not happen; use all, any, majority, n_of_m"#,
-            "f.json:2:121: error[limit-invalid]: /steps/a/fork_join_config/branch_timeout_seconds: -1 would start nothing; use 1 or more",
+            "f.json:2:121: error[limit-invalid]: /steps/a/fork_join_config/branch_timeout_seconds: -1 would be over at once; use 1 or more",
             r#"f.json:2:151: error[field-type]: /steps/a/fork_join_config/early_exit: "now" is unknown; what it asks for would not happen; use none, absorb, cancel"#,
             "f.json:2:172: error[unknown-key]: /steps/a/fork_join_config/timeout: not a field of this format, so it would have no effect; use the agents option",
         ],
@@ -766,8 +766,8 @@ fn lenient_repairs_what_its_page_lists() {
             &["b", "c"],
         ),
         &[
-            "f.json:2:91: warning[unknown-key]: /steps/a/then_step: not a field of this format, so it would have no effect; write if_true_step",
-            "f.json:2:109: warning[unknown-key]: /steps/a/else_step: not a field of this format, so it would have no effect; write if_false_step",
+            "f.json:2:91: warning[unknown-key]: /steps/a/then_step: another name of if_true_step and read as that; other readers may not know it; write if_true_step",
+            "f.json:2:109: warning[unknown-key]: /steps/a/else_step: another name of if_false_step and read as that; other readers may not know it; write if_false_step",
         ],
     );
     check_lenient(

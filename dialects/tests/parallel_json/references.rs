@@ -13,7 +13,7 @@ fn mapped(mapping: &str, input: &Value, options: &windlass_dialects::ImportOptio
 
 fn input() -> Value {
     json!({"n": 7, "w": {"k": "hi"}, "i": ["p", "q"], "null": null, "steps": 1, "kind": "w",
-        "record": {"output_data": 5}})
+        "record": {"output_data": 5}, "list": [{"record": {"index": 0}}]})
 }
 
 #[test]
@@ -38,19 +38,23 @@ fn what_has_no_value_fails_the_step_before_its_agent_is_called() {
         ),
         (
             r#"{"x": "${workflow.input.w.total}"}"#,
-            "b (-) reference-unresolved: field x: ${workflow.input.w.total} is absent (the input has: k); nothing can be passed; correct the path",
+            "b (-) reference-unresolved: field x: ${workflow.input.w.total} is absent (w has: k); nothing can be passed; correct the path",
         ),
         (
             r#"{"x": {"y": ["${workflow.input.i[2]}"]}}"#,
-            "b (-) reference-unresolved: field x.y[0]: ${workflow.input.i[2]} is absent (the input has a list of 2 there); nothing can be passed; correct the path",
+            "b (-) reference-unresolved: field x.y[0]: ${workflow.input.i[2]} is absent (i is a list of 2); nothing can be passed; correct the path",
         ),
         (
             r#"{"x": "${workflow.input.n.y}"}"#,
-            "b (-) reference-unresolved: field x: ${workflow.input.n.y} is absent (the input has a number there); nothing can be passed; correct the path",
+            "b (-) reference-unresolved: field x: ${workflow.input.n.y} is absent (n is a number); nothing can be passed; correct the path",
         ),
         (
             r#"{"x": "${workflow.input.record.output}"}"#,
-            "b (-) reference-unresolved: field x: ${workflow.input.record.output} is absent (the input has: output_data); nothing can be passed; correct the path",
+            "b (-) reference-unresolved: field x: ${workflow.input.record.output} is absent (record has: output_data); nothing can be passed; correct the path",
+        ),
+        (
+            r#"{"x": "${workflow.input.list[0].record.v}"}"#,
+            "b (-) reference-unresolved: field x: ${workflow.input.list[0].record.v} is absent (list[0].record has: index); nothing can be passed; correct the path",
         ),
         (
             r#"{"x": "${workflow.input[workflow.input.w]}"}"#,

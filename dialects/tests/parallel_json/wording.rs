@@ -2,7 +2,7 @@
 
 use windlass_dialects::{Dialect, ImportOptions, import};
 
-use crate::checks::{file, listing, options};
+use crate::checks::{file, lenient, listing, options};
 
 const OK: &str = r#""agent_name": "ok""#;
 
@@ -212,6 +212,19 @@ fn references_that_are_nearly_right_are_corrected() {
 }
 
 #[test]
+fn lenient_says_what_it_made_of_another_name() {
+    let c = r#""type": "conditional", "condition": {"expression": "${workflow.input}"}, "then_step": "b", "else_step": "b", "if_false_step": "b""#;
+    check_with(
+        &file(&[("a", c), ("b", OK)]),
+        &lenient(),
+        &[
+            "f.json:2:91: warning[unknown-key]: /steps/a/then_step: another name of if_true_step and read as that; other readers may not know it; write if_true_step",
+            "f.json:2:109: warning[unknown-key]: /steps/a/else_step: not a field of this format, so it would have no effect; write if_false_step",
+        ],
+    );
+}
+
+#[test]
 fn texts_that_are_no_json_are_told_what_is_missing() {
     let mut wrong = Vec::new();
     for (text, place, expected) in [
@@ -333,6 +346,31 @@ fn texts_that_are_no_json_are_told_what_is_missing() {
         }
     }
     assert_eq!(wrong, []);
+}
+
+#[test]
+fn limits_of_no_time_would_be_over_at_once() {
+    let fork = r#""type": "fork_join", "fork_join_config": {"branch_timeout_seconds": 0, "branches": {"x": {"steps": ["b"], "timeout_seconds": -1}, "y": {"steps": ["c"]}}}"#;
+    check(
+        &file(&[("a", fork), ("b", OK), ("c", OK)]),
+        &[
+            "f.json:2:60: error[limit-invalid]: /steps/a/fork_join_config/branch_timeout_seconds: 0 would be over at once; use 1 or more",
+            "f.json:2:124: error[limit-invalid]: /steps/a/fork_join_config/branches/x/timeout_seconds: -1 would be over at once; use 1 or more",
+        ],
+    );
+}
+
+#[test]
+fn short_ids_are_suggested_too() {
+    check(
+        &file(&[
+            ("a", r#""agent_name": "ok", "next_step": "b2""#),
+            ("b1", OK),
+        ]),
+        &[
+            r#"f.json:2:38: error[unknown-step]: /steps/a/next_step: no step "b2"; the chain would break; did you mean "b1"?"#,
+        ],
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Which keys a step may have.
 
 use crate::diagnostic::{Report, Spot};
+use crate::options::Mode;
 use crate::parallel_json::field;
 use crate::suggestion::misspelt;
 use crate::tree::{Entry, Node};
@@ -43,6 +44,16 @@ pub(super) fn check_keys(node: &Node, spot: &Spot, own: &[&str], kind: &str, rep
                 "a step of type {kind} has no such field, so it has no effect; remove it or correct the type"
             );
             report.warning("field-ignored", &field::spot(spot, entry), what);
+            continue;
+        }
+        let alias = ALIASES.iter().find(|(alias, meant)| {
+            *alias == key && own.contains(meant) && node.get(meant).is_none()
+        });
+        if let (Some((_, meant)), Mode::Lenient) = (alias, report.mode()) {
+            let what = format!(
+                "another name of {meant} and read as that; other readers may not know it; write {meant}"
+            );
+            report.warning("unknown-key", &field::spot(spot, entry), what);
             continue;
         }
         let known: Vec<_> = COMMON.iter().chain(own).copied().collect();
