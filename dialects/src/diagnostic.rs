@@ -310,6 +310,15 @@ pub(crate) fn cut(text: &str, chars_max: usize) -> String {
     }
 }
 
+/// A key as files of settings write it: in quotes unless it is one word.
+pub(crate) fn settings_key(name: &str) -> String {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if !name.is_empty() && name.chars().all(is_word) {
+        return shortened(name);
+    }
+    quoted(name)
+}
+
 /// Names in one line, the first few of them.
 pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let mut names = names.into_iter();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use windlass_workflow_model::{InvalidWorkflow, Source};
 
-use crate::diagnostic::{Report, Spot, quoted};
+use crate::diagnostic::{Report, Spot, quoted, settings_key};
 use crate::dialect::Dialect;
 use crate::import::ImportedWorkflow;
 use crate::json;
@@ -131,7 +131,10 @@ fn check_options(options: &ParallelJsonOptions, report: &mut Report) {
     for (name, agent) in &options.agents {
         if agent.has_circuit_breaker {
             let spot = Spot::default().called(format!("agents /{name}/circuit_breaker_config"));
-            let what = "not offered here, so calls would be unprotected; remove it or put the breaker in the handler";
+            let what = format!(
+                "not offered here, so calls would be unprotected; remove it from the settings ([dialects.parallel-json.agents.{}] on the command line) or put the breaker in the handler",
+                settings_key(name)
+            );
             report.repairable("circuit-breaker-unsupported", &spot, what);
         }
     }

@@ -113,7 +113,7 @@ fn options_that_cannot_be_are_errors_too() {
         ..AgentOptions::default()
     };
     wrong.parallel_json.agents.insert("ok".to_owned(), agent);
-    let breaker = "f.json: error[circuit-breaker-unsupported]: agents /ok/circuit_breaker_config: not offered here, so calls would be unprotected; remove it or put the breaker in the handler";
+    let breaker = "f.json: error[circuit-breaker-unsupported]: agents /ok/circuit_breaker_config: not offered here, so calls would be unprotected; remove it from the settings ([dialects.parallel-json.agents.ok] on the command line) or put the breaker in the handler";
     check_with(
         &with(OK, &[]),
         &wrong,

@@ -1,6 +1,6 @@
 //! Messages that name the mistake that was made, and the way out of it.
 
-use windlass_dialects::{Dialect, ImportOptions, import};
+use windlass_dialects::{AgentOptions, Dialect, HandlerTypes, ImportOptions, import};
 
 use crate::checks::{file, lenient, listing, options};
 
@@ -403,6 +403,37 @@ fn a_step_in_two_places_names_who_leads_to_it() {
             "f.json:3:1: error[unreachable-step]: /steps/p: nothing leads to it; it would never run; link or remove it",
             r#"f.json:4:1: error[step-in-two-places]: /steps/c: child of "p" and start_step; it has one output; make a second step"#,
             "f.json:5:1: error[unreachable-step]: /steps/d: nothing leads to it; it would never run; link or remove it",
+        ],
+    );
+}
+
+#[test]
+fn what_the_settings_say_is_corrected_in_the_settings() {
+    let mut wrong = options();
+    let agent = AgentOptions {
+        has_circuit_breaker: true,
+        ..AgentOptions::default()
+    };
+    wrong
+        .parallel_json
+        .agents
+        .insert("ok".to_owned(), agent.clone());
+    wrong.parallel_json.agents.insert("an ok".to_owned(), agent);
+    check_with(
+        &file(&[("a", OK)]),
+        &wrong,
+        &[
+            "f.json: error[circuit-breaker-unsupported]: agents /an ok/circuit_breaker_config: not offered here, so calls would be unprotected; remove it from the settings ([dialects.parallel-json.agents.\"an ok\"] on the command line) or put the breaker in the handler",
+            "f.json: error[circuit-breaker-unsupported]: agents /ok/circuit_breaker_config: not offered here, so calls would be unprotected; remove it from the settings ([dialects.parallel-json.agents.ok] on the command line) or put the breaker in the handler",
+        ],
+    );
+    let mut known = options();
+    known.handlers = HandlerTypes::Known(vec!["shell".to_owned()]);
+    check_with(
+        &file(&[("a", r#""agent_name": "Scorer""#)]),
+        &known,
+        &[
+            "f.json:2:18: error[no-handler]: /steps/a/agent_name: no handler \"Scorer\" (registered: shell); the step could not work; register it ([handlers.Scorer] in the handlers file on the command line)",
         ],
     );
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use windlass_workflow_model::limits::NAME_BYTES_MAX;
 
 use super::Kind;
-use crate::diagnostic::{Report, Spot, listed, quoted};
+use crate::diagnostic::{Report, Spot, listed, quoted, settings_key};
 use crate::options::{HandlerTypes, ImportOptions, ResolveAgents};
 use crate::parallel_json::field::{self, is_text, place};
 use crate::parallel_json::mapping::{self, Mention};
@@ -66,7 +66,11 @@ fn no_handler(agent: &str, handlers: &HandlerTypes, crowded: bool) -> String {
         HandlerTypes::Known(types) => types.iter().map(String::as_str).collect(),
     };
     let near = if crowded { &[] } else { registered.as_slice() };
-    let fix = did_you_mean(agent, near.iter().copied(), "register it");
+    let register = format!(
+        "register it ([handlers.{}] in the handlers file on the command line)",
+        settings_key(agent)
+    );
+    let fix = did_you_mean(agent, near.iter().copied(), &register);
     format!(
         "no handler {} (registered: {}); the step could not work; {fix}",
         quoted(agent),
