@@ -766,6 +766,50 @@ fn what_a_run_went_on_in_spite_of_is_told() {
 }
 
 #[test]
+fn a_retry_repeats_what_failed_of_a_block_and_a_loop_anew() {
+    let pair = r#""type": "parallel", "parallel_steps": ["a", "b"], "next_step": "l""#;
+    let looped = r#""type": "loop", "loop_config": {"collection": [0, 1], "loop_body": ["q"]}"#;
+    let steps = [
+        ("p", pair),
+        ("a", OK),
+        ("b", r#""agent_name": "first""#),
+        ("l", looped),
+        ("q", r#""agent_name": "second""#),
+    ];
+    let command = |name: &str, test: &str| {
+        format!(
+            "[handlers.{name}]\ncommand = ['sh', '-c', 'read l; echo {name} >> log; {test} && echo null']\n"
+        )
+    };
+    let second = r#"case "$l" in *iteration_index\":1*) test -e second;; esac"#;
+    let agents = ["ok", "first", "second"].map(|name| match name {
+        "ok" => command(name, "true"),
+        "first" => command(name, "test -e first"),
+        _ => command(name, second),
+    });
+    let lab = lab(&steps, &agents.concat());
+    run(&lab, &[]).expect(1);
+    assert_eq!(row(&lab.last_run(), "p")[4], "failed");
+    lab.write("first", "");
+    lab.call(&["retry", "last"]).expect(1);
+    let show = lab.last_run();
+    assert_eq!(
+        (&*row(&show, "p")[4], &*row(&show, "l")[4]),
+        ("succeeded", "failed")
+    );
+    lab.write("second", "");
+    lab.call(&["retry", "last"]).expect(0);
+    let log = lab.read("log");
+    let count = |name| log.lines().filter(|line| *line == name).count();
+    assert_eq!(["ok", "first", "second"].map(count), [1, 2, 4], "{log}");
+    let show = lab.last_run();
+    assert_eq!(
+        (&*row(&show, "p")[4], &*row(&show, "l")[4]),
+        ("succeeded", "succeeded")
+    );
+}
+
+#[test]
 fn the_outputs_of_a_run_hold_no_step_of_a_loop() {
     let looped = r#""type": "loop", "loop_config": {"collection": [1, 2, 3], "loop_body": ["b"], "execution_mode": "parallel"}, "next_step": "end""#;
     for (end, code) in [(OK, 0), (BAD, 1)] {

@@ -31,8 +31,11 @@ impl Steps<'_> {
         let mut seen: HashMap<(NodeId, ActivationId), usize> = HashMap::new();
         let mut last: HashMap<(NodeId, ActivationId), &HistoryRow> = HashMap::new();
         let overtaken = self.overtaken(history);
+        let mut begun_anew: HashMap<NodeId, Timestamp> = HashMap::new();
         for row in history {
             if overtaken.contains(&(row.branch, row.token, row.ordinal)) {
+                let at = begun_anew.entry(row.node).or_insert(row.ended_at);
+                *at = row.ended_at.max(*at);
                 continue;
             }
             let views = by_node.entry(row.node).or_default();
@@ -93,7 +96,7 @@ impl Steps<'_> {
             view.started_at = self.running.since(row).filter(|_| begun);
         }
         let mut views = Vec::new();
-        let blocks = Blocks::new(self.definition, live, self.running, &by_node);
+        let blocks = Blocks::new(self.definition, live, self.running, &by_node, begun_anew);
         let times = Times::new(self.definition, &by_node);
         for block in self.definition.blocks() {
             views.push(self.block_view(block, &blocks, &times));

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use windlass_workflow_model::{
-    Block, Definition, ErrorEntry, Node, NodeId, NodeKind, Place, StepStatus,
+    Block, Definition, ErrorEntry, Node, NodeId, NodeKind, Place, StepStatus, Timestamp,
 };
 
 use super::super::RunningJobs;
@@ -34,6 +34,8 @@ pub(super) struct Blocks<'a> {
     occupied: HashSet<&'a str>,
     /// Why the run failed.
     errors: &'a [ErrorEntry],
+    /// Gateways that a retry has begun anew, with the time up to which failures in them are over.
+    begun_anew: HashMap<NodeId, Timestamp>,
     standings: HashMap<&'a str, Standing>,
 }
 
@@ -63,6 +65,7 @@ impl<'a> Blocks<'a> {
         live: &'a [BranchRow],
         running: &RunningJobs,
         by_node: &HashMap<NodeId, Vec<StepView>>,
+        begun_anew: HashMap<NodeId, Timestamp>,
     ) -> Self {
         let mut blocks: HashMap<&str, Inside<'_>> = HashMap::new();
         for block in definition.blocks() {
@@ -113,6 +116,7 @@ impl<'a> Blocks<'a> {
             by_name: blocks,
             occupied: HashSet::new(),
             errors: fault.map_or(&[], |fault| &fault.errors),
+            begun_anew,
             standings: HashMap::new(),
         };
         for row in live {
@@ -179,13 +183,16 @@ impl<'a> Blocks<'a> {
             let mut errors = views.filter_map(|view| view.error.as_ref());
             standing.error = standing.error.or_else(|| errors.next_back().cloned());
         }
+        let since = self.since(inside);
         for id in &inside.nodes {
             let node = self.definition.node(*id);
             if !is_work(&node.kind) {
                 continue;
             }
             for view in by_node.get(id).into_iter().flatten() {
-                if self.counts(node, view.status) {
+                let is_over = view.ended_at.is_some() && view.ended_at <= since;
+                let is_lost = matches!(view.status, StepStatus::Failed | StepStatus::Cancelled);
+                if !(is_over && is_lost) && self.counts(node, view.status) {
                     standing.note(node.place.branch.as_deref(), view.status);
                 }
             }
@@ -201,6 +208,26 @@ impl<'a> Blocks<'a> {
         }
         standing.status = self.judge(inside, &standing);
         standing
+    }
+
+    /// Up to when failures in a block are over, because a retry has begun it anew or one around it.
+    fn since(&self, inside: &Inside<'_>) -> Option<Timestamp> {
+        if self.begun_anew.is_empty() {
+            return None;
+        }
+        let (mut at, mut since) = (Some(inside), None);
+        // As many levels as there are blocks, whatever is stored.
+        for _ in 0..self.by_name.len() {
+            let Some(inside) = at else { break };
+            let anew = inside
+                .gateways
+                .iter()
+                .filter_map(|id| self.begun_anew.get(id));
+            since = since.max(anew.max().copied());
+            let around = inside.block.parent.as_deref();
+            at = around.and_then(|name| self.by_name.get(name));
+        }
+        since
     }
 
     fn judge(&self, inside: &Inside<'_>, standing: &Standing) -> Option<StepStatus> {
@@ -436,7 +463,13 @@ mod tests {
         ] {
             let definition = block(policy, ends.len().max(1));
             let running = RunningJobs(HashMap::new());
-            let blocks = Blocks::new(&definition, &[], &running, &views(&definition, ends));
+            let blocks = Blocks::new(
+                &definition,
+                &[],
+                &running,
+                &views(&definition, ends),
+                HashMap::new(),
+            );
             let found = blocks.standing("f").unwrap().status;
             assert_eq!(found, expected, "{policy} {ends:?}");
         }
@@ -453,7 +486,7 @@ mod tests {
             let definition = block(policy, 2);
             let running = RunningJobs(HashMap::new());
             let views = views(&definition, &[status]);
-            let blocks = Blocks::new(&definition, &[], &running, &views);
+            let blocks = Blocks::new(&definition, &[], &running, &views, HashMap::new());
             let found = blocks.passed(&place("s0", policy), "chain");
             let found = found
                 .as_ref()
@@ -464,7 +497,7 @@ mod tests {
         }
         let definition = block("all", 2);
         let running = RunningJobs(HashMap::new());
-        let blocks = Blocks::new(&definition, &[], &running, &HashMap::new());
+        let blocks = Blocks::new(&definition, &[], &running, &HashMap::new(), HashMap::new());
         assert_eq!(blocks.passed(&place("s0", "all"), "chain"), None);
     }
 }
