@@ -2,14 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value as Json};
-use windlass_dialects::{Dialect, ImportedWorkflow, declared_parameters, process_env};
+use serde_json::{Map, Value as Json, json};
+use windlass_dialects::{
+    Dialect, ImportedWorkflow, declared_parameters, group_digits, process_env,
+};
 
 use crate::args::Parameter;
 use crate::failure::Failure;
 
 /// The key under which a run keeps what its steps gave.
 const STEPS: &str = "steps";
+
+/// What we put beside it: variables of our environment, and digits of numbers.
+const OURS: [&str; 2] = ["process_env", "digits"];
 
 /// What a caller may give to step groups, each an object.
 const GIVEN: [&str; 4] = ["variables", "parameters", "resources", "context"];
@@ -27,7 +32,7 @@ pub(crate) fn read(input: Option<&str>, dialect: Dialect) -> Result<Json, Failur
             ))
         })?,
     };
-    let value: Json = serde_json::from_str(&text).map_err(|error| {
+    let mut value: Json = serde_json::from_str(&text).map_err(|error| {
         Failure::refused(format!(
             "--input is no JSON ({error}); write an object such as {{\"name\": 1}}"
         ))
@@ -37,13 +42,38 @@ pub(crate) fn read(input: Option<&str>, dialect: Dialect) -> Result<Json, Failur
         // A playbook says itself which variables there are; that is judged with it.
         Dialect::ParallelJson | Dialect::Cacao => Vec::new(),
         Dialect::WorkflowJson => problems(&value, &[]),
-        Dialect::StepGroupsYaml => problems(&value, &GIVEN),
+        Dialect::StepGroupsYaml => {
+            let mut problems = problems(&value, &GIVEN);
+            problems.extend(ours_in(&value));
+            problems
+        }
     };
-    if problems.is_empty() {
-        Ok(value)
-    } else {
-        Err(Failure::all(problems))
+    if !problems.is_empty() {
+        return Err(Failure::all(problems));
     }
+    if dialect == Dialect::StepGroupsYaml {
+        put_digits(&mut value, &text);
+    }
+    Ok(value)
+}
+
+/// Notes the digits of numbers, which the values do not keep.
+fn put_digits(input: &mut Json, text: &str) {
+    let digits = group_digits(text);
+    if let (Some(input), false) = (input.as_object_mut(), digits.is_null()) {
+        input.insert("digits".to_owned(), digits);
+    }
+}
+
+/// A line for each key that is not the caller's.
+fn ours_in(value: &Json) -> impl Iterator<Item = String> {
+    let ours = OURS.into_iter().filter(|key| value.get(*key).is_some());
+    ours.map(|key| {
+        format!(
+            "--input: {key} is put in by us, so what stands there would be lost; remove it (known: {})",
+            GIVEN.join(", ")
+        )
+    })
 }
 
 /// What is wrong with an input beside which steps keep what they give; `objects` are keys of it that
@@ -98,17 +128,25 @@ pub(crate) fn set_parameters(
             ));
             continue;
         };
-        // Digits stay what they are.
-        let printed = read.to_string();
-        let same = !read.is_number() || printed == *value;
-        let read = if same {
-            read
-        } else {
-            Json::String(value.clone())
+        let digits = match *kind {
+            "string" => Json::Null,
+            _ => group_digits(value),
         };
+        if input.get("digits").is_some() || !digits.is_null() {
+            put_parameter_digits(input, name, digits);
+        }
         put(input, "parameters", name, read);
     }
     problems
+}
+
+/// Digits of one parameter, in place of those that `--input` has for it.
+fn put_parameter_digits(input: &mut Json, name: &str, digits: Json) {
+    let Some(input) = input.as_object_mut() else {
+        return;
+    };
+    let all = input.entry("digits").or_insert_with(|| json!({}));
+    put(all, "parameters", name, digits);
 }
 
 /// Puts the variables of our environment into the input that runs may read.
@@ -135,7 +173,6 @@ fn put(input: &mut Json, key: &str, name: &str, value: Json) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn input_is_an_object_from_the_line_or_a_file() {
@@ -165,6 +202,15 @@ mod tests {
             let told = |input| read(Some(input), dialect).map_or_else(|told| told.len(), |_| 0);
             assert_eq!((told("[1]"), told(wrong)), (list, object), "{dialect}");
         }
+        let ours = "{\"process_env\": {}, \"digits\": {}}";
+        let problems = read(Some(ours), Dialect::StepGroupsYaml).unwrap_err();
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        let numbers = "{\"variables\": {\"v\": 1.50, \"w\": 1}}";
+        let expected = json!({"variables": {"v": "1.50"}});
+        assert_eq!(
+            read(Some(numbers), Dialect::StepGroupsYaml).unwrap()["digits"],
+            expected
+        );
         let problems = read(Some(wrong), Dialect::StepGroupsYaml).unwrap_err();
         for (problem, word) in problems
             .iter()

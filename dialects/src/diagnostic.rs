@@ -140,6 +140,8 @@ pub(crate) struct Report {
     errors_left_out: bool,
     /// Whether something is wrong that no mode repairs.
     is_broken: bool,
+    /// Places that could not be read, with their documents.
+    unread: Vec<(u32, Pointer)>,
 }
 
 impl Report {
@@ -153,7 +155,38 @@ impl Report {
             left_out: 0,
             errors_left_out: false,
             is_broken: false,
+            unread: Vec::new(),
         }
+    }
+
+    /// Notes a place that could not be read: what would have stood there is not missed.
+    pub(crate) fn excuse(&mut self, document: u32, place: &Pointer) {
+        // Each is compared with all that is missed; in a file with more of them it matters less.
+        if self.unread.len() < DIAGNOSTICS_MAX / 10 {
+            self.unread.push((document, place.clone()));
+        }
+    }
+
+    /// An error about a map without `key`, unless that or the map itself could not be read.
+    pub(crate) fn missing(
+        &mut self,
+        code: &'static str,
+        spot: &Spot,
+        key: &str,
+        what: impl AsRef<str>,
+    ) {
+        let entry = spot.pointer.clone().unwrap_or_default().inside(key);
+        let entry = entry.segments();
+        let is_excused = |(document, place): &(u32, Pointer)| {
+            let place = place.segments();
+            let is_here = place == entry || place == entry[..entry.len() - 1];
+            is_here && Some(*document) == spot.document
+        };
+        let is_told = self.found.len() < DIAGNOSTICS_MAX;
+        if is_told && self.unread.iter().any(is_excused) {
+            return;
+        }
+        self.error(code, spot, what);
     }
 
     /// Whether so much was found that hints are no longer worth their time.

@@ -333,7 +333,8 @@ impl Loader {
                     shortened(&tag.original())
                 );
                 self.problem("construct-unsupported", mark, &what);
-                true
+                // Read as it would be without the tag, so that it is told only once.
+                false
             }
         }
     }

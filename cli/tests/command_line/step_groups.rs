@@ -239,3 +239,37 @@ steps:
     assert!(errors.contains("condition-error"), "{errors}");
     assert_eq!(errors.matches("***").count(), 3, "{errors}");
 }
+
+#[test]
+fn what_a_run_begins_with_is_judged_and_keeps_its_digits() {
+    let lab = Lab::new();
+    lab.write(
+        "ship.yaml",
+        "
+parameters: [{name: n, type: number}, {name: m, type: number}]
+variables: {V: x}
+steps:
+- {name: a, type: idle, setVariables: {OUT: '${parameters.n} ${parameters.m} $V'}}
+",
+    );
+    lab.write("handlers.toml", HANDLERS);
+    let run = |rest: &[&str]| {
+        let run = ["run", "ship.yaml", "--handlers", "handlers.toml"];
+        lab.call(&[&run[..], rest].concat())
+    };
+    for (input, code) in [
+        ("{\"param\": {}, \"foo\": 1}", "input-invalid"),
+        ("{\"parameters\": {\"n\": \"3\"}}", "parameter-invalid"),
+        ("{\"variables\": {\"V\": [1]}}", "variable-not-scalar"),
+    ] {
+        let refused = run(&["--input", input]);
+        assert_eq!(refused.code, Some(2), "{input}");
+        assert!(refused.err.contains(code), "{}", refused.err);
+    }
+    let input = "{\"variables\": {\"V\": 1.50}, \"parameters\": {\"n\": 7.0, \"m\": 1e3}}";
+    run(&["--param", "n=2.0", "--input", input]).expect(0);
+    assert_eq!(
+        lab.last_run()["outputs"]["a"],
+        json!({"OUT": "2.0 1e3 1.50"})
+    );
+}

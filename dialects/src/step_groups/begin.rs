@@ -1,12 +1,18 @@
 //! How a run begins: parameters, variables, context.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use windlass_workflow_model::{Fault, Payload};
 
-use crate::diagnostic::quoted;
-use crate::step_groups::evaluation::{pick, text_of};
-use crate::step_groups::state::{CONTEXT, PARAMETERS, State, VARIABLES};
+use crate::diagnostic::{listed, quoted, shortened};
+use crate::step_groups::digits;
+use crate::step_groups::evaluation::pick;
+use crate::step_groups::state::{
+    CONTEXT, DIGITS, PARAMETERS, PROCESS_ENV, RESOURCES, State, VARIABLES,
+};
+use crate::suggestion::did_you_mean;
 
 /// What a workflow begins with.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,6 +42,9 @@ pub(crate) struct Parameter {
     pub(crate) required: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) default: Option<Json>,
+    /// The digits of numbers in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) digits: Option<Json>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,21 +66,60 @@ impl ParameterKind {
         }
     }
 
-    fn takes(self, value: &Json) -> bool {
+    pub(crate) fn takes(self, value: &Json) -> bool {
         match self {
             Self::String => value.is_string(),
-            Self::Number => value.is_number() || value.as_str().is_some_and(is_number),
+            Self::Number => value.is_number(),
             Self::Boolean => value.is_boolean(),
             Self::Object => value.is_object(),
         }
     }
 }
 
-fn is_number(text: &str) -> bool {
-    text.parse::<f64>().is_ok_and(f64::is_finite)
+/// Keys of an input that somebody gives.
+const GIVEN: [&str; 4] = [VARIABLES, PARAMETERS, RESOURCES, CONTEXT];
+
+/// What speaks against an input whatever the workflow declares.
+pub(crate) fn wrong_input(workflow: &str, input: &Json) -> Vec<(&'static str, String)> {
+    let start = format!("start of {}", quoted(workflow));
+    let mut found = Vec::new();
+    for (key, _) in input.as_object().into_iter().flatten() {
+        // The last two are put in by whoever starts the run.
+        if !GIVEN.contains(&key.as_str()) && ![PROCESS_ENV, DIGITS].contains(&key.as_str()) {
+            let fix = did_you_mean(key, GIVEN, "remove it or correct its name");
+            let what = format!(
+                "{start}: {} is no key of an input (known: {}); what it holds would be lost; {fix}",
+                shortened(key),
+                listed(GIVEN)
+            );
+            found.push(("input-invalid", what));
+        }
+    }
+    let variables = input.get(VARIABLES).and_then(Json::as_object);
+    for (name, value) in variables.into_iter().flatten() {
+        let is = match value {
+            Json::Array(_) => "a list",
+            Json::Object(_) => "an object",
+            _ => continue,
+        };
+        let what = format!(
+            "{start}: variable {} is {is}; variables hold one text each; join it",
+            shortened(name)
+        );
+        found.push(("variable-not-scalar", what));
+    }
+    found
 }
 
 impl Begin {
+    /// The types of its parameters.
+    pub(crate) fn kinds(self) -> BTreeMap<String, ParameterKind> {
+        let parameters = self.parameters.into_iter();
+        parameters
+            .map(|parameter| (parameter.name, parameter.kind))
+            .collect()
+    }
+
     /// Whether there is nothing to do.
     pub(crate) fn is_void(&self) -> bool {
         self.variables.is_empty()
@@ -83,7 +131,7 @@ impl Begin {
 
     /// Everything that speaks against beginning with this input.
     pub(crate) fn refusals(&self, input: &Json) -> Vec<(&'static str, String)> {
-        let mut found = Vec::new();
+        let mut found = wrong_input(&self.workflow, input);
         let start = format!("start of {}", quoted(&self.workflow));
         let given = input.get(PARAMETERS);
         for parameter in &self.parameters {
@@ -148,13 +196,17 @@ impl Begin {
             .collect();
         let given = state.get(VARIABLES).and_then(Json::as_object);
         for (name, value) in given.into_iter().flatten() {
-            variables.insert(name.clone(), text_of(value).into());
+            let digits = state.digits(VARIABLES).and_then(|all| all.get(name));
+            variables.insert(name.clone(), digits::text(value, digits).into());
         }
         state.set(VARIABLES, Json::Object(variables));
         let mut parameters = Map::new();
         let given = state.get(PARAMETERS).cloned().unwrap_or_default();
         for parameter in &self.parameters {
             let value = given.get(&parameter.name).filter(|value| !value.is_null());
+            if let (None, Some(digits)) = (value, &parameter.digits) {
+                state.set_digits(PARAMETERS, &parameter.name, digits.clone());
+            }
             if let Some(value) = value.or(parameter.default.as_ref()) {
                 parameters.insert(parameter.name.clone(), value.clone());
             }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::quoted;
 use crate::limits::PATTERN_BYTES_MAX;
-use crate::step_groups::evaluation::{Found, Seen, text_of};
+use crate::step_groups::evaluation::{Found, Seen};
 use crate::step_groups::state::Status;
 use crate::step_groups::template::{Part, Reference, Template};
 
@@ -160,8 +160,8 @@ impl Condition {
             Self::Constant(holds) => Ok(*holds),
             Self::Is { step, status } => Ok(seen.state.status(step) == *status),
             Self::True(reference) => Ok(match seen.find(reference) {
-                Found::Value(value) => says_yes(&text_of(&value)),
-                Found::Unset(_) | Found::Missing(_) => false,
+                Found::Value(value) => says_yes(&value),
+                Found::Unset { .. } | Found::Missing(_) => false,
             }),
             Self::Null { left, negated } => {
                 let text = text(&left.text, seen)?;
@@ -187,8 +187,8 @@ fn text(template: &Template, seen: &Seen<'_>) -> Result<String, String> {
         match part {
             Part::Text(part) => text.push_str(part),
             Part::Value { of, .. } | Part::Soft { of, .. } => match seen.find(of) {
-                Found::Value(value) => text.push_str(&text_of(&value)),
-                Found::Unset(_) => {}
+                Found::Value(value) => text.push_str(&value),
+                Found::Unset { .. } => {}
                 Found::Missing(why) if seen.lenient => {
                     seen.warn(format!("output-missing: {why}; taken as empty"));
                 }

@@ -1,5 +1,7 @@
 //! Whether a step runs: what it waits for, `when`, `unless` and `if`, in this order.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use windlass_workflow_model::{Fault, Payload, Verdict};
 
@@ -47,9 +49,16 @@ pub(crate) struct Conditions {
     pub(crate) unless: Option<Condition>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) env: Texts,
+    /// Variables that are read and that only steps set: the last of these that has settled before, if
+    /// there is one.
+    #[serde(default, skip_serializing_if = "Setters::is_empty")]
+    pub(crate) setters: Setters,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) lenient: bool,
 }
+
+/// Who sets a variable.
+pub(crate) type Setters = BTreeMap<String, Option<String>>;
 
 /// What they come to.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,7 +89,7 @@ impl Conditions {
         if self.when == When::OnFailure && !failing {
             return Judged::Skip("when:on_failure".to_owned());
         }
-        let (seen, _) = Seen::with_env(state, &self.env, self.lenient);
+        let (seen, _) = Seen::with_env(state, self);
         let judged = self.asked(&seen);
         warnings.extend(seen.warnings.take());
         judged

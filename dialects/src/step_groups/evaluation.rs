@@ -6,17 +6,21 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json};
 use windlass_workflow_model::Fault;
 
+use crate::diagnostic::shortened;
+use crate::step_groups::conditions::{Conditions, Setters};
+use crate::step_groups::digits;
 use crate::step_groups::state::{
     CONTEXT, PARAMETERS, PROCESS_ENV, RESOURCES, State, Status, VARIABLES,
 };
-use crate::step_groups::template::{Part, Reference, Setting, Template, Texts};
+use crate::step_groups::template::{Part, Reference, Setting, Template};
 
 /// What a reference came to.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Found {
-    Value(Json),
-    /// Declared, but nothing has given it a value; why.
-    Unset(String),
+    /// As text.
+    Value(String),
+    /// Declared, but nothing has given it a value.
+    Unset { why: String, cure: String },
     /// The step completed without it; why.
     Missing(String),
 }
@@ -26,6 +30,7 @@ pub(crate) struct Seen<'s> {
     pub(crate) state: &'s State,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) lenient: bool,
+    setters: Option<&'s Setters>,
     /// What was repaired.
     pub(crate) warnings: RefCell<Vec<String>>,
 }
@@ -37,15 +42,24 @@ impl<'s> Seen<'s> {
             state,
             env: BTreeMap::new(),
             lenient,
+            setters: None,
             warnings: RefCell::default(),
         }
     }
 
-    /// With the step's `env`; what has no value in it is left out and told in `unset`.
-    pub(crate) fn with_env(state: &'s State, env: &Texts, lenient: bool) -> (Self, Vec<Fault>) {
-        let mut seen = Self::bare(state, lenient);
+    /// Without values of a step, but with those who set variables.
+    pub(crate) fn after(state: &'s State, setters: &'s Setters, lenient: bool) -> Self {
+        Self {
+            setters: Some(setters),
+            ..Self::bare(state, lenient)
+        }
+    }
+
+    /// With the step's `env`; what has no value in it is left out and told.
+    pub(crate) fn with_env(state: &'s State, step: &'s Conditions) -> (Self, Vec<Fault>) {
+        let mut seen = Self::after(state, &step.setters, step.lenient);
         let (mut values, mut faults) = (BTreeMap::new(), Vec::new());
-        for (name, template) in env {
+        for (name, template) in &step.env {
             match seen.fill(template, &format!("env.{name}")) {
                 Ok(value) => {
                     values.insert(name.clone(), value);
@@ -58,48 +72,97 @@ impl<'s> Seen<'s> {
     }
 
     pub(crate) fn find(&self, reference: &Reference) -> Found {
-        let unset = || Found::Unset("nothing has set it".to_owned());
+        let state = self.state;
         let of = |key: &str, path: &str| {
-            let found = self.state.get(key).and_then(|value| pick(value, path));
-            found.map_or_else(unset, |value| Found::Value(value.clone()))
+            let found = state.get(key)?;
+            pick_with(found, state.digits(key), path)
         };
-        let variable = |name: &str| self.state.get(VARIABLES).and_then(|all| all.get(name));
-        match reference {
+        let named = |key: &str, name: &str| {
+            let found = state.get(key)?.get(name)?;
+            Some((found, state.digits(key).and_then(|all| all.get(name))))
+        };
+        let (found, key, name) = match reference {
             Reference::Plain(name) => {
                 if let Some(value) = self.env.get(name) {
-                    return Found::Value(value.clone().into());
+                    return Found::Value(value.clone());
                 }
-                let process = || self.state.get(PROCESS_ENV).and_then(|all| all.get(name));
-                let found = variable(name).or_else(process);
-                found.map_or_else(unset, |value| Found::Value(value.clone()))
+                let found = named(VARIABLES, name).or_else(|| named(PROCESS_ENV, name));
+                let is_set = self
+                    .setters
+                    .is_some_and(|setters| setters.contains_key(name));
+                let key = if is_set { VARIABLES } else { PROCESS_ENV };
+                (found, key, name)
             }
-            Reference::Variable(name) => {
-                variable(name).map_or_else(unset, |value| Found::Value(value.clone()))
-            }
-            Reference::Output { step, key } => self.output(step, key),
-            Reference::Resource { name, key } if key.is_empty() => {
-                let resource = self.state.get(RESOURCES).and_then(|all| all.get(name));
-                resource.map_or_else(unset, |value| Found::Value(value.clone()))
-            }
+            Reference::Variable(name) => (named(VARIABLES, name), VARIABLES, name),
+            Reference::Output { step, key } => return self.output(step, key),
             Reference::Resource { name, key } => {
-                let resource = self.state.get(RESOURCES).and_then(|all| all.get(name));
-                let found = resource.and_then(|resource| pick(resource, key));
-                found.map_or_else(unset, |value| Found::Value(value.clone()))
+                let resource = named(RESOURCES, name);
+                let found = resource.filter(|_| !key.is_empty());
+                let found = found.and_then(|(value, digits)| pick_with(value, digits, key));
+                (
+                    found.or(resource.filter(|_| key.is_empty())),
+                    RESOURCES,
+                    name,
+                )
             }
-            Reference::Parameter(path) => of(PARAMETERS, path),
-            Reference::Context(path) => of(CONTEXT, path),
-            Reference::Unknown => Found::Unset("nothing declares it".to_owned()),
+            Reference::Parameter(path) => (of(PARAMETERS, path), PARAMETERS, path),
+            Reference::Context(path) => (of(CONTEXT, path), CONTEXT, path),
+            Reference::Unknown => {
+                return Found::Unset {
+                    why: "nothing declares it".to_owned(),
+                    cure: "correct its name".to_owned(),
+                };
+            }
+        };
+        match found {
+            Some((value, digits)) => Found::Value(digits::text(value, digits)),
+            None => self.unset(key, name),
+        }
+    }
+
+    fn unset(&self, key: &str, name: &str) -> Found {
+        let shown = shortened(name);
+        let none = "the start gave none";
+        let (why, cure) = match key {
+            PROCESS_ENV => (
+                "the environment has none".to_owned(),
+                format!("set {shown} where the run is started"),
+            ),
+            PARAMETERS => (
+                none.to_owned(),
+                format!("pass it in parameters, or give {shown} a default"),
+            ),
+            RESOURCES | CONTEXT => (none.to_owned(), format!("pass it in {key}")),
+            _ => (self.not_set(name), format!("give {shown} a default")),
+        };
+        Found::Unset { why, cure }
+    }
+
+    /// Why no step has set a variable.
+    fn not_set(&self, variable: &str) -> String {
+        let setter = self
+            .setters
+            .and_then(|setters| setters.get(variable)?.as_ref());
+        match setter.map(|step| (step, self.state.status(step))) {
+            Some((step, Status::Failed)) => format!("{step:?} failed"),
+            Some((step, Status::Skipped)) => format!("{step:?} was skipped"),
+            Some((_, Status::Completed)) | None => "no step has set it yet".to_owned(),
         }
     }
 
     fn output(&self, step: &str, key: &str) -> Found {
+        let unset = |what: &str| Found::Unset {
+            why: format!("{step:?} {what}"),
+            cure: "let it succeed first, or test its status in a condition".to_owned(),
+        };
         match self.state.status(step) {
-            Status::Failed => Found::Unset(format!("{step:?} failed")),
-            Status::Skipped => Found::Unset(format!("{step:?} was skipped")),
+            Status::Failed => unset("failed"),
+            Status::Skipped => unset("was skipped"),
             Status::Completed => {
                 let outputs = self.state.outputs(step).unwrap_or(&Json::Null);
-                if let Some(value) = pick(outputs, key) {
-                    return Found::Value(value.clone());
+                let digits = self.state.output_digits(step);
+                if let Some((value, digits)) = pick_with(outputs, digits, key) {
+                    return Found::Value(digits::text(value, digits));
                 }
                 let has: Vec<&str> = outputs
                     .as_object()
@@ -129,14 +192,14 @@ impl<'s> Seen<'s> {
             match part {
                 Part::Text(part) => text.push_str(part),
                 Part::Soft { of, raw } => match self.find(of) {
-                    Found::Value(value) => text.push_str(&text_of(&value)),
-                    Found::Unset(_) | Found::Missing(_) => text.push_str(raw),
+                    Found::Value(value) => text.push_str(&value),
+                    Found::Unset { .. } | Found::Missing(_) => text.push_str(raw),
                 },
                 Part::Value { of, raw } => match self.find(of) {
-                    Found::Value(value) => text.push_str(&text_of(&value)),
-                    Found::Unset(why) => {
+                    Found::Value(value) => text.push_str(&value),
+                    Found::Unset { why, cure } => {
                         let what = format!(
-                            "{at}: {raw} has no value because {why}; nothing can be put in; give it a default"
+                            "{at}: {raw} has no value because {why}; nothing can be put in; {cure}"
                         );
                         self.without("reference-unset", what)?;
                     }
@@ -202,38 +265,44 @@ impl<'s> Seen<'s> {
 
 /// What stands under a key: matched whole first, then as a path.
 pub(crate) fn pick<'j>(value: &'j Json, key: &str) -> Option<&'j Json> {
+    pick_with(value, None, key).map(|(found, _)| found)
+}
+
+/// The same with what stands there in a tree of digits.
+fn pick_with<'j>(
+    value: &'j Json,
+    digits: Option<&'j Json>,
+    key: &str,
+) -> Option<(&'j Json, Option<&'j Json>)> {
     if let Some(found) = value.get(key) {
-        return Some(found);
+        return Some((found, digits.and_then(|digits| digits.get(key))));
     }
     let inside = |head: &str| match value {
-        Json::Array(items) => items.get(head.parse::<usize>().ok()?),
-        other => other.get(head),
+        Json::Array(items) => {
+            let index = head.parse::<usize>().ok()?;
+            Some((
+                items.get(index)?,
+                digits.and_then(|digits| digits.get(index)),
+            ))
+        }
+        other => Some((other.get(head)?, digits.and_then(|digits| digits.get(head)))),
     };
     // A key may contain dots itself, so every way to split is tried, the longest key first.
     let mut end = key.len();
     while let Some(dot) = key[..end].rfind('.') {
-        if let Some(found) = inside(&key[..dot]).and_then(|value| pick(value, &key[dot + 1..])) {
-            return Some(found);
+        let rest = &key[dot + 1..];
+        let found = inside(&key[..dot]).and_then(|(value, digits)| pick_with(value, digits, rest));
+        if found.is_some() {
+            return found;
         }
         end = dot;
     }
-    match value {
-        Json::Array(items) => items.get(key.parse::<usize>().ok()?),
-        _ => None,
-    }
+    inside(key).filter(|_| value.is_array())
 }
 
 /// A value as text: numbers in decimal form, null as nothing, lists and maps as compact JSON.
 pub(crate) fn text_of(value: &Json) -> String {
-    match value {
-        Json::Null => String::new(),
-        Json::String(text) => text.clone(),
-        Json::Number(number) => match number.as_f64() {
-            Some(float) if !number.is_i64() && !number.is_u64() => float.to_string(),
-            _ => number.to_string(),
-        },
-        Json::Bool(_) | Json::Array(_) | Json::Object(_) => value.to_string(),
-    }
+    digits::text(value, None)
 }
 
 #[cfg(test)]

@@ -171,9 +171,14 @@ pub(crate) fn check_scalars(report: &mut Report, spot: &Spot, entry: &Entry, cod
         let path = format!("{} {}.{}", spot.subject, entry.key, shortened(&inner.key));
         let place = map.entry(inner).called(path.trim_start());
         let what = format!(
-            "value is {}; {} hold one text each; join it",
+            "value is {}; {} {} one text each; join it",
             shown(&inner.value),
-            entry.key
+            entry.key,
+            if entry.key.ends_with('s') {
+                "hold"
+            } else {
+                "holds"
+            }
         );
         report.error(code, &place, what);
     }

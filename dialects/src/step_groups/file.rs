@@ -163,6 +163,7 @@ fn report_problem(problem: &Problem, root: Option<&Node>, report: &mut Report) {
         names_pointer: false,
     };
     report.error(problem.code, &spot, &problem.what);
+    report.excuse(problem.document, &problem.pointer);
 }
 
 /// The name of the step that a pointer leads into.
@@ -229,10 +230,15 @@ fn report_application(document: &Document, report: &mut Report) {
 
 fn nothing_found(stream: &Stream, heads: &[Head<'_>], options: &ImportOptions) -> String {
     let Some(name) = options.document.as_deref().filter(|_| !heads.is_empty()) else {
-        return format!(
-            "none of its {} documents has kind Workflow, steps, or a Score workflows map; nothing can be run; add steps or import another file",
-            stream.count
-        );
+        let none = match stream.count {
+            0 | 1 => {
+                "its only document has no kind Workflow, steps, or Score workflows map".to_owned()
+            }
+            count => format!(
+                "none of its {count} documents has kind Workflow, steps, or a Score workflows map"
+            ),
+        };
+        return format!("{none}; nothing can be run; add steps or import another file");
     };
     let names = || heads.iter().filter_map(|head| head.name.as_deref());
     let fix = did_you_mean(name, names(), "correct the name");

@@ -20,7 +20,7 @@ use windlass_workflow_model::{
 use crate::dialect::Dialect;
 use crate::import::ImportedWorkflow;
 use crate::options::ImportOptions;
-use crate::step_groups::begin::Begin;
+use crate::step_groups::begin::{Begin, ParameterKind};
 use crate::step_groups::conditions::When;
 use crate::step_groups::phase::Phase;
 use crate::step_groups::resolve::{Resolution, Resolved, is_call};
@@ -42,6 +42,8 @@ const UNREACHED: &str = "run-already-failed";
 pub(crate) struct Called {
     pub(crate) name: String,
     pub(crate) version: String,
+    /// The types of its parameters.
+    pub(crate) kinds: BTreeMap<String, ParameterKind>,
 }
 
 /// Everything that a graph is made of.
@@ -86,6 +88,7 @@ pub(crate) fn lower(plan: &Plan<'_>, source: Source) -> Result<ImportedWorkflow,
     if !plan.resolution.outputs.is_empty() {
         let rule = Rule::Finish {
             outputs: plan.resolution.outputs.clone(),
+            setters: plan.resolution.setters.clone(),
             lenient: plan.lenient,
         };
         let finish = lowering.draft.compute("run end", rule.name());
@@ -364,6 +367,7 @@ impl<'l> Lowering<'l> {
                 self.draft.await_timeout(wait, Delay::FixedMs(ms(limit)));
                 let late = Rule::Late {
                     step: name.to_owned(),
+                    after_ms: Some(ms(limit)),
                 };
                 self.draft.on_fault(wait, first, Some(late.name()));
             }
@@ -435,6 +439,8 @@ impl<'l> Lowering<'l> {
         let input = Rule::Call {
             work: work.clone(),
             parameters: resolved.parameters.clone(),
+            digits: resolved.digits.clone(),
+            kinds: called.map_or_else(BTreeMap::new, |called| called.kinds.clone()),
         };
         let output = Rule::Returned { work };
         let node = self.draft.call(

@@ -45,12 +45,8 @@ pub(crate) struct Resolver<'n, 'r> {
     pub(crate) report: &'r mut Report,
     /// What is read of the context.
     pub(crate) context: BTreeSet<String>,
-}
-
-/// What a text was read as.
-pub(crate) struct Read {
-    pub(crate) template: Template,
-    /// Whether it holds actions that only a handler can evaluate.
+    /// Whether a text since this was last set to false holds actions that only a handler can
+    /// evaluate.
     pub(crate) for_handler: bool,
 }
 
@@ -68,9 +64,13 @@ impl Resolver<'_, '_> {
         spot: &Spot,
         text: &str,
         reading: Reading,
-    ) -> Read {
+    ) -> Template {
+        let pieces = pieces(text, reading);
+        if self.reports_actions(&pieces, spot) && self.lenient() {
+            return Template::text(text);
+        }
         let mut parts = Vec::new();
-        for piece in pieces(text, reading) {
+        for piece in pieces {
             match piece {
                 Piece::Text(text) => parts.push(Part::Text(text)),
                 Piece::Open => {
@@ -91,15 +91,8 @@ impl Resolver<'_, '_> {
                 }
                 Piece::Action { inner, raw } => {
                     let Some(path) = action(inner) else {
-                        let what = format!(
-                            "template action {} cannot be evaluated here; the text would be wrong; use step conditions or import leniently",
-                            quoted(inner)
-                        );
-                        self.report.repairable("template-unsupported", spot, what);
-                        return Read {
-                            template: Template::text(text),
-                            for_handler: true,
-                        };
+                        parts.push(Part::Text(raw.to_owned()));
+                        continue;
                     };
                     let of = self.reference(reader, spot, path, raw);
                     let raw = raw.to_owned();
@@ -107,10 +100,38 @@ impl Resolver<'_, '_> {
                 }
             }
         }
-        Read {
-            template: Template(parts),
-            for_handler: false,
+        Template(parts)
+    }
+
+    /// Reports all actions that only a handler can evaluate; whether there is one.
+    fn reports_actions(&mut self, pieces: &[Piece<'_>], spot: &Spot) -> bool {
+        let mut found = false;
+        for piece in pieces {
+            let Piece::Action { inner, .. } = piece else {
+                continue;
+            };
+            if action(inner).is_some() {
+                continue;
+            }
+            found = true;
+            let (why, fix) = match self.report.mode() {
+                Mode::Strict => (
+                    "the text would be wrong",
+                    "use step conditions or import leniently",
+                ),
+                Mode::Lenient => (
+                    "the handler gets the text as it is and has to",
+                    "use step conditions",
+                ),
+            };
+            let what = format!(
+                "template action {} cannot be evaluated here; {why}; {fix}",
+                quoted(inner)
+            );
+            self.report.repairable("template-unsupported", spot, what);
         }
+        self.for_handler |= found;
+        found
     }
 
     /// What a reference means.
@@ -129,7 +150,10 @@ impl Resolver<'_, '_> {
                 if known {
                     return Reference::Plain(name.to_owned());
                 }
-                self.unknown(spot, raw, names.variables.iter().copied())
+                let tables = [&names.variables, &names.process_env];
+                let known = tables.into_iter().flatten().copied();
+                let own = reader.env.iter().map(String::as_str);
+                self.unknown(spot, raw, known.chain(own))
             }
             ("workflow" | "variables", Some(name)) => self.variable(reader, spot, name, raw),
             ("parameters", Some(path)) => {
@@ -255,6 +279,7 @@ impl Resolver<'_, '_> {
     ) -> Reference {
         let mut known: Vec<&str> = known.collect();
         known.sort_unstable();
+        known.dedup();
         let known = if self.report.is_crowded() {
             Vec::new()
         } else {
@@ -305,6 +330,10 @@ impl Resolver<'_, '_> {
         if right.is_empty() {
             return wrong(self.report, "has no right side");
         }
+        if [cut.left, right].into_iter().any(is_unclosed) {
+            return wrong(self.report, "has a quote that is never closed");
+        }
+        self.doubt(spot, cut.left, by, right);
         let left = self.operand(reader, spot, cut.left, Reading::Value);
         if right == "null" && matches!(by, Comparison::Equal | Comparison::Unequal) {
             let negated = by == Comparison::Unequal;
@@ -321,6 +350,53 @@ impl Resolver<'_, '_> {
             return wrong(self.report, &format!("cannot be evaluated: {why}"));
         }
         Some(Condition::Compare { left, by, right })
+    }
+
+    /// Warns of what is compared as fixed text although it looks like something else.
+    fn doubt(&mut self, spot: &Spot, left: &str, by: Comparison, right: &str) {
+        for side in [left, right] {
+            let Some((shown, step, word)) = self.status_in(side) else {
+                continue;
+            };
+            let is = if side.contains('$') {
+                format!("{shown} is an output named {word}")
+            } else {
+                format!("{shown} has no $ and is a fixed text")
+            };
+            let other = match status(word) {
+                Some(Status::Completed) => "failed",
+                Some(Status::Failed | Status::Skipped) | None => "success",
+            };
+            let what = format!(
+                "{is}; the status of step {} is not compared; it may never hold; write {step}.{word} alone, or {step}.{other} for the contrary",
+                quoted(step)
+            );
+            self.report.warning("condition-doubtful", spot, what);
+        }
+        let denied = DENYING.into_iter().find(|word| left.starts_with(word));
+        let joined = |side| JOINING.into_iter().find(|sign| stands_open(side, sign));
+        let joined = || {
+            let right = Some(right).filter(|_| by != Comparison::Matches);
+            joined(left).or_else(|| right.and_then(joined))
+        };
+        let sign = denied.map(str::trim_end).or_else(joined);
+        if let Some(sign) = sign {
+            let what = format!(
+                "{sign:?} is part of a fixed text that is compared, because a condition has one operator; it may never hold; use when, unless and if together, or quote the text"
+            );
+            self.report.warning("condition-doubtful", spot, what);
+        }
+    }
+
+    /// The status that an operand seems to ask for: as written, its step and its word.
+    fn status_in<'t>(&self, side: &'t str) -> Option<(&'t str, &'t str, &'t str)> {
+        let inner = side
+            .strip_prefix("${")
+            .and_then(|side| side.strip_suffix('}'));
+        let inner = inner.or_else(|| side.strip_prefix('$')).unwrap_or(side);
+        let (step, word) = inner.split_once('.')?;
+        let known = self.names.steps.contains_key(step) && status(word).is_some();
+        known.then_some((side, step, word))
     }
 
     fn operand(
@@ -342,9 +418,8 @@ impl Resolver<'_, '_> {
                 quoted,
             };
         }
-        let read = self.template(reader, spot, inside, reading);
         Operand {
-            text: read.template,
+            text: self.template(reader, spot, inside, reading),
             quoted,
         }
     }
@@ -393,9 +468,36 @@ impl Resolver<'_, '_> {
             return Some(Condition::True(of));
         }
         let read = self.template(reader, spot, text, Reading::Value);
-        let (of, _) = read.template.single()?;
+        let (of, _) = read.single()?;
         Some(Condition::True(of.clone()))
     }
+}
+
+/// How a condition begins that seems to ask for the contrary.
+const DENYING: [&str; 2] = ["!", "not "];
+
+/// Signs of other languages and further operators, which mean nothing inside an operand.
+const JOINING: [&str; 6] = ["&&", "||", "==", "!=", "<=", ">="];
+
+/// Whether an operand begins with a quote of which there is no second one.
+fn is_unclosed(side: &str) -> bool {
+    let quote = side.chars().next().filter(|c| matches!(c, '"' | '\''));
+    quote.is_some_and(|quote| side.matches(quote).count() == 1)
+}
+
+/// Whether a text stands in an operand outside quotes and `${…}`.
+fn stands_open(side: &str, text: &str) -> bool {
+    let mut inside = None;
+    for (at, c) in side.char_indices() {
+        match inside {
+            Some(end) if c == end => inside = None,
+            None if side[at..].starts_with(text) => return true,
+            None if side[at..].starts_with("${") => inside = Some('}'),
+            None if matches!(c, '"' | '\'') => inside = Some(c),
+            Some(_) | None => {}
+        }
+    }
+    false
 }
 
 /// Whether an operand looks like a reference without its sign.
@@ -468,11 +570,12 @@ pub(crate) fn fuzz(text: &str, state: &crate::step_groups::state::State) {
             secrets: &[],
             report: &mut Report::new("f", mode),
             context: BTreeSet::new(),
+            for_handler: false,
         };
         let spot = Spot::default();
         let condition = resolver.condition(reader, &spot, "if", text);
         let readings = [Reading::Value, Reading::Script, Reading::Pattern];
-        let read = readings.map(|reading| resolver.template(reader, &spot, text, reading).template);
+        let read = readings.map(|reading| resolver.template(reader, &spot, text, reading));
         let made = (condition, read);
         let kept = serde_json::to_string(&made).unwrap_or_default();
         assert_eq!(serde_json::from_str(&kept).ok().as_ref(), Some(&made));

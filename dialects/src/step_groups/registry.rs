@@ -8,11 +8,13 @@ use crate::diagnostic::{Report, Spot, quoted};
 use crate::dialect::Dialect;
 use crate::import::ImportedWorkflow;
 use crate::options::{ImportOptions, Mode};
+use crate::step_groups::begin::Begin;
 use crate::step_groups::document::{self, Form, Head};
 use crate::step_groups::file::{Found, report_invalid};
 use crate::step_groups::lowering::{Called, Plan, lower};
 use crate::step_groups::names::Names;
 use crate::step_groups::resolve::{is_call, resolve};
+use crate::step_groups::rule;
 use crate::step_groups::step::{SUB_WORKFLOW, Step};
 use crate::step_groups::workflow::{self, Workflow};
 use crate::suggestion::did_you_mean;
@@ -181,7 +183,14 @@ impl<'a> Registry<'a> {
             if let Some(made) = self.one(known, spot, report) {
                 let version = made.definition.version().to_owned();
                 let name = (*name).to_owned();
-                called.insert(index, Called { name, version });
+                let kinds = rule::begin(&made.definition).map(Begin::kinds);
+                let kinds = kinds.unwrap_or_default();
+                let made = Called {
+                    name,
+                    version,
+                    kinds,
+                };
+                called.insert(index, made);
             }
         }
         called

@@ -1,13 +1,14 @@
 //! The second reading of a workflow, once all names are known: texts with their references.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value as Json};
 
 use crate::diagnostic::{Report, Spot, shortened};
 use crate::options::{Mode, StepGroupsOptions};
 use crate::step_groups::condition::Condition;
-use crate::step_groups::conditions::{Conditions, When};
+use crate::step_groups::conditions::{Conditions, Setters, When};
+use crate::step_groups::digits;
 use crate::step_groups::names::{Names, Reader, Resolver};
 use crate::step_groups::reference::Reading;
 use crate::step_groups::settings::Settings;
@@ -26,6 +27,8 @@ pub(crate) struct Resolved {
     pub(crate) work: Work,
     /// The inputs of a sub-workflow.
     pub(crate) parameters: Setting,
+    /// The digits of numbers in them.
+    pub(crate) digits: Json,
 }
 
 /// Everything that a workflow's texts came to.
@@ -33,6 +36,8 @@ pub(crate) struct Resolution {
     /// One per step.
     pub(crate) steps: Vec<Resolved>,
     pub(crate) outputs: Texts,
+    /// Who sets the variables in them.
+    pub(crate) setters: Setters,
     /// What is read of the context.
     pub(crate) context: Vec<String>,
 }
@@ -49,6 +54,7 @@ pub(crate) fn resolve(
         secrets: &options.secret_names,
         report,
         context: BTreeSet::new(),
+        for_handler: false,
     };
     let steps = workflow.steps.iter().enumerate();
     let mut steps: Vec<Resolved> = steps
@@ -71,9 +77,16 @@ pub(crate) fn resolve(
     }
     let context = std::mem::take(&mut resolver.context);
     note_reads(&mut steps, &outputs, names);
+    let setting = SetBy::new(workflow, names);
+    for (index, step) in steps.iter_mut().enumerate() {
+        step.work.conditions.setters = setting.read_in(&templates(step), Some(index));
+    }
+    let read: Vec<&Template> = outputs.iter().map(|(_, template)| template).collect();
+    let setters = setting.read_in(&read, None);
     Resolution {
         steps,
         outputs,
+        setters,
         context: context.into_iter().collect(),
     }
 }
@@ -86,12 +99,14 @@ impl Resolver<'_, '_> {
             env,
         };
         let spot = &step.spot;
+        self.for_handler = false;
         let env = step
             .env
             .map(|entry| self.texts(reader(&nobody), entry, spot));
         let env = env.unwrap_or_default();
         let own: BTreeSet<String> = env.iter().map(|(name, _)| name.clone()).collect();
         let reader = reader(&own);
+        let env_is_for_handler = self.for_handler;
         let mut ifs = Vec::new();
         for (text, at) in &step.ifs {
             let at = at.clone().called(format!("{} if", spot.subject));
@@ -113,11 +128,13 @@ impl Resolver<'_, '_> {
             ifs,
             unless,
             env,
+            setters: Setters::new(),
             lenient: self.report.mode() == Mode::Lenient,
         };
+        // Conditions go to no handler.
+        self.for_handler = env_is_for_handler;
         let mut settings = Settings::new(self, reader, spot, true);
         let config = step.config.map(|entry| settings.entry(entry));
-        let mut for_handler = settings.for_handler;
         let mut settings = Settings::new(self, reader, spot, false);
         let (mut fields, mut written) = (Vec::new(), Map::new());
         for entry in &step.fields {
@@ -126,12 +143,11 @@ impl Resolver<'_, '_> {
             fields.push((entry.key.clone(), both.setting));
         }
         let parameters = step.parameters.map(|entry| settings.entry(entry));
-        for_handler |= settings.for_handler;
         let texts = step.set_variables;
         let set_variables = texts.map(|entry| self.texts(reader, entry, spot));
         let output_file = step.output_file.as_ref().map(|(text, at)| {
             let at = at.clone().called(format!("{} outputFile", spot.subject));
-            self.template(reader, &at, text, Reading::Value).template
+            self.template(reader, &at, text, Reading::Value)
         });
         let (config, config_setting) = match config {
             Some(both) => (both.json, both.setting),
@@ -160,11 +176,15 @@ impl Resolver<'_, '_> {
                     .collect(),
                 output_file,
                 resource: step.resource.map(str::to_owned),
-                template: for_handler,
+                template: self.for_handler,
                 secrets: self.secrets.to_vec(),
                 read: BTreeSet::new(),
             },
             parameters: parameters.map_or_else(Setting::map, |both| both.setting),
+            digits: step
+                .parameters
+                .and_then(|entry| digits::of(&entry.value))
+                .unwrap_or_default(),
         }
     }
 
@@ -202,10 +222,77 @@ impl Resolver<'_, '_> {
             let subject = format!("{} {}.{}", spot.subject, entry.key, shortened(&inner.key));
             let at = map.entry(inner).called(subject.trim_start());
             let text = if inner.value.is_null() { "" } else { text };
-            let read = self.template(reader, &at, text, Reading::Value);
-            found.push((inner.key.clone(), read.template));
+            let template = self.template(reader, &at, text, Reading::Value);
+            found.push((inner.key.clone(), template));
         }
         found
+    }
+}
+
+/// The texts of a step, those of its conditions apart.
+fn templates(step: &Resolved) -> Vec<&Template> {
+    let work = &step.work;
+    let mut templates: Vec<&Template> = Vec::new();
+    work.config.templates(&mut templates);
+    work.fields.templates(&mut templates);
+    step.parameters.templates(&mut templates);
+    let texts = work.set_variables.iter().chain(&work.conditions.env);
+    templates.extend(texts.map(|(_, template)| template));
+    templates.extend(&work.output_file);
+    templates
+}
+
+/// Which steps set the variables that the workflow gives no value.
+struct SetBy<'n> {
+    /// In document order.
+    setters: HashMap<&'n str, Vec<usize>>,
+    names: &'n Names<'n>,
+}
+
+impl<'n> SetBy<'n> {
+    fn new(workflow: &'n Workflow<'n>, names: &'n Names<'n>) -> Self {
+        let mut setters: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (index, step) in workflow.steps.iter().enumerate() {
+            let set = step.set_variables.into_iter();
+            for entry in set.flat_map(|entry| entry.value.entries()) {
+                setters.entry(&entry.key).or_default().push(index);
+            }
+        }
+        for (name, _) in &workflow.variables {
+            setters.remove(name);
+        }
+        Self { setters, names }
+    }
+
+    /// Of what a step reads in these texts, or nobody after the last phase.
+    fn read_in(&self, templates: &[&Template], reader: Option<usize>) -> Setters {
+        let mut found = Setters::new();
+        for reference in templates.iter().flat_map(|template| template.references()) {
+            if let Reference::Plain(name) | Reference::Variable(name) = reference
+                && let Some(setters) = self.setters.get(name.as_str())
+                && !found.contains_key(name)
+            {
+                let last = self.last_before(setters, reader);
+                let last = last.and_then(|step| self.names.order.get(step));
+                found.insert(name.clone(), last.map(|step| (*step).to_owned()));
+            }
+        }
+        found
+    }
+
+    fn last_before(&self, setters: &[usize], reader: Option<usize>) -> Option<usize> {
+        let Some(reader) = reader else {
+            return setters.last().copied();
+        };
+        let (phases, waits) = (&self.names.phases, &self.names.waits[reader]);
+        // Later steps are never in earlier phases.
+        let earlier = setters.partition_point(|step| phases[*step] < phases[reader]);
+        let beside = waits
+            .iter()
+            .rev()
+            .find(|step| setters.binary_search(step).is_ok());
+        let earlier = earlier.checked_sub(1).map(|last| setters[last]);
+        beside.copied().or(earlier)
     }
 }
 
@@ -220,16 +307,9 @@ fn note_reads(steps: &mut [Resolved], outputs: &Texts, names: &Names<'_>) {
         }
     };
     for step in &*steps {
-        let work = &step.work;
-        let mut templates: Vec<&Template> = Vec::new();
-        work.config.templates(&mut templates);
-        work.fields.templates(&mut templates);
-        step.parameters.templates(&mut templates);
-        let texts = work.set_variables.iter().chain(&work.conditions.env);
-        templates.extend(texts.map(|(_, template)| template));
-        templates.extend(&work.output_file);
-        let conditions = work.conditions.ifs.iter().chain(&work.conditions.unless);
-        for condition in conditions {
+        let mut templates = templates(step);
+        let asked = &step.work.conditions;
+        for condition in asked.ifs.iter().chain(&asked.unless) {
             templates.extend(condition.templates());
             if let Condition::True(reference) = condition {
                 note(reference);

@@ -1,16 +1,19 @@
 //! The functions of a workflow's graph, as data.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 use windlass_workflow_model::{Definition, ErrorEntry, Event, Fault, Function, Functions, Payload};
 
-use crate::step_groups::begin::Begin;
-use crate::step_groups::conditions::{Conditions, Judged};
+use crate::json;
+use crate::step_groups::begin::{Begin, ParameterKind};
+use crate::step_groups::conditions::{Conditions, Judged, Setters};
+use crate::step_groups::digits;
 use crate::step_groups::evaluation::Seen;
 use crate::step_groups::state::{
-    self, CONTEXT, Failure, PROCESS_ENV, RESOURCES, RESULTS, State, invalid,
+    self, CONTEXT, DIGITS, Failure, PARAMETERS, PROCESS_ENV, RESOURCES, RESULTS, State, invalid,
 };
 use crate::step_groups::template::{Setting, Texts};
 use crate::step_groups::work::{GroupResult, Work};
@@ -47,7 +50,12 @@ pub(crate) enum Rule {
     /// Takes the answer of a person.
     Answer { step: String },
     /// Nobody has answered.
-    Late { step: String },
+    Late {
+        step: String,
+        /// How long it was waited for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after_ms: Option<u64>,
+    },
     /// Joins a phase.
     Join,
     /// Joins what came to a step from those that it waits for.
@@ -60,11 +68,22 @@ pub(crate) enum Rule {
     Call {
         work: Box<Work>,
         parameters: Setting,
+        /// Digits of numbers in them.
+        #[serde(default, skip_serializing_if = "Json::is_null")]
+        digits: Json,
+        /// What it declares.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        kinds: BTreeMap<String, ParameterKind>,
     },
     /// Takes what it has given.
     Returned { work: Box<Work> },
     /// Makes the workflow's results.
-    Finish { outputs: Texts, lenient: bool },
+    Finish {
+        outputs: Texts,
+        #[serde(default, skip_serializing_if = "Setters::is_empty")]
+        setters: Setters,
+        lenient: bool,
+    },
 }
 
 impl StoredRule for Rule {
@@ -85,22 +104,38 @@ impl StoredRule for Rule {
             Self::Answer { step } => {
                 Function::Reply(Arc::new(move |data, event| answer(data, &step, event)))
             }
-            Self::Late { step } => Function::Fold(Arc::new(move |data, _| {
-                note(data, &step, json!({ "status": "late" }))
+            Self::Late { step, after_ms } => Function::Fold(Arc::new(move |data, _| {
+                let late = json!({ "status": "late", "after_ms": after_ms });
+                note(data, &step, late)
             })),
             Self::Join => Function::Merge(Arc::new(state::merge)),
             Self::Meet => Function::Merge(Arc::new(state::meet)),
             Self::Fail(at) => Function::Fold(Arc::new(move |data, fault| fail(data, &at, fault))),
             Self::Raise => Function::Compute(Arc::new(raise)),
-            Self::Call { work, parameters } => {
-                Function::Compute(Arc::new(move |data| call(data, &work, &parameters)))
+            Self::Call {
+                work,
+                parameters,
+                digits,
+                kinds,
+            } => {
+                let call = Call {
+                    work,
+                    parameters,
+                    digits,
+                    kinds,
+                };
+                Function::Compute(Arc::new(move |data| call.input(data)))
             }
             Self::Returned { work } => {
                 Function::Reply(Arc::new(move |data, event| returned(data, &work, event)))
             }
-            Self::Finish { outputs, lenient } => {
-                Function::Compute(Arc::new(move |data| finish(data, &outputs, lenient)))
-            }
+            Self::Finish {
+                outputs,
+                setters,
+                lenient,
+            } => Function::Compute(Arc::new(move |data| {
+                finish(data, &outputs, &setters, lenient)
+            })),
         }
     }
 }
@@ -168,30 +203,73 @@ fn raise(data: &Payload) -> Result<Payload, Fault> {
     })
 }
 
-fn call(data: &Payload, work: &Work, parameters: &Setting) -> Result<Payload, Fault> {
-    let state = State::read(data)?;
-    input_of(&state, work, parameters).map_err(|fault| work.hidden(&state, fault))
+/// How a workflow is started by a step.
+struct Call {
+    work: Box<Work>,
+    parameters: Setting,
+    digits: Json,
+    kinds: BTreeMap<String, ParameterKind>,
 }
 
-fn input_of(state: &State, work: &Work, parameters: &Setting) -> Result<Payload, Fault> {
-    let conditions = &work.conditions;
-    if let Judged::Fail(fault) = conditions.judge(state, &mut Vec::new()) {
-        return Err(fault);
+impl Call {
+    fn input(&self, data: &Payload) -> Result<Payload, Fault> {
+        let state = State::read(data)?;
+        let input = self.given(&state);
+        input.map_err(|fault| self.work.hidden(&state, fault))
     }
-    work.input(state)?;
-    let (seen, mut faults) = Seen::with_env(state, &conditions.env, conditions.lenient);
-    let parameters = seen.settle(parameters, "parameters", &mut faults);
-    if !faults.is_empty() {
-        return Err(Fault::join(faults));
-    }
-    let mut input = Map::new();
-    input.insert("parameters".to_owned(), parameters);
-    for key in [CONTEXT, PROCESS_ENV, RESOURCES] {
-        if let Some(value) = state.get(key) {
-            input.insert(key.to_owned(), value.clone());
+
+    fn given(&self, state: &State) -> Result<Payload, Fault> {
+        let conditions = &self.work.conditions;
+        if let Judged::Fail(fault) = conditions.judge(state, &mut Vec::new()) {
+            return Err(fault);
         }
+        self.work.input(state)?;
+        let (seen, mut faults) = Seen::with_env(state, conditions);
+        let parameters = seen.settle(&self.parameters, "parameters", &mut faults);
+        if !faults.is_empty() {
+            return Err(Fault::join(faults));
+        }
+        let (parameters, digits) = self.typed(parameters);
+        let mut input = Map::new();
+        input.insert(PARAMETERS.to_owned(), parameters);
+        let mut all_digits = Map::new();
+        all_digits.insert(PARAMETERS.to_owned(), digits);
+        for key in [CONTEXT, PROCESS_ENV, RESOURCES] {
+            if let Some(value) = state.get(key) {
+                input.insert(key.to_owned(), value.clone());
+            }
+            if let Some(digits) = state.digits(key) {
+                all_digits.insert(key.to_owned(), digits.clone());
+            }
+        }
+        input.insert(DIGITS.to_owned(), Json::Object(all_digits));
+        Payload::encode(&input).map_err(|error| invalid(&error.to_string()))
     }
-    Payload::encode(&input).map_err(|error| invalid(&error.to_string()))
+
+    /// The parameters as the workflow declares them, and the digits of their numbers: whatever is put
+    /// into a text is text, and numbers that JSON cannot hold are.
+    fn typed(&self, mut parameters: Json) -> (Json, Json) {
+        let mut digits = self.digits.as_object().cloned().unwrap_or_default();
+        let Setting::Map(settings) = &self.parameters else {
+            return (parameters, Json::Object(digits));
+        };
+        for (name, setting) in settings {
+            let is_filled = matches!(setting, Setting::Text(_));
+            let kind = self.kinds.get(name).copied();
+            let kind = kind.filter(|kind| is_filled && *kind != ParameterKind::String);
+            let (Some(kind), Some(text)) = (kind, parameters[name.as_str()].as_str()) else {
+                continue;
+            };
+            let read = serde_json::from_str(text).ok();
+            let Some(value) = read.filter(|value| kind.takes(value)) else {
+                continue;
+            };
+            let own = json::read(text).root.and_then(|root| digits::of(&root));
+            digits.extend(own.map(|own| (name.clone(), own)));
+            parameters[name.as_str()] = value;
+        }
+        (parameters, Json::Object(digits))
+    }
 }
 
 fn returned(data: &Payload, work: &Work, event: &Event) -> Result<Payload, Fault> {
@@ -205,10 +283,15 @@ fn returned(data: &Payload, work: &Work, event: &Event) -> Result<Payload, Fault
     state.write()
 }
 
-fn finish(data: &Payload, outputs: &Texts, lenient: bool) -> Result<Payload, Fault> {
+fn finish(
+    data: &Payload,
+    outputs: &Texts,
+    setters: &Setters,
+    lenient: bool,
+) -> Result<Payload, Fault> {
     let mut state = State::read(data)?;
     let (mut results, mut faults) = (Map::new(), Vec::new());
-    let seen = Seen::bare(&state, lenient);
+    let seen = Seen::after(&state, setters, lenient);
     for (name, template) in outputs {
         match seen.fill(template, &format!("outputs.{name}")) {
             Ok(text) => {

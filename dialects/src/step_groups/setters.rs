@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::diagnostic::{Report, quoted, shortened};
-use crate::step_groups::phase::Phase;
+use crate::step_groups::phase::{Label, Phase};
 use crate::step_groups::step::Step;
 
 /// Reports steps of one phase that set the same variable although neither waits for the other.
@@ -13,7 +13,8 @@ pub(crate) fn check(
     waits: &[BTreeSet<usize>],
     report: &mut Report,
 ) {
-    for phase in phases.iter().filter(|phase| phase.steps.len() > 1) {
+    let numbered = (1..).zip(phases);
+    for (number, phase) in numbered.filter(|(_, phase)| phase.steps.len() > 1) {
         let mut setters: HashMap<&str, Vec<usize>> = HashMap::new();
         for index in &phase.steps {
             let entries = steps[*index].set_variables.into_iter();
@@ -28,7 +29,7 @@ pub(crate) fn check(
                         "{} and {} of {} both set {}; chance would decide; set it in one, or order them with dependsOn",
                         name(*other),
                         name(*index),
-                        phase.label,
+                        called(phase, number),
                         shortened(&entry.key)
                     );
                     let step = &steps[*index];
@@ -41,6 +42,13 @@ pub(crate) fn check(
                 known.push(*index);
             }
         }
+    }
+}
+
+fn called(phase: &Phase, number: usize) -> String {
+    match phase.label {
+        Label::Group(id) => format!("group {id}"),
+        Label::Run | Label::Single => format!("phase {number}"),
     }
 }
 

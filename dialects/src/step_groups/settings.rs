@@ -15,7 +15,7 @@ use crate::step_groups::reference::Reading;
 use crate::step_groups::template::{Part, Setting};
 use crate::tree::{Entry, Meaning, Node, Value};
 
-/// Keys of `config` whose text is a script, also when it is a single line.
+/// Keys of `config` in which every text is a script, also a single line or an item of a list.
 const SCRIPT_KEYS: [&str; 3] = ["script", "command", "manifest"];
 
 /// A value as it stands in the file, and with its references.
@@ -40,8 +40,6 @@ pub(crate) struct Settings<'s, 'n, 'r> {
     pub(crate) step: &'s Spot,
     /// Whether this is `config`, where text may be a script, or one of the step's own keys.
     pub(crate) config: bool,
-    /// Whether a text in it is a template that only the handler can evaluate.
-    pub(crate) for_handler: bool,
     path: Vec<Cow<'s, str>>,
 }
 
@@ -57,7 +55,6 @@ impl<'s, 'n, 'r> Settings<'s, 'n, 'r> {
             reader,
             step,
             config,
-            for_handler: false,
             path: Vec::new(),
         }
     }
@@ -138,8 +135,7 @@ impl<'s, 'n, 'r> Settings<'s, 'n, 'r> {
         };
         let spot = self.spot(node);
         let read = self.resolver.template(self.reader, &spot, text, reading);
-        self.for_handler |= read.for_handler;
-        if let Some(fixed) = read.template.fixed() {
+        if let Some(fixed) = read.fixed() {
             return Both::fixed(fixed.into());
         }
         if self.path.len() > REFERENCES_DEEP_MAX {
@@ -150,18 +146,18 @@ impl<'s, 'n, 'r> Settings<'s, 'n, 'r> {
             report.error("reference-too-deep", &spot, what);
             return Both::fixed(text.into());
         }
-        let written = read.template.0.iter().map(|part| match part {
+        let written = read.0.iter().map(|part| match part {
             Part::Text(text) => text.as_str(),
             Part::Value { raw, .. } | Part::Soft { raw, .. } => raw,
         });
         Both {
             json: Json::String(written.collect()),
-            setting: Setting::Text(read.template),
+            setting: Setting::Text(read),
         }
     }
 
     fn is_script_key(&self) -> bool {
-        matches!(self.path.as_slice(), [_, key] if SCRIPT_KEYS.contains(&key.as_ref()))
+        matches!(self.path.as_slice(), [_, key, ..] if SCRIPT_KEYS.contains(&key.as_ref()))
     }
 
     fn spot(&self, node: &Node) -> Spot {

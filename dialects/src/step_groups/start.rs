@@ -6,6 +6,8 @@ use serde_json::Value as Json;
 use windlass_workflow_model::{Definition, NodeKind};
 
 use crate::cacao::ManualTask;
+use crate::dialect::Dialect;
+use crate::step_groups::begin::wrong_input;
 use crate::step_groups::rule::{self, Rule};
 use crate::stored_rule::StoredRule;
 
@@ -34,7 +36,13 @@ pub(crate) fn tasks(definition: &Definition) -> Vec<ManualTask> {
 /// Everything that speaks against starting a run with this input; empty for other dialects.
 pub(crate) fn refusals(definition: &Definition, input: &Json) -> Vec<(&'static str, String)> {
     let begin = rule::begin(definition);
-    begin.map_or_else(Vec::new, |begin| begin.refusals(input))
+    let source = definition.source();
+    let is_ours = || source.is_some_and(|of| of.dialect == Dialect::StepGroupsYaml.as_str());
+    match begin {
+        Some(begin) => begin.refusals(input),
+        None if is_ours() => wrong_input(definition.name(), input),
+        None => Vec::new(),
+    }
 }
 
 /// The parameters that a workflow declares: name → `string`, `number`, `boolean` or `object`; none

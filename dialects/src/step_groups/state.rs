@@ -2,7 +2,8 @@
 //!
 //! A JSON object beside whatever the run began with: `steps` (what each completed step gave),
 //! `variables`, `setters` (which step set each, so that branches can be joined), `parameters`,
-//! `resources`, `context`, `process_env`, `failures` that were captured, `approvals` and `warnings`.
+//! `resources`, `context`, `process_env`, `failures` that were captured, `approvals`, and `digits` of
+//! numbers in parameters, resources and context; those of outputs stand beside them.
 //! A settled step that has neither given something nor failed was skipped.
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ use serde_json::{Map, Value as Json, json};
 use windlass_workflow_model::{Arrivals, BranchOutcome, ErrorEntry, Fault, Payload, codes};
 
 use crate::run_data::{OUTPUTS, STEPS, object};
+use crate::step_groups::digits;
 use crate::step_groups::evaluation::text_of;
 
 pub(crate) const VARIABLES: &str = "variables";
@@ -19,6 +21,8 @@ pub(crate) const CONTEXT: &str = "context";
 pub(crate) const PROCESS_ENV: &str = "process_env";
 /// What the workflow gives back.
 pub(crate) const RESULTS: &str = "outputs";
+/// Digits of numbers, by the key under which these stand.
+pub(crate) const DIGITS: &str = "digits";
 const SETTERS: &str = "setters";
 const FAILURES: &str = "failures";
 const APPROVALS: &str = "approvals";
@@ -63,6 +67,7 @@ impl State {
             RESOURCES,
             CONTEXT,
             PROCESS_ENV,
+            DIGITS,
         ]
         .into_iter()
         .find(|key| data.get(*key).is_some_and(|value| !value.is_object()));
@@ -101,9 +106,30 @@ impl State {
         self.data.get(STEPS)?.get(step)?.get(OUTPUTS)
     }
 
-    pub(crate) fn record(&mut self, step: &str, outputs: &Json) {
-        self.object(STEPS)
-            .insert(step.to_owned(), json!({ OUTPUTS: outputs }));
+    /// The digits of numbers in what it gave.
+    pub(crate) fn output_digits(&self, step: &str) -> Option<&Json> {
+        self.data.get(STEPS)?.get(step)?.get(DIGITS)
+    }
+
+    /// The digits of numbers under a key of the data.
+    pub(crate) fn digits(&self, key: &str) -> Option<&Json> {
+        self.data.get(DIGITS)?.get(key)
+    }
+
+    pub(crate) fn set_digits(&mut self, key: &str, name: &str, digits: Json) {
+        let tables = self.object(DIGITS);
+        let table = tables.entry(key).or_insert_with(|| json!({}));
+        if let Json::Object(table) = table {
+            table.insert(name.to_owned(), digits);
+        }
+    }
+
+    pub(crate) fn record(&mut self, step: &str, outputs: &Json, digits: &Json) {
+        let mut settled = json!({ OUTPUTS: outputs });
+        if !digits.is_null() {
+            settled[DIGITS] = digits.clone();
+        }
+        self.object(STEPS).insert(step.to_owned(), settled);
     }
 
     pub(crate) fn set_variable(&mut self, name: &str, value: &str, rank: usize) {
@@ -112,7 +138,8 @@ impl State {
     }
 
     /// Adds what a step gave to the resource that it makes.
-    pub(crate) fn provide(&mut self, resource: &str, outputs: &Json) {
+    pub(crate) fn provide(&mut self, resource: &str, outputs: &Json, digits: Option<&Json>) {
+        self.provide_digits(resource, outputs, digits);
         let resources = self.object(RESOURCES);
         let known = resources
             .entry(resource.to_owned())
@@ -125,19 +152,36 @@ impl State {
         }
     }
 
+    fn provide_digits(&mut self, resource: &str, outputs: &Json, digits: Option<&Json>) {
+        let known = self.digits(RESOURCES).and_then(|all| all.get(resource));
+        if known.is_none() && digits.is_none() {
+            return;
+        }
+        let mut own = known.and_then(Json::as_object).cloned().unwrap_or_default();
+        own.retain(|name, _| outputs.get(name).is_none());
+        let new = digits.and_then(Json::as_object).into_iter().flatten();
+        own.extend(new.map(|(name, digits)| (name.clone(), digits.clone())));
+        self.set_digits(RESOURCES, resource, Json::Object(own));
+    }
+
     /// The values that stand under these names, as text, wherever a run has names; none is empty.
     pub(crate) fn secrets(&self, names: &[String]) -> Vec<String> {
         let tables = [VARIABLES, PROCESS_ENV, PARAMETERS, RESULTS];
-        let tables = tables.into_iter().filter_map(|key| self.data.get(key));
+        let tables = tables.into_iter();
+        let tables = tables.filter_map(|key| Some((self.data.get(key)?, self.digits(key))));
         let steps = self.data.get(STEPS).and_then(Json::as_object);
         let steps = steps.into_iter().flat_map(Map::values);
-        let outputs = steps.filter_map(|step| step.get(OUTPUTS));
-        let in_table = |table: &Json| -> Vec<String> {
-            let values = names.iter().filter_map(|name| table.get(name));
-            values
-                .map(text_of)
-                .filter(|text| !text.is_empty())
-                .collect()
+        let outputs = steps.filter_map(|step| Some((step.get(OUTPUTS)?, step.get(DIGITS))));
+        let in_table = |(table, digits): (&Json, Option<&Json>)| -> Vec<String> {
+            let values = names.iter().filter_map(|name| {
+                let value = table.get(name)?;
+                let digits = digits.and_then(|digits| digits.get(name));
+                Some([text_of(value), digits::text(value, digits)])
+            });
+            let mut texts: Vec<String> = values.flatten().collect();
+            texts.retain(|text| !text.is_empty());
+            texts.dedup();
+            texts
         };
         tables.chain(outputs).flat_map(in_table).collect()
     }
@@ -182,7 +226,8 @@ impl State {
         for (name, value) in branch.entries(RESOURCES) {
             let known = before.data.get(RESOURCES).and_then(|known| known.get(name));
             if known != Some(value) {
-                self.provide(name, value);
+                let digits = branch.digits(RESOURCES).and_then(|all| all.get(name));
+                self.provide(name, value, digits);
             }
         }
         for (name, value) in branch.entries(VARIABLES) {

@@ -6,8 +6,8 @@ use crate::diagnostic::{Report, Spot, listed, quoted, shortened};
 use crate::options::{HandlerTypes, Mode};
 use crate::step_groups::condition::split;
 use crate::step_groups::conditions::When;
-use crate::step_groups::field;
-use crate::suggestion::{did_you_mean, misspelt};
+use crate::step_groups::{field, keys};
+use crate::suggestion::did_you_mean;
 use crate::tree::{Entry, Node, Value};
 
 /// The type that is built in: it starts another workflow.
@@ -44,6 +44,9 @@ const KEYS: [&str; 15] = [
     "resource",
     "timeout",
 ];
+
+/// Keys that a step has beside those if it starts another workflow.
+const CALL_KEYS: [&str; 2] = ["workflow", "parameters"];
 
 const WHEN: [&str; 6] = [
     "always",
@@ -128,7 +131,7 @@ pub(crate) fn read<'a>(
     }
     if step.kind == Some(SUB_WORKFLOW) && step.workflow.is_none() {
         let what = "no workflow; type workflow starts one; name it in workflow";
-        report.error("unknown-workflow", &step.spot, what);
+        report.missing("unknown-workflow", &step.spot, "workflow", what);
     }
     step
 }
@@ -144,11 +147,8 @@ impl<'a> Step<'a> {
         let name = entry.and_then(|entry| field::text(report, &self.spot, entry));
         let Some((entry, name)) = entry.zip(name).filter(|(_, name)| !name.is_empty()) else {
             if entry.is_none_or(|entry| entry.value.text().is_some()) {
-                report.error(
-                    "step-name-missing",
-                    &self.spot,
-                    "no name; rows and references need it; add one",
-                );
+                let what = "no name; rows and references need it; add one";
+                report.missing("step-name-missing", &self.spot, "name", what);
             }
             return;
         };
@@ -166,7 +166,7 @@ impl<'a> Step<'a> {
         let Some((entry, kind)) = entry.zip(kind).filter(|(_, kind)| !kind.is_empty()) else {
             if entry.is_none_or(|entry| entry.value.text().is_some()) {
                 let what = "no type; it chooses the handler; add one, e.g. validation";
-                report.error("step-type-missing", &self.spot, what);
+                report.missing("step-type-missing", &self.spot, "type", what);
             }
             return;
         };
@@ -210,6 +210,10 @@ impl<'a> Step<'a> {
             "outputs" => self.outputs = field::names(report, &spot, entry),
             "outputFile" => {
                 let text = field::text(report, &spot, entry);
+                if text.is_some_and(|text| text.trim().is_empty()) {
+                    let fix = "write one, or leave it out";
+                    field::mistyped(report, &spot, entry, "the path of a file", fix);
+                }
                 self.output_file = text.map(|text| (text, here));
             }
             "resource" => self.resource = field::text(report, &spot, entry),
@@ -227,7 +231,7 @@ impl<'a> Step<'a> {
                 self.parameters = Some(entry).filter(|_| is_map);
             }
             key => {
-                if let Some(meant) = misspelt(key, &KEYS) {
+                if let Some(meant) = self.meant(key) {
                     let what = format!(
                         "key {} has no effect here; it would only be passed to the handler; write {meant}",
                         shortened(key)
@@ -237,6 +241,12 @@ impl<'a> Step<'a> {
                 self.fields.push(entry);
             }
         }
+    }
+
+    fn meant(&self, key: &str) -> Option<&'static str> {
+        let calls = self.kind == Some(SUB_WORKFLOW);
+        let own = keys::misspelt(key, &KEYS);
+        own.or_else(|| keys::misspelt(key, &CALL_KEYS).filter(|_| calls))
     }
 
     fn take_config(&mut self, entry: &'a Entry, report: &mut Report) {

@@ -9,12 +9,17 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
 use windlass_workflow_model::{Definition, Fault, NodeKind, Payload};
 
+use crate::diagnostic::shortened;
 use crate::dialect::Dialect;
 use crate::step_groups::conditions::{Conditions, Judged, When};
+use crate::step_groups::digits::group_digits;
 use crate::step_groups::evaluation::{Seen, text_of};
 use crate::step_groups::rule;
 use crate::step_groups::state::{PROCESS_ENV, State, VARIABLES, invalid};
 use crate::step_groups::template::{Part, Setting, Template, Texts};
+
+/// The key of a result whose text is searched for outputs and is none itself.
+const STDOUT: &str = "stdout";
 
 /// Everything about a step that only a run makes whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -189,8 +194,12 @@ fn work_of(config: &Json) -> Result<Option<Work>, Fault> {
 impl Work {
     fn secret_values(&self, state: &State) -> Vec<String> {
         let mut values = state.secrets(&self.secrets);
-        let conditions = &self.conditions;
-        let (seen, _) = Seen::with_env(state, &conditions.env, true);
+        // A value that is put together of several is hidden as far as it goes.
+        let conditions = Conditions {
+            lenient: true,
+            ..self.conditions.clone()
+        };
+        let (seen, _) = Seen::with_env(state, &conditions);
         let own = seen.env.into_iter();
         values
             .extend(own.filter_map(|(name, value)| self.secrets.contains(&name).then_some(value)));
@@ -221,12 +230,10 @@ impl Work {
         if conditions.when == When::Manual {
             judge_answer(state, &conditions.step)?;
         }
-        let (seen, mut faults) = Seen::with_env(state, &conditions.env, conditions.lenient);
+        let (seen, mut faults) = Seen::with_env(state, conditions);
         let config = seen.settle(&self.config, "config", &mut faults);
         let fields = seen.settle(&self.fields, "", &mut faults);
-        let file = self.output_file.as_ref();
-        let file = file.map(|file| seen.fill(file, "outputFile")).transpose();
-        let output_file = file.unwrap_or_else(|fault| {
+        let output_file = self.file(&seen).unwrap_or_else(|fault| {
             faults.push(fault);
             None
         });
@@ -235,7 +242,10 @@ impl Work {
         if !faults.is_empty() {
             return Err(Fault::join(faults));
         }
-        warnings.extend(seen.warnings.take());
+        // Its env was read for its conditions already.
+        let own = seen.warnings.take().into_iter();
+        let own: Vec<String> = own.filter(|own| !warnings.contains(own)).collect();
+        warnings.extend(own);
         let texts = [PROCESS_ENV, VARIABLES].into_iter().flat_map(|key| {
             let values = state.get(key).and_then(Json::as_object);
             values.into_iter().flatten()
@@ -255,6 +265,24 @@ impl Work {
             template: self.template,
             warnings,
         })
+    }
+
+    /// The file that it writes outputs to.
+    fn file(&self, seen: &Seen<'_>) -> Result<Option<String>, Fault> {
+        let Some(template) = &self.output_file else {
+            return Ok(None);
+        };
+        let file = seen.fill(template, "outputFile")?;
+        if !file.trim().is_empty() {
+            return Ok(Some(file));
+        }
+        let what =
+            "outputFile came to an empty path; no file has that name; give its values a text";
+        if seen.lenient {
+            seen.warn(format!("output-file-invalid: {what}"));
+            return Ok(None);
+        }
+        Err(Fault::new("output-file-invalid", what).permanent())
     }
 
     fn variables(&self, seen: &Seen<'_>) -> Result<Vec<(String, String)>, Fault> {
@@ -279,15 +307,24 @@ impl Work {
         result: &GroupResult,
     ) -> Result<(Json, Vec<String>), Fault> {
         let conditions = &self.conditions;
-        let (seen, _) = Seen::with_env(state, &conditions.env, conditions.lenient);
+        let (seen, _) = Seen::with_env(state, conditions);
         let variables = self.variables(&seen)?;
         let mut warnings = Vec::new();
         let mut outputs = Map::new();
-        if let Some(stdout) = result.outputs.get("stdout").and_then(Json::as_str) {
-            outputs.extend(printed(stdout, &self.outputs));
+        let mut digits = Json::Null;
+        match result.outputs.get(STDOUT) {
+            Some(Json::String(stdout)) => outputs.extend(printed(stdout, &self.outputs)),
+            None | Some(Json::Null) => {}
+            Some(other) => warnings.push(format!(
+                "stdout is {}, no text; nothing was read of it; return text",
+                shortened(&text_of(other))
+            )),
         }
         match &result.outputs {
-            Json::Object(given) => outputs.extend(given.clone()),
+            Json::Object(given) => {
+                let given = given.iter().filter(|(name, _)| *name != STDOUT);
+                outputs.extend(given.map(|(name, value)| (name.clone(), value.clone())));
+            }
             Json::Null => {}
             other => {
                 outputs.insert("result".to_owned(), other.clone());
@@ -295,11 +332,17 @@ impl Work {
         }
         let texts = variables.iter();
         outputs.extend(texts.map(|(name, value)| (name.clone(), value.clone().into())));
-        match result.output_file.as_ref().map(|file| match file {
-            Ok(content) => written(content),
+        let file = self.output_file.as_ref();
+        let file = file.map(|file| seen.fill(file, "outputFile")).transpose()?;
+        let file = file.map_or_else(|| "the output file".to_owned(), |file| shortened(&file));
+        match result.output_file.as_ref().map(|content| match content {
+            Ok(content) => written(content, &file),
             Err(why) => Err(why.clone()),
         }) {
-            Some(Ok(found)) => outputs.extend(found),
+            Some(Ok((found, as_written))) => {
+                outputs.extend(found);
+                digits = as_written;
+            }
             Some(Err(why)) if conditions.lenient => {
                 warnings.push(format!(
                     "output-file-invalid: {why}; no values were taken from it"
@@ -313,9 +356,10 @@ impl Work {
             state.set_variable(name, value, self.rank);
         }
         if let Some(resource) = &self.resource {
-            state.provide(resource, &outputs);
+            let digits = Some(&digits).filter(|digits| !digits.is_null());
+            state.provide(resource, &outputs, digits);
         }
-        state.record(&conditions.step, &outputs);
+        state.record(&conditions.step, &outputs, &digits);
         Ok((outputs, warnings))
     }
 }
@@ -325,15 +369,21 @@ fn judge_answer(state: &State, step: &str) -> Result<(), Fault> {
     let answer = state.approval(step).cloned().unwrap_or_default();
     match answer["status"].as_str() {
         Some("success") => Ok(()),
-        Some("late") => fail(
-            "approval-timeout",
-            "nobody answered in time; the wait is over; answer earlier or raise approval_timeout"
-                .to_owned(),
-        ),
+        Some("late") => {
+            let limit = answer["after_ms"].as_u64();
+            let limit = limit.map_or_else(|| "time".to_owned(), lasting);
+            fail(
+                "approval-timeout",
+                format!(
+                    "nobody answered in {limit}; the wait is over; answer earlier or raise approval_timeout"
+                ),
+            )
+        }
         _ => {
-            let by = answer["by"].as_str();
+            let said = |key: &str| answer[key].as_str().filter(|text| !text.trim().is_empty());
+            let by = said("by");
             let by = by.map_or_else(String::new, |by| format!(" by {by}"));
-            let why = answer["message"].as_str();
+            let why = said("message");
             let why = why.map_or_else(String::new, |why| format!(" ({why})"));
             fail(
                 "approval-rejected",
@@ -345,11 +395,19 @@ fn judge_answer(state: &State, step: &str) -> Result<(), Fault> {
     }
 }
 
+/// A time in the largest unit of which it is a whole number.
+fn lasting(ms: u64) -> String {
+    let units = [(3_600_000, "h"), (60_000, "min"), (1_000, "s")];
+    let unit = units.into_iter().find(|(unit, _)| ms.is_multiple_of(*unit));
+    let (unit, name) = unit.unwrap_or((1, "ms"));
+    format!("{} {name}", ms / unit)
+}
+
 /// What a text output holds: `::set-output name=K::V`, `OUTPUT_K=V`, and of `wanted` names also
 /// `K=V` and `K: V`; if that is nothing and one name is wanted, the last line that is not empty.
 fn printed(text: &str, wanted: &[String]) -> Map<String, Json> {
     let mut found = Map::new();
-    for line in text.lines().map(str::trim_end) {
+    for line in text.lines().map(str::trim) {
         let set = line.strip_prefix("::set-output name=");
         if let Some((name, value)) = set.and_then(|rest| rest.split_once("::")) {
             found.insert(name.to_owned(), value.into());
@@ -378,16 +436,16 @@ fn printed(text: &str, wanted: &[String]) -> Map<String, Json> {
     found
 }
 
-/// What an output file holds: one JSON object, or lines `K=V`.
-fn written(content: &str) -> Result<Map<String, Json>, String> {
+/// What an output file holds, one JSON object or lines `K=V`, and the digits of its numbers.
+fn written(content: &str, file: &str) -> Result<(Map<String, Json>, Json), String> {
     let text = content.trim_start_matches('\u{feff}').trim();
     if text.starts_with('{') {
-        return object(text);
+        return object(text, file).map(|found| (found, group_digits(text)));
     }
     if text.starts_with('[') {
-        return Err(
-            "the output file holds a list; outputs need names; write one JSON object".to_owned(),
-        );
+        return Err(format!(
+            "{file} holds a list; outputs need names; write one JSON object"
+        ));
     }
     let mut found = Map::new();
     for (number, line) in (1..).zip(text.lines()) {
@@ -397,7 +455,7 @@ fn written(content: &str) -> Result<Map<String, Json>, String> {
         }
         let Some((name, value)) = line.split_once('=') else {
             return Err(format!(
-                "line {number} of the output file is no NAME=VALUE; nothing was taken; correct it"
+                "line {number} of {file} is no NAME=VALUE; nothing was taken; correct it"
             ));
         };
         let value = value.trim();
@@ -407,13 +465,13 @@ fn written(content: &str) -> Result<Map<String, Json>, String> {
         });
         found.insert(name.trim().to_owned(), bare.unwrap_or(value).into());
     }
-    Ok(found)
+    Ok((found, Json::Null))
 }
 
 /// Values stay what they are, but a number that would lose digits becomes text.
-fn object(text: &str) -> Result<Map<String, Json>, String> {
+fn object(text: &str, file: &str) -> Result<Map<String, Json>, String> {
     let cannot = |error: serde_json::Error| {
-        format!("the output file is no JSON object ({error}); nothing was taken; correct it")
+        format!("{file} is no JSON object ({error}); nothing was taken; correct it")
     };
     let values: Map<String, Json> = serde_json::from_str(text).map_err(cannot)?;
     let digits: BTreeMap<String, &RawValue> = serde_json::from_str(text).map_err(cannot)?;
@@ -451,7 +509,8 @@ mod tests {
     #[test]
     fn an_output_file_is_an_object_or_lines() {
         let check = |text: &str, expected: Json| {
-            assert_eq!(written(text).map(Json::Object), Ok(expected), "{text}");
+            let found = written(text, "f").map(|(found, _)| Json::Object(found));
+            assert_eq!(found, Ok(expected), "{text}");
         };
         check("{\"a\": 1, \"b\": [1.5]}", json!({"a": 1, "b": [1.5]}));
         check(
@@ -464,7 +523,7 @@ mod tests {
         );
         check("", json!({}));
         for wrong in ["[1]", "{", "no value", "{\"a\": 1} {}"] {
-            assert!(written(wrong).is_err(), "{wrong}");
+            assert!(written(wrong, "f").is_err(), "{wrong}");
         }
     }
 }

@@ -11,12 +11,15 @@ use crate::step_groups::begin::{Parameter, ParameterKind};
 use crate::step_groups::document::{Form, Head};
 use crate::step_groups::phase::{self, Phase};
 use crate::step_groups::step::{self, Step};
-use crate::step_groups::{dependency, field, setters};
+use crate::step_groups::{dependency, digits, field, keys, setters};
 use crate::suggestion::misspelt;
 use crate::tree::{Entry, Meaning, Node, Scalar, Value};
 
 /// Keys that a workflow reads, in every form and place.
 const KEYS: [&str; 4] = ["variables", "parameters", "outputs", "steps"];
+
+/// Keys that a parameter has.
+const PARAMETER_KEYS: [&str; 5] = ["name", "type", "required", "default", "description"];
 
 /// Types of a workflow's parameters.
 const PARAMETER_TYPES: [&str; 4] = ["string", "number", "boolean", "object"];
@@ -55,12 +58,13 @@ pub(crate) fn read<'a>(
 ) -> Workflow<'a> {
     if head.name.is_none() {
         let what = "metadata.name is missing; runs and sub-workflows need it; add one";
-        report.error("name-missing", &head.name_spot, what);
+        report.missing("name-missing", &head.name_spot, "name", what);
     }
+    let is_bare = head.form == Form::Bare;
     let mut steps_at = None;
     let mut variables = Vec::new();
     let (mut parameters, mut seen) = (Vec::new(), HashMap::new());
-    let mut outputs = Vec::new();
+    let mut outputs: Vec<(&Entry, Spot)> = Vec::new();
     for part in parts(&head) {
         if !matches!(part.map.value, Value::Map(_)) && !part.map.is_null() {
             let what = format!(
@@ -78,6 +82,9 @@ pub(crate) fn read<'a>(
                 "outputs" => {
                     let spot = part.spot.clone().called("");
                     field::check_scalars(report, &spot, entry, "field-type");
+                    if let Some((first, _)) = outputs.first() {
+                        check_outputs(first, entry, &spot, report);
+                    }
                     outputs.push((entry, spot));
                 }
                 "steps" if steps_at.is_none() => steps_at = Some((entry, part.spot.entry(entry))),
@@ -85,6 +92,7 @@ pub(crate) fn read<'a>(
                     let what = "steps stands at top level and under spec; one of them would be lost; merge them";
                     report.error("duplicate-key", &part.spot.entry(entry).called(""), what);
                 }
+                "name" if is_bare => drop(field::text(report, &part.spot, entry)),
                 key if part.labels.contains(&key) => {}
                 _ => not_a_field(entry, &part, report),
             }
@@ -141,14 +149,12 @@ fn parts<'a>(head: &Head<'a>) -> Vec<Part<'a>> {
 }
 
 fn not_a_field(entry: &Entry, part: &Part<'_>, report: &mut Report) {
-    let spot = part.spot.entry(entry).called("");
-    let key = shortened(&entry.key);
+    let map = part.spot.clone().called("");
     if let Some(meant) = misspelt(&entry.key, &KEYS).or_else(|| misspelt(&entry.key, part.labels)) {
-        let what =
-            format!("key {key} has no effect here; what it holds would be lost; write {meant}");
-        report.repairable("misspelt-key", &spot, what);
+        lost(entry, &map, meant, report);
         return;
     }
+    let (spot, key) = (map.entry(entry), shortened(&entry.key));
     let what = format!("{key} is kept but not run, because only workflows are run; nothing to do");
     report.info("not-workflow-content", &spot, what);
 }
@@ -204,6 +210,23 @@ fn read_variables<'a>(
     }
 }
 
+/// Reports results of one name with two texts, at top level and under spec.
+fn check_outputs(first: &Entry, second: &Entry, spot: &Spot, report: &mut Report) {
+    for entry in second.value.entries() {
+        let known = first.value.entries().iter();
+        let mut known = known.filter(|known| known.key == entry.key);
+        if let Some(known) = known.find(|known| known.value.text() != entry.value.text()) {
+            let what = format!(
+                "outputs.{} stands at top level (line {}) and under spec with other text; one of them would be lost; keep one",
+                shortened(&entry.key),
+                known.mark.line
+            );
+            let at = spot.entry(second).entry(entry);
+            report.error("duplicate-key", &at, what);
+        }
+    }
+}
+
 fn read_parameters<'a>(
     entry: &'a Entry,
     spot: &Spot,
@@ -221,9 +244,12 @@ fn read_parameters<'a>(
                     Some(name) => format!("parameter {}", shortened(name)),
                     None => format!("parameter {}", index + 1),
                 });
+                let required = read_keys(item, &place, report);
                 match wrong_parameter(item, name, seen) {
                     Some(what) => report.error("parameter-invalid", &place, what),
-                    None => parameters.extend(name.and_then(|name| parameter(item, name))),
+                    None => {
+                        parameters.extend(name.and_then(|name| parameter(item, name, required)));
+                    }
                 }
             }
         }
@@ -241,7 +267,33 @@ fn read_parameters<'a>(
     parameters
 }
 
-fn parameter(item: &Node, name: &str) -> Option<Parameter> {
+/// Reports keys of a parameter that nothing reads; whether it says that it is required.
+fn read_keys(item: &Node, place: &Spot, report: &mut Report) -> bool {
+    let mut required = None;
+    for entry in item.entries() {
+        let key = entry.key.as_str();
+        if key == "required" {
+            required = field::bool(report, place, entry);
+        } else if let Some(meant) = keys::misspelt(key, &PARAMETER_KEYS) {
+            lost(entry, place, meant, report);
+        } else if !PARAMETER_KEYS.contains(&key) {
+            let what = format!(
+                "{} is kept but not run, because only name, type, required, default and description are read; nothing to do",
+                shortened(key)
+            );
+            report.info("not-workflow-content", &place.entry(entry), what);
+        }
+    }
+    required.unwrap_or_default()
+}
+
+fn lost(entry: &Entry, map: &Spot, meant: &str, report: &mut Report) {
+    let key = shortened(&entry.key);
+    let what = format!("key {key} has no effect here; what it holds would be lost; write {meant}");
+    report.repairable("misspelt-key", &map.entry(entry), what);
+}
+
+fn parameter(item: &Node, name: &str, required: bool) -> Option<Parameter> {
     let kind = match item.get("type")?.value.text()? {
         "string" => ParameterKind::String,
         "number" => ParameterKind::Number,
@@ -249,12 +301,14 @@ fn parameter(item: &Node, name: &str) -> Option<Parameter> {
         "object" => ParameterKind::Object,
         _ => return None,
     };
-    let required = item.get("required").map(|entry| entry.value.meaning());
     Some(Parameter {
         name: name.to_owned(),
         kind,
-        required: matches!(required, Some(Some(Meaning::Bool(true)))),
+        required,
         default: item.get("default").map(|entry| plain(&entry.value)),
+        digits: item
+            .get("default")
+            .and_then(|entry| digits::of(&entry.value)),
     })
 }
 
@@ -272,9 +326,7 @@ fn plain(node: &Node) -> Json {
             Meaning::Null => Json::Null,
             Meaning::Bool(value) => Json::Bool(value),
             Meaning::Integer(text) | Meaning::Float(text) => {
-                // The digits of the file count, as they would come out of a number.
-                let number = number::exact(text).filter(|number| number.to_string() == text);
-                number.map_or_else(|| text.into(), Json::Number)
+                number::exact(text).map_or_else(|| text.into(), Json::Number)
             }
             Meaning::Text(text) => text.into(),
         },
@@ -310,9 +362,28 @@ fn wrong_parameter<'a>(
         _ => false,
     };
     let shown = field::shown(&default.value);
-    let what = format!(
-        "default {shown} is no {kind}; the run would start with a wrong value; quote it or change type"
-    );
+    let unquoted = match &default.value.value {
+        Value::Scalar(scalar) => Scalar {
+            plain: true,
+            ..scalar.clone()
+        },
+        Value::List(_) | Value::Map(_) => Scalar {
+            text: String::new(),
+            plain: true,
+        },
+    };
+    let cure = match (kind, unquoted.meaning()) {
+        ("string", _) if default.value.meaning().is_none() => "write text, or change type",
+        ("string", _) => "quote it or change type",
+        ("number", Meaning::Integer(_) | Meaning::Float(_)) | ("boolean", Meaning::Bool(_)) => {
+            "write it without quotes or change type"
+        }
+        ("number", _) => "write a number or change type",
+        ("boolean", _) => "write true or false, or change type",
+        _ => "write names and their values, or change type",
+    };
+    let what =
+        format!("default {shown} is no {kind}; the run would start with a wrong value; {cure}");
     (!fits).then_some(what)
 }
 
@@ -324,7 +395,8 @@ fn read_steps<'a>(
 ) -> Vec<Step<'a>> {
     let nothing = "there is nothing to run; add a step";
     let Some((entry, spot)) = steps else {
-        report.error("no-steps", workflow, format!("steps is missing; {nothing}"));
+        let what = format!("steps is missing; {nothing}");
+        report.missing("no-steps", workflow, "steps", what);
         return Vec::new();
     };
     let spot = spot.called("");
@@ -350,7 +422,7 @@ fn read_steps<'a>(
             Vec::new()
         }
         Value::List(_) | Value::Map(_) | Value::Scalar(_) => {
-            report.error("no-steps", &spot, format!("steps is empty; {nothing}"));
+            report.missing("no-steps", &spot, "", format!("steps is empty; {nothing}"));
             Vec::new()
         }
     }

@@ -162,6 +162,16 @@ steps:
     options.step_groups.approval_timeout = Some(std::time::Duration::from_hours(24));
     let played = play_answered(text, &options, &json!({}), &idle, &json!("late"));
     assert_eq!(played.errors(), ["ok: approval-timeout"]);
+    let said = |played: crate::play::Played| played.result.unwrap_err().errors[0].message.clone();
+    assert_eq!(
+        said(played),
+        "nobody answered in 24 h; the wait is over; answer earlier or raise approval_timeout"
+    );
+    let nobody = answered(json!({"status": "failure", "by": "", "message": " "}));
+    assert_eq!(
+        said(nobody),
+        "rejected; later phases are skipped; start again when it may pass"
+    );
 }
 
 #[test]

@@ -102,7 +102,6 @@ fn texts_that_are_no_yaml() {
     check(
         "steps:\n- {name: a, type: *kind}\n",
         &[
-            "ship.yaml:2:3: error[step-type-missing]: step \"a\": no type; it chooses the handler; add one, e.g. validation",
             "ship.yaml:2:19: error[document-syntax]: step \"a\": alias *kind has no anchor before it; it stands for nothing; define the anchor or quote the text",
         ],
     );
@@ -562,4 +561,347 @@ fn options_that_would_start_nothing() {
         listing(&imported),
         "ship.yaml: error[limit-invalid]: option max_concurrent_steps is 0; no step could ever start; use 1 or more"
     );
+}
+
+#[test]
+fn keys_of_a_parameter_are_read_or_told() {
+    let text = |parameter: &str| {
+        format!("parameters:\n- {{{parameter}}}\nsteps: [{{name: a, type: t}}]\n")
+    };
+    for (required, fix) in [
+        (
+            "yes",
+            "is \"yes\"; it must be true or false; write true or false without quotes",
+        ),
+        (
+            "'yes'",
+            "is \"yes\"; it must be true or false; write true or false without quotes",
+        ),
+        ("1", "is 1; it must be true or false; write true or false"),
+        (
+            "'true'",
+            "is \"true\"; it must be true or false; write true",
+        ),
+    ] {
+        check(
+            &text(&format!("name: rq, type: string, required: {required}")),
+            &[&format!(
+                "ship.yaml:2:28: error[field-type]: parameter rq: required {fix}"
+            )],
+        );
+    }
+    check(
+        &text("name: n, type: string, defualt: x, description: d, hint: h"),
+        &[
+            "ship.yaml:2:27: error[misspelt-key]: parameter n: key defualt has no effect here; what it holds would be lost; write default",
+            "ship.yaml:2:55: info[not-workflow-content]: parameter n: hint is kept but not run, because only name, type, required, default and description are read; nothing to do",
+        ],
+    );
+    let imported = import(
+        &text("name: rq, type: string, required: 'true'"),
+        &lenient(),
+    );
+    assert!(imported.ok(), "{}", listing(&imported));
+}
+
+#[test]
+fn short_keys_that_are_misspelt_are_found_too() {
+    let found = |key: &str| {
+        let text = format!("steps: [{{name: a, type: t, {key}: x}}]");
+        let found = import(&text, &options()).diagnostics;
+        let mut found = found.into_iter();
+        let slip = found.find(|found| found.code == "misspelt-key");
+        slip.map(|found| found.message.rsplit(' ').next().unwrap().to_owned())
+    };
+    for (key, meant) in [
+        ("unles", "unless"),
+        ("iff", "if"),
+        ("fi", "if"),
+        ("whn", "when"),
+        ("wehn", "when"),
+        ("confg", "config"),
+        ("enviroment", "env"),
+        ("evn", "env"),
+        ("typ", "type"),
+        ("tpye", "type"),
+        ("nmae", "name"),
+        ("setVariable", "setVariables"),
+    ] {
+        assert_eq!(found(key).as_deref(), Some(meant), "{key}");
+    }
+    for key in [
+        "path",
+        "name2",
+        "output",
+        "of",
+        "id",
+        "in",
+        "is",
+        "end",
+        "then",
+        "where",
+        "time",
+        "tape",
+        "types",
+        "game",
+        "node",
+        "configs",
+        "resources",
+        "source",
+        "environment",
+        "namespace",
+        "playbook",
+        "repo",
+        "inputs",
+    ] {
+        assert_eq!(found(key), None, "{key}");
+    }
+}
+
+#[test]
+fn a_quote_that_is_never_closed_leaves_a_condition_without_a_side() {
+    for (text, whole) in [
+        ("'abc == 1", "\"'abc == 1\""),
+        ("$A == 'x", "\"$A == 'x\""),
+        ("\"a == $A", "\"\\\"a == $A\""),
+    ] {
+        let text = text.replace('"', "\\\"");
+        check(
+            &format!("steps:\n- {{name: a, type: t, env: {{A: x}}, if: \"{text}\"}}\n"),
+            &[&format!(
+                "ship.yaml:2:35: error[condition-syntax]: step \"a\" if: if {whole} has a quote that is never closed; it has no truth value; complete it"
+            )],
+        );
+    }
+    check_step("name: a, type: t, if: \"it's == its'\"", &[]);
+}
+
+#[test]
+fn a_default_of_another_type_is_told_with_its_cure() {
+    for (kind, default, cure) in [
+        (
+            "string",
+            "3",
+            "default 3 is no string; the run would start with a wrong value; quote it or change type",
+        ),
+        (
+            "number",
+            "'3'",
+            "default \"3\" is no number; the run would start with a wrong value; write it without quotes or change type",
+        ),
+        (
+            "number",
+            "many",
+            "default \"many\" is no number; the run would start with a wrong value; write a number or change type",
+        ),
+        (
+            "boolean",
+            "'True'",
+            "default \"True\" is no boolean; the run would start with a wrong value; write it without quotes or change type",
+        ),
+        (
+            "boolean",
+            "1",
+            "default 1 is no boolean; the run would start with a wrong value; write true or false, or change type",
+        ),
+        (
+            "object",
+            "[1]",
+            "default a list is no object; the run would start with a wrong value; write names and their values, or change type",
+        ),
+    ] {
+        check(
+            &format!(
+                "parameters:\n- {{name: n, type: {kind}, default: {default}}}\nsteps: [{{name: a, type: t}}]\n"
+            ),
+            &[&format!(
+                "ship.yaml:2:3: error[parameter-invalid]: parameter n: {cure}"
+            )],
+        );
+    }
+}
+
+#[test]
+fn every_template_action_is_told_with_what_becomes_of_it() {
+    let text = "steps:\n- {name: a, type: t, config: {x: '{{ if .a }}b{{ end }} ${ghost}'}}\n";
+    let told = |action: &str, fix: &str| {
+        format!("template action \"{action}\" cannot be evaluated here; {fix}")
+    };
+    let messages = |options: &windlass_dialects::ImportOptions| {
+        let found = import(text, options).diagnostics.into_iter();
+        let texts = found.filter(|found| found.code == "template-unsupported");
+        let prefix = "ship.yaml:2 step \"a\" config.x: ";
+        texts
+            .map(|found| found.message.strip_prefix(prefix).unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let strict = "the text would be wrong; use step conditions or import leniently";
+    assert_eq!(
+        messages(&options()),
+        [told("if .a", strict), told("end", strict)]
+    );
+    let repaired = "the handler gets the text as it is and has to; use step conditions";
+    assert_eq!(
+        messages(&lenient()),
+        [told("if .a", repaired), told("end", repaired)]
+    );
+    assert_eq!(
+        codes(&import(text, &options()), Severity::Error),
+        ["template-unsupported", "unknown-reference"]
+    );
+    assert_eq!(
+        codes(&import(text, &lenient()), Severity::Warning),
+        ["template-unsupported"]
+    );
+}
+
+#[test]
+fn what_cannot_be_read_has_no_followers() {
+    check(
+        "base: &b {type: t}\nsteps:\n- {name: a, <<: *b}\n",
+        &[
+            "ship.yaml:1:1: info[not-workflow-content]: base is kept but not run, because only workflows are run; nothing to do",
+            "ship.yaml:3:13: error[construct-unsupported]: step \"a\": merge key << is not supported; what it adds would be lost; write the keys out",
+        ],
+    );
+    check_step(
+        "name: a, type: t, timeout: !foo 3",
+        &[
+            "ship.yaml:2:36: error[construct-unsupported]: step \"a\": tag !foo is not supported; what it asks for would not happen; write the value without it",
+        ],
+    );
+    check_step(
+        "name: *nope, type: t",
+        &[
+            "ship.yaml:2:10: error[document-syntax]: alias *nope has no anchor before it; it stands for nothing; define the anchor or quote the text",
+        ],
+    );
+    check(
+        "steps: *nope\n",
+        &[
+            "ship.yaml:1:8: error[document-syntax]: alias *nope has no anchor before it; it stands for nothing; define the anchor or quote the text",
+        ],
+    );
+}
+
+#[test]
+fn siblings_of_a_phase_without_a_group_are_told_by_its_number() {
+    check(
+        "steps:\n- {name: z, type: t}\n- {name: a, type: t, parallel: true, setVariables: {K: a}}\n- {name: b, type: t, parallel: true, setVariables: {K: b}}\n",
+        &[
+            "ship.yaml:4:53: error[sibling-variable-conflict]: step \"b\": \"a\" and \"b\" of phase 2 both set K; chance would decide; set it in one, or order them with dependsOn",
+        ],
+    );
+    check(
+        "steps:\n- {name: a, type: t, parallelGroup: 3, setVariables: {K: a}}\n- {name: b, type: t, parallelGroup: 3, setVariables: {K: b}}\n",
+        &[
+            "ship.yaml:3:55: error[sibling-variable-conflict]: step \"b\": \"a\" and \"b\" of group 3 both set K; chance would decide; set it in one, or order them with dependsOn",
+        ],
+    );
+}
+
+#[test]
+fn an_output_file_needs_a_name() {
+    check_step(
+        "name: a, type: t, outputFile: ''",
+        &[
+            "ship.yaml:2:22: error[field-type]: step \"a\": outputFile is \"\"; it must be the path of a file; write one, or leave it out",
+        ],
+    );
+}
+
+#[test]
+fn what_stands_twice_or_is_no_name_is_told() {
+    check(
+        "kind: Workflow\nmetadata: {name: w}\noutputs: {a: x, b: y}\nspec: {outputs: {a: z, b: y, c: x}, steps: [{name: a, type: t}]}\n",
+        &[
+            "ship.yaml:4:18: error[duplicate-key]: outputs.a stands at top level (line 3) and under spec with other text; one of them would be lost; keep one",
+        ],
+    );
+    check(
+        "name: [x]\nsteps: [{name: a, type: t}]\n",
+        &["ship.yaml:1:1: error[field-type]: name is a list; it must be text; write one text"],
+    );
+}
+
+#[test]
+fn unknown_names_are_told_with_all_that_are_known() {
+    let mut options = handlers(&["t"]);
+    options.step_groups.process_env = vec!["HOME_DIR".to_owned()];
+    let imported = import(
+        "variables: {V: v}\nsteps:\n- {name: a, type: t, env: {E: e}, config: {x: $HOME}}\n",
+        &options,
+    );
+    assert_eq!(
+        listing(&imported),
+        "ship.yaml:3:47: error[unknown-reference]: step \"a\" config.x: $HOME is declared nowhere (known: E, HOME_DIR, V); it could never have a value; correct it"
+    );
+    check(
+        "a: 1\n",
+        &[
+            "ship.yaml:1:1: warning[document-without-workflow]: document 1: no workflow in it, only data; it is not imported; remove it or add steps",
+            "ship.yaml: error[no-workflow-found]: its only document has no kind Workflow, steps, or Score workflows map; nothing can be run; add steps or import another file",
+        ],
+    );
+    check_step(
+        "name: a, type: t, env: {A: {}}",
+        &[
+            "ship.yaml:2:28: error[field-type]: step \"a\" env.A: value is a map; env holds one text each; join it",
+        ],
+    );
+}
+
+#[test]
+fn conditions_that_say_something_else_than_they_seem_to_are_doubted() {
+    let doubts = |text: &str, expected: &[&str]| {
+        let text = format!(
+            "variables: {{A: x}}\nsteps:\n- {{name: a, type: t}}\n- {{name: b, type: t, when: always, if: '{text}'}}\n"
+        );
+        let imported = import(&text, &options());
+        assert!(imported.ok(), "{}", listing(&imported));
+        let found = imported.diagnostics.iter();
+        let found: Vec<_> = found
+            .map(|found| {
+                (
+                    found.code,
+                    found
+                        .message
+                        .strip_prefix("ship.yaml:4 step \"b\" if: ")
+                        .unwrap_or(&found.message),
+                )
+            })
+            .collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|text| ("condition-doubtful", *text))
+            .collect();
+        assert_eq!(found, expected, "{text}");
+    };
+    let joined = "is part of a fixed text that is compared, because a condition has one operator; it may never hold; use when, unless and if together, or quote the text";
+    doubts("$A == 1 && $A == 2", &[&format!("\"&&\" {joined}")]);
+    doubts("$A == 1 || $A", &[&format!("\"||\" {joined}")]);
+    doubts("$A == 1 and $A == 2", &[&format!("\"==\" {joined}")]);
+    doubts("!$A == x", &[&format!("\"!\" {joined}")]);
+    doubts("not $A == x", &[&format!("\"not\" {joined}")]);
+    doubts("$A && $A == 2", &[&format!("\"&&\" {joined}")]);
+    let status = "the status of step \"a\" is not compared; it may never hold; write a.failed alone, or a.success for the contrary";
+    doubts(
+        "a.failed == true",
+        &[&format!("a.failed has no $ and is a fixed text; {status}")],
+    );
+    doubts(
+        "${a.failed} == true",
+        &[&format!(
+            "${{a.failed}} is an output named failed; {status}"
+        )],
+    );
+    for sound in [
+        "$A == \"1 && 2\"",
+        "$A matches a||b",
+        "a.failed",
+        "$A == b.c",
+        "${a.image} != x",
+    ] {
+        doubts(sound, &[]);
+    }
 }

@@ -347,3 +347,250 @@ fn a_started_workflow_may_stand_in_another_file_and_must_stand_somewhere() {
     let imported = import(ring, &options);
     assert_eq!(codes(&imported, Severity::Error), ["workflow-recursion"]);
 }
+
+#[test]
+fn a_template_for_the_handler_is_flagged_wherever_it_stands() {
+    for field in [
+        "config: {x: '{{ now }}'}",
+        "path: '{{ now }}'",
+        "env: {X: '{{ now }}'}",
+        "setVariables: {X: '{{ now }}'}",
+        "outputFile: '{{ now }}'",
+    ] {
+        let text = format!("steps: [{{name: a, type: t, {field}}}, {{name: b, type: t}}]");
+        let played = run_leniently(&text, &idle);
+        assert_eq!(played.inputs["a"]["template"], true, "{field}");
+        assert_eq!(played.inputs["b"]["template"], false, "{field}");
+    }
+    let played = run_leniently("steps: [{name: a, type: t, if: 'x != {{ now }}'}]", &idle);
+    assert_eq!(played.inputs["a"]["template"], false, "no handler gets it");
+}
+
+#[test]
+fn a_command_in_parts_is_script_text_too() {
+    let text = "
+variables: {V: v}
+steps:
+- {name: build, type: t}
+- name: a
+  type: t
+  config:
+    command: [sh, -c, 'echo $X $V ${Y} $1 ${build.k}', {deep: $X}]
+";
+    for played in [run as fn(&str, crate::play::Work<'_>) -> _, run_leniently] {
+        let played = played(text, &|_, _| gives(json!({"k": 1})));
+        let expected = json!({"command": ["sh", "-c", "echo $X v ${Y} $1 1", {"deep": "$X"}]});
+        assert_eq!(played.inputs["a"]["config"], expected);
+    }
+    let imported = import(&text.replace("build.k", "ghost.k"), &options());
+    assert_eq!(codes(&imported, Severity::Error), ["unknown-reference"]);
+}
+
+#[test]
+fn what_has_no_value_is_told_with_its_reason_and_its_cure() {
+    let text = |field: &str| {
+        format!(
+            "
+parameters: [{{name: p, type: string}}]
+steps:
+- {{name: gate, type: t, if: 'false', setVariables: {{GO: 'yes'}}}}
+- {{name: broken, type: t, setVariables: {{B: 'yes'}}}}
+- {{name: use, type: t, when: always, env: {{V: '{field}'}}, setVariables: {{LATER: x}}}}
+"
+        )
+    };
+    let mut options = options();
+    options.step_groups.process_env = vec!["HOME".to_owned()];
+    options.step_groups.known_resources = vec!["db".to_owned()];
+    for (field, why) in [
+        (
+            "${workflow.GO}",
+            "because \"gate\" was skipped; nothing can be put in; give GO a default",
+        ),
+        (
+            "$GO",
+            "because \"gate\" was skipped; nothing can be put in; give GO a default",
+        ),
+        (
+            "$B",
+            "because \"broken\" failed; nothing can be put in; give B a default",
+        ),
+        (
+            "$LATER",
+            "because no step has set it yet; nothing can be put in; give LATER a default",
+        ),
+        (
+            "${broken.k}",
+            "because \"broken\" failed; nothing can be put in; let it succeed first, or test its status in a condition",
+        ),
+        (
+            "$HOME",
+            "because the environment has none; nothing can be put in; set HOME where the run is started",
+        ),
+        (
+            "${resources.db.host}",
+            "because the start gave none; nothing can be put in; pass it in resources",
+        ),
+        (
+            "${parameters.p}",
+            "because the start gave none; nothing can be put in; pass it in parameters, or give p a default",
+        ),
+    ] {
+        let played = play(&text(field), &options, &json!({}), &|step, _| match step {
+            "broken" => Err(windlass_workflow_model::Fault::new("handler-failed", "no")),
+            _ => Ok(GroupResult::default()),
+        });
+        let errors = played.result.unwrap_err().errors;
+        let said = errors.iter().find(|error| error.step == "use").unwrap();
+        assert_eq!(said.code, "reference-unset", "{field}");
+        assert_eq!(said.message, format!("env.V: {field} has no value {why}"));
+    }
+}
+
+#[test]
+fn a_start_is_refused_for_what_nothing_reads_and_for_values_of_another_type() {
+    let refused = |text: &str, input: Json| {
+        let definition = import(text, &options()).workflows.remove(0).definition;
+        let refusals = start_refusals(&definition, &input, 0).into_iter();
+        refusals
+            .map(|refusal| (refusal.code.to_owned(), refusal.message))
+            .collect::<Vec<_>>()
+    };
+    let plain = "name: ship\nsteps: [{name: a, type: t}]";
+    let typed = "name: ship\nparameters: [{name: n, type: number}]\nsteps: [{name: a, type: t}]";
+    for text in [plain, typed] {
+        assert_eq!(
+            refused(text, json!({"param": {}, "resources": {}, "context": {}, "variables": {"v": 1}, "process_env": {}})),
+            [("input-invalid".to_owned(), "start of \"ship\": param is no key of an input (known: variables, parameters, resources, context); what it holds would be lost; remove it or correct its name".to_owned())]
+        );
+        assert_eq!(
+            refused(text, json!({"variables": {"v": [1], "w": {}, "x": null}})),
+            [
+                ("variable-not-scalar".to_owned(), "start of \"ship\": variable v is a list; variables hold one text each; join it".to_owned()),
+                ("variable-not-scalar".to_owned(), "start of \"ship\": variable w is an object; variables hold one text each; join it".to_owned()),
+            ]
+        );
+    }
+    let told = refused(typed, json!({"parameters": {"n": "3"}}));
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].0, "parameter-invalid");
+    assert_eq!(refused(typed, json!({"parameters": {"n": 3}})), []);
+}
+
+#[test]
+fn a_called_workflow_gets_values_of_the_types_that_it_declares() {
+    let text = "
+name: ship
+steps:
+- {name: build, type: t}
+- {name: sub, type: workflow, workflow: sub, parameters: {n: '${build.n}', b: '${build.b}', o: '${build.o}', s: '${build.n}', l: 2.0}}
+---
+name: sub
+parameters: [{name: n, type: number}, {name: b, type: boolean}, {name: o, type: object}, {name: s, type: string}, {name: l, type: number}]
+steps: [{name: make, type: t, env: {V: '${parameters.n} ${parameters.b} ${parameters.o.k} ${parameters.s} ${parameters.l}'}}]
+";
+    let mut options = options();
+    options.document = Some("ship".to_owned());
+    let played = play(text, &options, &json!({}), &|_, _| {
+        Ok(GroupResult {
+            outputs: json!({"b": true}),
+            output_file: Some(Ok("{\"n\": 1.50, \"o\": {\"k\": [1e3]}}".to_owned())),
+        })
+    });
+    assert_eq!(
+        played.inputs["make"]["env"]["V"],
+        "1.50 true [1e3] 1.50 2.0"
+    );
+}
+
+#[test]
+fn numbers_keep_the_digits_of_the_file_they_were_read_from() {
+    let text = "
+parameters:
+- {name: n, type: number, default: 2.0}
+- {name: o, type: object, default: {b: [1.50, 1e3, x], c: 0x1F}}
+- {name: given, type: number}
+steps:
+- {name: build, type: t, outputFile: o.json, resource: r}
+- name: use
+  type: t
+  config: {l: '${build.l}', one: '${build.l.1}', big: '${build.o.c}', o: '${build.o}', r: '${resources.r.l}', n: '${parameters.n}', p: '${parameters.o}', pb: '${parameters.o.b.1}', g: '${parameters.given}', h: '${build.h}'}
+";
+    let content = r#"{"l":[1.50,2.0,1e3],"o":{"c":12345678901234567890123,"t":"1.0"}}"#;
+    // What a caller read of a file, it tells beside the values.
+    let input = json!({"parameters": {"given": 3.5}, "digits": {"parameters": {"given": "3.50"}}});
+    let played = play(text, &options(), &input, &|_, _| {
+        Ok(GroupResult {
+            outputs: json!({"h": [2.0, 1e21]}),
+            output_file: Some(Ok(content.to_owned())),
+        })
+    });
+    assert_eq!(
+        played.inputs["use"]["config"],
+        json!({
+            "l": "[1.50,2.0,1e3]",
+            "one": "2.0",
+            "big": "12345678901234567890123",
+            "o": r#"{"c":12345678901234567890123,"t":"1.0"}"#,
+            "r": "[1.50,2.0,1e3]",
+            "n": "2.0",
+            "p": r#"{"b":[1.50,1e3,"x"],"c":0x1F}"#,
+            "pb": "1e3",
+            "g": "3.50",
+            "h": "[2,1000000000000000000000]",
+        })
+    );
+}
+
+#[test]
+fn an_output_file_is_named_and_one_without_a_name_is_no_file() {
+    let text = "variables: {NONE: ''}\nsteps: [{name: a, type: t, outputFile: 'out/${NONE}.json'}]";
+    let work = |_: &str, _: &Json| {
+        Ok(GroupResult {
+            outputs: json!({}),
+            output_file: Some(Ok("[1]".to_owned())),
+        })
+    };
+    let fault = run(text, &work).result.unwrap_err();
+    assert_eq!(
+        fault.errors[0].message,
+        "out/.json holds a list; outputs need names; write one JSON object"
+    );
+    let text = text.replace("out/${NONE}.json", "$NONE");
+    let played = run(&text, &work);
+    assert_eq!(played.errors(), ["a: output-file-invalid"]);
+    assert_eq!(played.done, [""; 0], "before its work");
+    let played = run_leniently(&text, &idle);
+    assert_eq!(played.inputs["a"]["output_file"], Json::Null);
+    assert!(played.warnings[0].starts_with("output-file-invalid"));
+}
+
+#[test]
+fn text_output_is_text_and_is_no_output_itself() {
+    let text = "steps: [{name: a, type: t}, {name: b, type: t, env: {R: '${a.R}'}}]";
+    let played = run(text, &|step, _| match step {
+        "a" => gives(json!({"stdout": " OUTPUT_R=5\n"})),
+        _ => Ok(GroupResult::default()),
+    });
+    assert_eq!(played.inputs["b"]["env"]["R"], "5");
+    let outputs = windlass_dialects::run_outputs(&played.result.unwrap());
+    assert_eq!(outputs["a"], json!({"R": "5"}));
+    let played = run("steps: [{name: a, type: t}]", &|_, _| {
+        gives(json!({"stdout": 5}))
+    });
+    assert_eq!(
+        played.warnings,
+        ["stdout is 5, no text; nothing was read of it; return text"]
+    );
+}
+
+#[test]
+fn one_missing_value_is_warned_about_once() {
+    let text = "
+steps:
+- {name: gate, type: t, if: 'false', setVariables: {GO: 'yes'}}
+- {name: use, type: t, if: 'true', env: {V: $GO}}
+";
+    let played = run_leniently(text, &idle);
+    assert_eq!(played.warnings.len(), 1, "{:?}", played.warnings);
+}
