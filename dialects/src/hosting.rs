@@ -12,7 +12,8 @@ use crate::step_groups;
 pub struct StartRefusal {
     /// Stable, in kebab case: `playbook-revoked`, `playbook-not-yet-valid`, `playbook-expired`,
     /// `external-missing`, `variable-not-external`, `variable-type`, `data-invalid`; of step groups
-    /// `parameter-missing`, `parameter-invalid`, `context-missing`.
+    /// `parameter-missing`, `parameter-invalid`, `context-missing`, `input-invalid`,
+    /// `variable-not-scalar`.
     pub code: &'static str,
     /// Where, what, why and how to fix it.
     pub message: String,

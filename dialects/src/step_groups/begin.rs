@@ -12,7 +12,7 @@ use crate::step_groups::evaluation::pick;
 use crate::step_groups::state::{
     CONTEXT, DIGITS, PARAMETERS, PROCESS_ENV, RESOURCES, State, VARIABLES,
 };
-use crate::suggestion::did_you_mean;
+use crate::suggestion::{did_you_mean, nearest};
 
 /// What a workflow begins with.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -79,16 +79,28 @@ impl ParameterKind {
 /// Keys of an input that somebody gives.
 const GIVEN: [&str; 4] = [VARIABLES, PARAMETERS, RESOURCES, CONTEXT];
 
+/// Whether a key is meant as one of an input: misspelt, or cut short.
+fn is_near(key: &str) -> bool {
+    let is_short_for = |known: &str| key.len() > 2 && known.starts_with(key);
+    nearest(key, GIVEN).is_some() || GIVEN.into_iter().any(is_short_for)
+}
+
 /// What speaks against an input whatever the workflow declares.
 pub(crate) fn wrong_input(workflow: &str, input: &Json) -> Vec<(&'static str, String)> {
     let start = format!("start of {}", quoted(workflow));
     let mut found = Vec::new();
-    for (key, _) in input.as_object().into_iter().flatten() {
+    let given = || input.as_object().into_iter().flatten();
+    // An input with none of the keys is the host's own, which only handlers read.
+    let is_plain = !given().any(|(key, _)| GIVEN.contains(&key.as_str()));
+    for (key, _) in given() {
         // The last two are put in by whoever starts the run.
-        if !GIVEN.contains(&key.as_str()) && ![PROCESS_ENV, DIGITS].contains(&key.as_str()) {
+        let is_known = [&GIVEN[..], &[PROCESS_ENV, DIGITS]]
+            .concat()
+            .contains(&key.as_str());
+        if !is_known && !(is_plain && !is_near(key)) {
             let fix = did_you_mean(key, GIVEN, "remove it or correct its name");
             let what = format!(
-                "{start}: {} is no key of an input (known: {}); what it holds would be lost; {fix}",
+                "{start}: {} is no key of an input (known: {}); no reference would find what it holds; {fix}",
                 shortened(key),
                 listed(GIVEN)
             );

@@ -321,10 +321,7 @@ impl Work {
             )),
         }
         match &result.outputs {
-            Json::Object(given) => {
-                let given = given.iter().filter(|(name, _)| *name != STDOUT);
-                outputs.extend(given.map(|(name, value)| (name.clone(), value.clone())));
-            }
+            Json::Object(given) => outputs.extend(given.clone()),
             Json::Null => {}
             other => {
                 outputs.insert("result".to_owned(), other.clone());

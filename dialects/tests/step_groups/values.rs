@@ -461,7 +461,7 @@ fn a_start_is_refused_for_what_nothing_reads_and_for_values_of_another_type() {
     for text in [plain, typed] {
         assert_eq!(
             refused(text, json!({"param": {}, "resources": {}, "context": {}, "variables": {"v": 1}, "process_env": {}})),
-            [("input-invalid".to_owned(), "start of \"ship\": param is no key of an input (known: variables, parameters, resources, context); what it holds would be lost; remove it or correct its name".to_owned())]
+            [("input-invalid".to_owned(), "start of \"ship\": param is no key of an input (known: variables, parameters, resources, context); no reference would find what it holds; remove it or correct its name".to_owned())]
         );
         assert_eq!(
             refused(text, json!({"variables": {"v": [1], "w": {}, "x": null}})),
@@ -566,7 +566,7 @@ fn an_output_file_is_named_and_one_without_a_name_is_no_file() {
 }
 
 #[test]
-fn text_output_is_text_and_is_no_output_itself() {
+fn text_output_is_searched_and_has_to_be_text() {
     let text = "steps: [{name: a, type: t}, {name: b, type: t, env: {R: '${a.R}'}}]";
     let played = run(text, &|step, _| match step {
         "a" => gives(json!({"stdout": " OUTPUT_R=5\n"})),
@@ -574,7 +574,7 @@ fn text_output_is_text_and_is_no_output_itself() {
     });
     assert_eq!(played.inputs["b"]["env"]["R"], "5");
     let outputs = windlass_dialects::run_outputs(&played.result.unwrap());
-    assert_eq!(outputs["a"], json!({"R": "5"}));
+    assert_eq!(outputs["a"], json!({"stdout": " OUTPUT_R=5\n", "R": "5"}));
     let played = run("steps: [{name: a, type: t}]", &|_, _| {
         gives(json!({"stdout": 5}))
     });
