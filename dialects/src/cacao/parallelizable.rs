@@ -46,6 +46,10 @@ pub(crate) fn rewrite(playbook: &mut Playbook, accepted: bool, reader: &mut Read
     }
     let mut taken = HashSet::new();
     for chain in chains {
+        if leads_back(playbook, &chain) {
+            // It stays as it is, and is told with the other rings.
+            continue;
+        }
         if chain.len() < 2 {
             let step = &playbook.steps[chain[0]];
             let what = "marked, but an end follows; nothing to run beside it; unmark it";
@@ -77,6 +81,14 @@ fn on_ring(playbook: &Playbook, start: usize) -> bool {
         at = following;
     }
     false
+}
+
+/// Whether a member leads back to itself or to one before it. As branches they would lose that way.
+fn leads_back(playbook: &Playbook, chain: &[usize]) -> bool {
+    (1..).zip(chain).any(|(members, step)| {
+        let mut successors = playbook.steps[*step].successors();
+        successors.any(|next| chain[..members].contains(&next))
+    })
 }
 
 fn is_sound(playbook: &Playbook, chain: &[usize], reader: &mut Reader<'_>) -> bool {

@@ -37,6 +37,9 @@ pub(crate) struct Failure {
     pub(crate) errors: Vec<ErrorEntry>,
     /// Whether it is the step's own, and not one of its branches'.
     pub(crate) own: bool,
+    /// The id of the step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<String>,
 }
 
 impl State {

@@ -639,3 +639,41 @@ fn a_start_is_refused_for_what_the_playbook_or_its_input_says() {
     );
     assert_eq!(refusals(|_| {}, json!([1]), false), ["data-invalid"]);
 }
+
+/// A ring stays a ring, also where the steps of a chain make it.
+#[test]
+fn a_ring_of_chained_steps_is_a_ring() {
+    let ring = |change: fn(&mut Json)| {
+        changed(|p| {
+            p["steps"]["A"] = json!({ "parallelizable": true, "on_completion": "B" });
+            p["steps"]["B"] = json!({ "on_completion": "A" });
+            p["steps"]["C"] = json!({ "on_completion": "e1" });
+            change(p);
+        })
+    };
+    for (what, change) in [
+        ("back", (|_| {}) as fn(&mut Json)),
+        ("all marked", |p| {
+            p["steps"]["B"]["parallelizable"] = true.into();
+        }),
+        ("itself", |p| {
+            p["steps"]["A"]["on_completion"] = "A".into();
+            p["steps"]["B"]["on_completion"] = "e2".into();
+        }),
+        ("through another", |p| {
+            p["steps"]["B"]["on_completion"] = "C".into();
+            p["steps"]["C"]["on_completion"] = "A".into();
+        }),
+        ("by a failure", |p| {
+            p["steps"]["A"] =
+                json!({ "parallelizable": true, "on_success": "B", "on_failure": "A" });
+            p["steps"]["B"] = json!({ "on_success": "e2", "on_failure": "A" });
+        }),
+    ] {
+        let (strict, lenient) = codes(&ring(change));
+        for found in [strict, lenient] {
+            assert!(found.starts_with("cycle"), "{what}: {found}");
+            assert!(!found.contains("alone"), "{what}: {found}");
+        }
+    }
+}

@@ -105,7 +105,7 @@ impl Lowering<'_> {
             }
             // Written down even if nobody handles it: the engine has other words for a limit.
             let fault = around.own_fault.unwrap_or_else(|| self.raise(work));
-            let at = self.standing(work);
+            let at = self.failed_at(work);
             self.on_fault(scope, fault, at, Some(limit), vec![name.clone()]);
             let inside = self.compute(work.frame, &format!("{name}/enter"), &Rule::Pass);
             self.draft.body(scope, inside);
@@ -177,7 +177,6 @@ impl Lowering<'_> {
         by: Option<By>,
         choices: &[String],
     ) -> (NodeId, NodeId) {
-        let at = self.standing(work);
         let (first, last, failing) = match by {
             Some(by) => {
                 let names: Vec<String> = match &by {
@@ -191,7 +190,7 @@ impl Lowering<'_> {
                 let bindings =
                     self.bindings(work.frame, work.step, names.iter().map(String::as_str));
                 let rule = Rule::Decide(Decision {
-                    at: at.clone(),
+                    at: self.standing(work),
                     step: self.playbook.steps[work.step].id.clone(),
                     by,
                     bindings,
@@ -203,6 +202,7 @@ impl Lowering<'_> {
             None => self.question(work, name, choices),
         };
         if let Some(fault) = around.own_fault {
+            let at = self.failed_at(work);
             for node in failing {
                 self.on_fault(node, fault, at.clone(), None, vec![name.to_owned()]);
             }
@@ -296,7 +296,7 @@ impl Lowering<'_> {
         self.draft.connect(last, of);
         self.lead(of, around.after);
         if let Some(fault) = around.own_fault {
-            let at = self.standing(work);
+            let at = self.failed_at(work);
             self.on_fault(of, fault, at, None, Vec::new());
         }
         let (asked, decided) = self.decide(

@@ -336,7 +336,7 @@ impl Lowering<'_> {
                 ..
             } = opened.made;
             for node in failing {
-                self.on_fault(node, to, self.standing(&work), limit_ms, own.clone());
+                self.on_fault(node, to, self.failed_at(&work), limit_ms, own.clone());
             }
         }
     }

@@ -103,6 +103,7 @@ impl Merging {
         state.fail(&Failure {
             errors: failure.errors,
             own,
+            id: Some(self.step.clone()),
         });
         state.write()
     }

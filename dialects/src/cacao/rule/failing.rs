@@ -13,6 +13,9 @@ use crate::cacao::state::{Failure, State};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Folding {
     pub(crate) at: Standing,
+    /// The step's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<String>,
     /// The limit of the step, for its message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) limit_ms: Option<u64>,
@@ -28,7 +31,11 @@ impl Folding {
             |error: &ErrorEntry| error.step == self.at.step || self.own.contains(&error.step);
         let own = fault.errors.first().is_some_and(is_own);
         let errors = fault.errors.iter().map(|error| self.told(error)).collect();
-        state.fail(&Failure { errors, own });
+        state.fail(&Failure {
+            errors,
+            own,
+            id: self.id.clone(),
+        });
         state.write()
     }
 
@@ -82,7 +89,8 @@ pub(super) fn begin_exception() -> Function {
         let first = failure.errors.first();
         let text = |of: fn(&ErrorEntry) -> &String| first.map(of).cloned();
         state.begin_exception(json!({
-            "step_id": text(|error| &error.step),
+            // Data of an older version has names only.
+            "step_id": failure.id.or_else(|| text(|error| &error.step)),
             "code": text(|error| &error.code),
             "message": text(|error| &error.message),
             "errors": failure.errors,
