@@ -8,7 +8,7 @@ use windlass_dialects::{CommandResult, Mode};
 use windlass_workflow_model::Fault;
 
 use crate::play::{Play, Played, accepted, options, play};
-use crate::short::playbook;
+use crate::short::{playbook, step_id};
 
 fn run(short: &Json, mode: Mode, input: &Json, how: Play<'_>) -> Played {
     play(&accepted(&playbook(short), &options(mode)), input, how)
@@ -128,7 +128,7 @@ fn the_exception_chain_runs_where_it_happened_and_the_run_still_fails() {
     assert_eq!(played.errors(), ["A: handler-failed"]);
     assert_eq!(
         played.inputs[1]["exception"],
-        json!({ "step_id": "A", "code": "handler-failed", "message": "no" })
+        json!({ "step_id": step_id("action", "A"), "code": "handler-failed", "message": "no" })
     );
     assert_eq!(played.inputs[2]["exception"], Json::Null);
 
