@@ -131,6 +131,11 @@ fn the_exception_chain_runs_where_it_happened_and_the_run_still_fails() {
         json!({ "step_id": step_id("action", "A"), "code": "handler-failed", "message": "no" })
     );
     assert_eq!(played.inputs[2]["exception"], Json::Null);
+    let message = |played: &Played| {
+        let fault = played.result.as_ref().expect_err("it fails");
+        fault.errors[0].message.clone()
+    };
+    assert_eq!(message(&played), "no (exception_handled: true)");
 
     // A failure inside it is added and starts no second chain.
     let how = Play {
@@ -143,6 +148,7 @@ fn the_exception_chain_runs_where_it_happened_and_the_run_still_fails() {
         played.errors(),
         ["A: handler-failed", "X (2): handler-failed"]
     );
+    assert_eq!(message(&played), "no");
 
     // Outside of any frame, and not where on_failure is.
     let how = Play {

@@ -113,15 +113,13 @@ pub(super) fn raise_exception() -> Function {
     Function::Compute(Arc::new(|data| {
         let state = State::read(data)?;
         let mut errors = state.exception_errors();
-        for error in &mut errors {
-            error.message.push_str(" (workflow_exception was run)");
+        match state.failure() {
+            // An error has no field for it.
+            None => errors.iter_mut().for_each(|error| {
+                error.message.push_str(" (exception_handled: true)");
+            }),
+            Some(failure) => errors.extend(failure.errors),
         }
-        errors.extend(
-            state
-                .failure()
-                .map(|failure| failure.errors)
-                .unwrap_or_default(),
-        );
         Err(failed_with(errors))
     }))
 }
