@@ -677,3 +677,26 @@ fn a_ring_of_chained_steps_is_a_ring() {
         }
     }
 }
+
+#[test]
+fn what_openc2_sends_is_base64() {
+    let command = |fields: Json| {
+        changed(|p| {
+            p["steps"]["A"]["commands"] = json!([fields.clone()]);
+        })
+    };
+    check(
+        "plain",
+        &command(json!({ "type": "openc2-http", "command": "POST / HTTP/1.1", "content": "{}" })),
+        "command-text",
+        "command-text",
+    );
+    check(
+        "base64",
+        &command(
+            json!({ "type": "openc2-http", "command": "POST / HTTP/1.1", "content_b64": "e30=" }),
+        ),
+        "",
+        "",
+    );
+}

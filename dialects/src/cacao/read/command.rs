@@ -161,8 +161,13 @@ impl Reader<'_> {
             Form::Http | Form::OpenC2 => self.start_line(spot, form, command),
             Form::Either | Form::Encoded | Form::Open => {}
         }
-        if form == Form::OpenC2 && command.content.is_none() && command.content_bytes.is_none() {
-            let what = "content_b64 is missing; there is nothing to send; add it";
+        if form == Form::OpenC2 && node.get("content_b64").is_none() {
+            let what = match command.content {
+                Some(_) => {
+                    "content stands where the standard wants content_b64; others would find nothing to send; write it in base64 as content_b64"
+                }
+                None => "content_b64 is missing; there is nothing to send; add it",
+            };
             self.error("command-text", spot, what);
         }
     }
