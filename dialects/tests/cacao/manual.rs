@@ -142,3 +142,21 @@ fn a_condition_that_is_missing_is_asked_for() {
     );
     assert_eq!(played.errors(), ["Seen?: value-invalid"]);
 }
+
+#[test]
+fn a_command_without_text_asks_what_it_says_of_itself() {
+    let text = |command: Json| {
+        let short = json!({ "steps": {
+            "S": { "type": "start", "on_completion": "Ask" },
+            "Ask": { "description": "Of the step", "commands": [command], "on_completion": "e1" },
+        }});
+        let imported = imported(&short, Mode::Lenient);
+        let tasks = manual_tasks(&imported.workflows[0].definition);
+        tasks[0].text.clone()
+    };
+    let own = json!({ "type": "manual", "description": "Look at it" });
+    assert_eq!(text(own), "Look at it");
+    let empty = json!({ "type": "manual", "description": " " });
+    assert_eq!(text(empty), "Of the step");
+    assert_eq!(text(json!({ "type": "manual" })), "Of the step");
+}

@@ -54,7 +54,8 @@ fn form(kind: &str) -> Form {
 }
 
 impl Reader<'_> {
-    /// Reads a command; `instead` is what a person is asked to do when it has no text.
+    /// Reads a command; `instead` is what a person is asked to do when it has neither text nor
+    /// description.
     pub(super) fn command(
         &mut self,
         spot: &Spot,
@@ -98,6 +99,9 @@ impl Reader<'_> {
                 None => {}
             }
         }
+        let described = self.text(&spot, node, "description");
+        let described = described.filter(|text| !text.trim().is_empty());
+        let instead = described.as_deref().unwrap_or(instead);
         self.command_text(&spot, node, instead, &mut command);
         Some(command)
     }
