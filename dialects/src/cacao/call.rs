@@ -71,7 +71,7 @@ impl Writing {
             missing.join(", ")
         };
         state.warn(format!(
-            "variable-no-value: {}: {which} left as written",
+            "variable-no-value: {}: {which} has no value, so the reference is left as written; let an earlier step write it",
             self.at.step
         ));
         Ok(())
@@ -236,14 +236,25 @@ pub fn command_call(config: &Json, data: &Payload) -> Result<Option<CommandCall>
         return Ok(None);
     };
     let mut state = State::read(data)?;
-    let (mut missing, known) = (Vec::new(), state.notes().0);
+    let known = state.notes().0;
+    let (input, missing) = filled_in(&call, &state);
+    call.writing.judge_missing(&mut state, missing)?;
+    Ok(Some(CommandCall {
+        input,
+        warnings: state.warnings_from(known),
+    }))
+}
+
+/// What the handler is given, and the references that are left because they have no value.
+fn filled_in(call: &Call, state: &State) -> (Map<String, Json>, Vec<String>) {
+    let mut missing = Vec::new();
     let bindings = &call.writing.bindings;
     let mut command = call.command.clone();
-    let fill = |text: &str, missing: &mut Vec<String>| bindings.fill(&state, text, missing);
+    let fill = |text: &str, missing: &mut Vec<String>| bindings.fill(state, text, missing);
     command.insert("text".to_owned(), fill(&call.text, &mut missing).into());
     command.insert("raw".to_owned(), call.text.clone().into());
     if !call.headers.is_empty() {
-        let headers = bindings.fill_json(&state, &Json::Object(call.headers.clone()), &mut missing);
+        let headers = bindings.fill_json(state, &Json::Object(call.headers.clone()), &mut missing);
         command.insert("headers".to_owned(), headers);
     }
     if let Some(content) = &call.content {
@@ -258,16 +269,16 @@ pub fn command_call(config: &Json, data: &Payload) -> Result<Option<CommandCall>
     let values = bindings
         .0
         .keys()
-        .map(|name| (name.clone(), bindings.value(&state, name).clone()));
+        .map(|name| (name.clone(), bindings.value(state, name).clone()));
     command.insert("bindings".to_owned(), Json::Object(values.collect()));
     let filled = [&call.agent, &call.target, &call.authentication]
-        .map(|value| bindings.fill_json(&state, value, &mut missing));
+        .map(|value| bindings.fill_json(state, value, &mut missing));
     let [agent, target, authentication] = filled;
     let in_args = call.writing.in_args.iter().map(|name| {
         let kind = bindings.get(name).map(|binding| binding.kind.as_str());
         (
             name.clone(),
-            json!({ "type": kind, "value": bindings.value(&state, name) }),
+            json!({ "type": kind, "value": bindings.value(state, name) }),
         )
     });
     let exception = state.exception().cloned().map(|mut exception| {
@@ -293,15 +304,8 @@ pub fn command_call(config: &Json, data: &Payload) -> Result<Option<CommandCall>
         ("target_index", json!(call.target_index)),
         ("exception", json!(exception)),
     ];
-    let input = input
-        .map(|(key, value)| (key.to_owned(), value))
-        .into_iter()
-        .collect();
-    call.writing.judge_missing(&mut state, missing)?;
-    Ok(Some(CommandCall {
-        input,
-        warnings: state.warnings_from(known),
-    }))
+    let input = input.map(|(key, value)| (key.to_owned(), value));
+    (input.into_iter().collect(), missing)
 }
 
 /// The run's data after the call that a step made; `None` for a step of another dialect. `node` is
@@ -320,6 +324,9 @@ pub fn record_result(
         return Ok(None);
     };
     let mut state = State::read(data)?;
+    // What was made of the call is known now, and nothing of it was kept.
+    let (_, missing) = filled_in(&call, &state);
+    call.writing.judge_missing(&mut state, missing)?;
     state.record(node, &result.outputs());
     let variables: Map<String, Json> = result.variables.clone().into_iter().collect();
     if call.choices.is_empty() {

@@ -616,3 +616,23 @@ fn delays_and_limits_are_durable() {
         (&"L".into(), &"step-timeout".into())
     );
 }
+
+#[test]
+fn a_reference_without_value_in_a_command_is_among_the_warnings_of_the_run() {
+    let short = json!({
+        "playbook_variables": { "__ip__": { "type": "string" }, "__out__": { "type": "string" } },
+        "steps": {
+            "S": { "type": "start", "on_completion": "A" },
+            "A": { "commands": [{ "type": "bash", "command": "ping __ip__:value" }], "on_completion": "e1" },
+        },
+    });
+    let played = run(&short, Mode::Lenient, &Json::Null, Play::default());
+    let warnings = played.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].starts_with("variable-no-value: A: __ip__ "),
+        "{warnings:?}"
+    );
+    let strict = run(&short, Mode::Strict, &Json::Null, Play::default());
+    assert_eq!(strict.errors(), ["A: variable-no-value"]);
+}
