@@ -11,7 +11,7 @@ use windlass_workflow_model::{Fault, Payload};
 use crate::cacao::binding::Bindings;
 use crate::cacao::rule::{Question, Standing, as_value, stray};
 use crate::cacao::state::State;
-use crate::cacao::value::text_of;
+use crate::cacao::value::{Type, text_of};
 use crate::dialect::Dialect;
 
 /// How a step writes variables.
@@ -85,6 +85,7 @@ impl Writing {
         result: Option<Json>,
     ) -> Result<(), Fault> {
         let mut pending = state.pending();
+        let result = result.filter(|result| !self.is_nothing(result));
         let single = match (&self.out_args[..], result) {
             ([name], Some(result)) if !variables.contains_key(name) => Some((name.clone(), result)),
             _ => None,
@@ -105,6 +106,15 @@ impl Writing {
         } else {
             Ok(())
         }
+    }
+
+    /// Whether a result without a name says nothing: an empty object, unless it is a dictionary's.
+    fn is_nothing(&self, result: &Json) -> bool {
+        let is_dictionary = |name: &String| {
+            let binding = self.bindings.get(name);
+            binding.is_some_and(|binding| binding.kind == Type::Dictionary)
+        };
+        result.as_object().is_some_and(Map::is_empty) && !self.out_args.iter().any(is_dictionary)
     }
 
     /// Writes all or nothing.

@@ -636,3 +636,31 @@ fn a_reference_without_value_in_a_command_is_among_the_warnings_of_the_run() {
     let strict = run(&short, Mode::Strict, &Json::Null, Play::default());
     assert_eq!(strict.errors(), ["A: variable-no-value"]);
 }
+
+#[test]
+fn an_empty_result_is_no_value() {
+    let short = |kind: &str| {
+        json!({
+            "playbook_variables": { "__x__": { "type": kind } },
+            "steps": {
+                "S": { "type": "start", "on_completion": "A" },
+                "A": { "out_args": ["__x__"], "on_completion": "e1" },
+            },
+        })
+    };
+    let empty = |_: &str, _: &Json| {
+        Ok(CommandResult {
+            result: Some(json!({})),
+            ..CommandResult::default()
+        })
+    };
+    let how = Play {
+        work: &empty,
+        ..Play::default()
+    };
+    let played = run(&short("string"), Mode::Strict, &Json::Null, how);
+    assert_eq!(played.errors(), ["A: out-arg-missing"]);
+    // A dictionary may be empty.
+    let played = run(&short("dictionary"), Mode::Strict, &Json::Null, how);
+    assert_eq!(played.variable("__x__"), json!({}));
+}
