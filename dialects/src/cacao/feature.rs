@@ -38,8 +38,8 @@ pub const ALL: [&str; 11] = [
 /// The flags that are set, each with the names of the steps that set it.
 pub(crate) fn computed(playbook: &Playbook) -> BTreeMap<&'static str, Vec<String>> {
     let mut found: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
-    for flag in &playbook.marked {
-        found.entry(*flag).or_default();
+    for (flag, by) in &playbook.marked {
+        found.insert(flag, by.clone());
     }
     let (mut commands, mut manual) = (0, Vec::new());
     for step in &playbook.steps {

@@ -1,6 +1,6 @@
 //! A playbook as it was read: every pointer looked up, every text checked as far as it can be alone.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value as Json};
 
@@ -28,8 +28,9 @@ pub(crate) struct Playbook {
     pub(crate) exception: Option<Pointer>,
     /// Flags of the summary that it declares.
     pub(crate) declared: Vec<(String, bool, Spot)>,
-    /// Flags that do not follow from the steps.
-    pub(crate) marked: BTreeSet<&'static str>,
+    /// Flags that do not follow from what its steps do, each with the steps and definitions that set
+    /// it; none is the playbook itself.
+    pub(crate) marked: BTreeMap<&'static str, Vec<String>>,
     pub(crate) spot: Spot,
 }
 

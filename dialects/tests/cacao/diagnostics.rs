@@ -700,3 +700,51 @@ fn what_openc2_sends_is_base64() {
         "",
     );
 }
+
+#[test]
+fn extensions_are_found_wherever_they_stand() {
+    let mut refusing = options(Mode::Strict);
+    refusing.cacao.refuse_features = vec!["extensions".to_owned()];
+    let agent = "group--a593feae-d272-48b7-a2e3-ab5805f0765a";
+    let target = "sector--a593feae-d272-48b7-a2e3-ab5805f0765a";
+    let marking = "marking-statement--a593feae-d272-48b7-a2e3-ab5805f0765a";
+    let extension = json!({ "extension-definition--1": { "a": 1 } });
+    let all: [(Json, &str); 5] = [
+        (
+            json!({ "agent_definitions": { agent: { "type": "group", "name": "Team", "agent_target_extensions": extension } } }),
+            agent,
+        ),
+        (
+            json!({ "target_definitions": { target: { "type": "sector", "name": "All", "agent_target_extensions": extension } } }),
+            target,
+        ),
+        (
+            json!({ "data_marking_definitions": { marking: { "type": "marking-statement", "marking_extensions": extension } } }),
+            marking,
+        ),
+        (
+            json!({ "playbook_extensions": extension }),
+            "the playbook itself",
+        ),
+        (
+            json!({ "authentication_info_definitions": { "user-auth--1": { "type": "user-auth", "authentication_info_extensions": extension } } }),
+            "user-auth--1",
+        ),
+    ];
+    for (fields, by) in all {
+        let text = changed(|p| {
+            let fields = fields.as_object().unwrap().clone();
+            p.as_object_mut().unwrap().extend(fields);
+        });
+        let found = import(&text, &refusing).diagnostics;
+        assert_eq!(found.len(), 1, "{by}: {found:?}");
+        assert_eq!(found[0].code, "feature-refused", "{by}");
+        let used = format!("extensions is used by {by} and refused");
+        assert!(found[0].message.contains(&used), "{}", found[0]);
+    }
+    let step = changed(|p| p["steps"]["A"]["step_extensions"] = extension.clone());
+    let found = import(&step, &refusing).diagnostics;
+    assert!(found[0].message.contains("is used by A and"), "{found:?}");
+    let empty = changed(|p| p["steps"]["A"]["step_extensions"] = json!({}));
+    assert_eq!(codes_of(&empty, &refusing), Vec::<&str>::new());
+}

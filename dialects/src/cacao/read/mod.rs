@@ -7,7 +7,7 @@ mod pointer;
 mod step;
 mod variable;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
@@ -255,24 +255,24 @@ impl Reader<'_> {
                 "extension_definitions",
             ],
         );
-        let mut marked = BTreeSet::new();
+        let mut marked = BTreeMap::new();
         if root
             .get("markings")
             .is_some_and(|entry| !entry.value.is_void())
         {
-            marked.insert(feature::DATA_MARKINGS);
+            marked.insert(feature::DATA_MARKINGS, Vec::new());
         }
         let extended = ["playbook_extensions", "extension_definitions"];
         if extended
             .iter()
             .any(|key| root.get(key).is_some_and(|e| !e.value.is_void()))
         {
-            marked.insert(feature::EXTENSIONS);
+            marked.insert(feature::EXTENSIONS, Vec::new());
         }
         if let Some((signatures, place)) = self.list(spot, root, "signatures")
             && !signatures.is_empty()
         {
-            marked.insert(feature::SIGNATURES);
+            marked.insert(feature::SIGNATURES, Vec::new());
             let countersigned = |signature: &Node| {
                 let inner = ["signature", "signatures", "countersignatures"];
                 inner.iter().any(|key| {
@@ -282,7 +282,7 @@ impl Reader<'_> {
                 })
             };
             if signatures.iter().any(countersigned) {
-                marked.insert(feature::COUNTERSIGNATURES);
+                marked.insert(feature::COUNTERSIGNATURES, Vec::new());
             }
             let count = signatures.len();
             let verb = if count == 1 {
@@ -367,7 +367,7 @@ impl Reader<'_> {
         self.resolve(playbook);
         self.completeness(&place, playbook);
         self.report_starts(playbook);
-        mark_extensions(entries, playbook);
+        mark_extensions(root, entries, playbook);
     }
 
     fn completeness(&mut self, place: &Spot, playbook: &Playbook) {
@@ -419,14 +419,27 @@ impl Reader<'_> {
     }
 }
 
-/// Notes whether a step has extensions.
-fn mark_extensions(steps: &[Entry], playbook: &mut Playbook) {
-    let extended = |entry: &Entry| {
-        let found = entry.value.get("step_extensions");
-        found.is_some_and(|found| !found.value.is_void())
+/// Notes which definitions and steps have extensions.
+fn mark_extensions(root: &Node, steps: &[Entry], playbook: &mut Playbook) {
+    let extended = |entry: &&Entry| {
+        let mut fields = entry.value.entries().iter();
+        fields.any(|field| field.key.ends_with("_extensions") && !field.value.is_void())
     };
-    if steps.iter().any(extended) {
-        playbook.marked.insert(feature::EXTENSIONS);
+    let mut by = Vec::new();
+    for key in [
+        "agent_definitions",
+        "target_definitions",
+        "authentication_info_definitions",
+        "data_marking_definitions",
+    ] {
+        let defined = root.get(key).map(|entry| entry.value.entries());
+        let defined = defined.into_iter().flatten().filter(extended);
+        by.extend(defined.map(|entry| entry.key.clone()));
+    }
+    let named = (0..).zip(steps).filter(|(_, entry)| extended(entry));
+    by.extend(named.map(|(number, _): (usize, _)| playbook.steps[number].name.clone()));
+    if !by.is_empty() {
+        playbook.marked.insert(feature::EXTENSIONS, by);
     }
 }
 
