@@ -2,7 +2,7 @@
 //!
 //! Computed from the steps; only these are trusted. What the file declares is compared with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::cacao::playbook::{Kind, Playbook};
 use crate::cacao::read::Reader;
@@ -35,14 +35,22 @@ pub const ALL: [&str; 11] = [
     EXTENSIONS,
 ];
 
-/// The flags that are set, each with the names of the steps that set it.
-pub(crate) fn computed(playbook: &Playbook) -> BTreeMap<&'static str, Vec<String>> {
+/// The flags that are set, each with the names of the steps that set it. The steps in `made` are none
+/// of the file.
+pub(crate) fn computed(
+    playbook: &Playbook,
+    made: &HashSet<String>,
+) -> BTreeMap<&'static str, Vec<String>> {
     let mut found: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
     for (flag, by) in &playbook.marked {
         found.insert(flag, by.clone());
     }
     let (mut commands, mut manual) = (0, Vec::new());
-    for step in &playbook.steps {
+    for step in playbook
+        .steps
+        .iter()
+        .filter(|step| !made.contains(&step.id))
+    {
         let flag = match &step.kind {
             Kind::Playbook(_) => Some(EXTERNAL),
             Kind::Parallel { .. } => Some(PARALLEL),

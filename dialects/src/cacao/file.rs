@@ -122,9 +122,7 @@ impl Importer<'_> {
         let mut root = read_json(text, report)?;
         let mut reader = Reader { report };
         let upgrades = options.cacao.upgrade_1x.unwrap_or(lenient);
-        if !upgrade::settle_version(&mut root, upgrades, &mut reader) {
-            return None;
-        }
+        let made = upgrade::settle_version(&mut root, upgrades, &mut reader)?;
         let mut playbook = read::read(&root, reader.report)?;
         let mut reader = Reader { report };
         let accepted = options.cacao.parallelizable.unwrap_or(lenient);
@@ -142,7 +140,7 @@ impl Importer<'_> {
         check::move_outputs(&mut playbook, &mut reader);
         check::check_variables(&mut playbook, &mut reader);
         check::check_handlers(&playbook, &options.handlers, &mut reader);
-        let features = feature::computed(&playbook);
+        let features = feature::computed(&playbook, &made);
         reader.judge_features(&playbook, &features, &options.cacao.refuse_features);
         self.note_handlers(&playbook);
         let called = self.called(&playbook, &mut reader);

@@ -2,7 +2,7 @@
 //!
 //! Changes the tree before anything looks at it, so that everything after sees one version only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
@@ -47,8 +47,13 @@ pub(crate) fn version(root: &Node) -> Version {
     }
 }
 
-/// Whether the playbook can be read as 2.0 from now on.
-pub(crate) fn settle_version(root: &mut Node, accepted: bool, reader: &mut Reader<'_>) -> bool {
+/// The ids of the steps that were made to read the playbook as 2.0, which it is from now on; `None`
+/// if it cannot be.
+pub(crate) fn settle_version(
+    root: &mut Node,
+    accepted: bool,
+    reader: &mut Reader<'_>,
+) -> Option<HashSet<String>> {
     let spot = Spot {
         document: Some(1),
         pointer: Some(Pointer::default().inside("spec_version")),
@@ -57,10 +62,9 @@ pub(crate) fn settle_version(root: &mut Node, accepted: bool, reader: &mut Reade
         ..Spot::default()
     };
     let what = match version(root) {
-        Version::Two => return true,
+        Version::Two => return Some(HashSet::new()),
         Version::One(version) if accepted => {
-            Upgrade::default().playbook(root, &version, &spot, reader);
-            return true;
+            return Some(Upgrade::default().playbook(root, &version, &spot, reader));
         }
         Version::One(version) => format!(
             "{} is not CACAO 2.0; its fields differ; import with upgrade_1x or convert it",
@@ -75,7 +79,7 @@ pub(crate) fn settle_version(root: &mut Node, accepted: bool, reader: &mut Reade
         ),
     };
     reader.error("version-unsupported", &spot, what);
-    false
+    None
 }
 
 /// What was changed, counted by kind.
@@ -94,14 +98,22 @@ impl Upgrade {
         *self.counts.entry(what).or_default() += 1;
     }
 
-    fn playbook(mut self, root: &mut Node, version: &str, spot: &Spot, reader: &mut Reader<'_>) {
+    /// The ids of the steps that were made.
+    fn playbook(
+        mut self,
+        root: &mut Node,
+        version: &str,
+        spot: &Spot,
+        reader: &mut Reader<'_>,
+    ) -> HashSet<String> {
+        let mut made = HashSet::new();
         set_text(root, "spec_version", "cacao-2.0");
         self.rename_steps(root);
         self.names(root, "");
         self.times(root);
         self.features(root);
         let Value::Map(entries) = &mut root.value else {
-            return;
+            return made;
         };
         for (old, new) in [
             ("agents", "agent_definitions"),
@@ -123,12 +135,13 @@ impl Upgrade {
             for step in steps.iter_mut() {
                 self.step(step);
             }
+            made.extend(self.made.iter().map(|step| step.key.clone()));
             steps.append(&mut self.made);
         }
         if !self.targets.is_empty() {
             let mark = root.mark;
             let Value::Map(entries) = &mut root.value else {
-                return;
+                return made;
             };
             let at = entries
                 .iter()
@@ -142,6 +155,7 @@ impl Upgrade {
             }
         }
         self.say(version, spot, reader);
+        made
     }
 
     fn say(&self, version: &str, spot: &Spot, reader: &mut Reader<'_>) {

@@ -748,3 +748,27 @@ fn extensions_are_found_wherever_they_stand() {
     let empty = changed(|p| p["steps"]["A"]["step_extensions"] = json!({}));
     assert_eq!(codes_of(&empty, &refusing), Vec::<&str>::new());
 }
+
+/// What the upgrade makes to run a list in order is no choice of the playbook.
+#[test]
+fn lists_of_1_1_are_no_if_logic() {
+    let text = changed(|p| {
+        p["steps"]["A"] = json!({ "type": "switch-condition", "switch": "__s__:value", "cases": { "a": "B" }, "on_completion": "e1" });
+        p["steps"]["B"] = json!({ "on_completion": "e2" });
+        p["steps"]["C"] = json!({ "on_completion": "e3" });
+        p["playbook_processing_summary"] = json!({ "if_logic": false, "switch_logic": true });
+    });
+    let mut playbook: Json = serde_json::from_str(&text).unwrap();
+    playbook["spec_version"] = "1.1".into();
+    let id = |name: &str| crate::short::step_id("action", name);
+    let switch = crate::short::step_id("switch-condition", "A");
+    playbook["workflow"][switch]["cases"]["a"] = json!([id("B"), id("C")]);
+    let mut options = options(Mode::Strict);
+    options.cacao.upgrade_1x = Some(true);
+    options.cacao.refuse_features = vec!["if_logic".to_owned()];
+    let text = playbook.to_string();
+    let found = codes_of(&text, &options);
+    assert_eq!(found, ["upgraded"]);
+    let imported = accepted(&text, &options);
+    assert!(!imported.features.contains_key("if_logic"));
+}
