@@ -9,11 +9,11 @@ use crate::cacao::playbook::{Kind, Playbook};
 use crate::cacao::read::{self, Reader};
 use crate::cacao::store::{Entry, Store};
 use crate::cacao::{check, feature, graph, parallelizable, rule, upgrade};
-use crate::diagnostic::{Diagnostic, Report, Spot, quoted};
+use crate::diagnostic::{Diagnostic, Report, Spot, listed, quoted};
 use crate::import::ImportedWorkflow;
 use crate::json;
 use crate::limits::FILE_BYTES_MAX;
-use crate::options::{ImportOptions, Mode};
+use crate::options::{ImportOptions, Mode, PlaybookFile};
 
 /// What was made of a file.
 #[derive(Default)]
@@ -53,6 +53,7 @@ pub(crate) fn import(text: &str, options: &ImportOptions, report: &mut Report) -
         store: None,
         path: Vec::new(),
         done: BTreeMap::new(),
+        unread: BTreeSet::new(),
         found: Found::default(),
         handlers: BTreeSet::new(),
     };
@@ -109,6 +110,8 @@ struct Importer<'o> {
     path: Vec<String>,
     /// What called playbooks came to, by id and version.
     done: BTreeMap<(String, String), One>,
+    /// Files of the store whose syntax errors were told.
+    unread: BTreeSet<String>,
     found: Found,
     handlers: BTreeSet<String>,
 }
@@ -212,13 +215,35 @@ impl Importer<'_> {
                     .version
                     .as_ref()
                     .map_or_else(String::new, |version| format!(" of {version}"));
+                let unread: Vec<PlaybookFile> = store.unread(&action.playbook).cloned().collect();
+                let fix = if unread.is_empty() {
+                    "add it".to_owned()
+                } else {
+                    let files = unread.iter().map(|file| file.file.as_str());
+                    format!(
+                        "correct what cannot be read in {}, or add it",
+                        listed(files)
+                    )
+                };
                 let what = format!(
-                    "{}{version} is not in the store; it could not run; add it",
+                    "{}{version} is not in the store; it could not run; {fix}",
                     action.playbook
                 );
                 reader.error("playbook-not-found", &spot, what);
+                self.tell_unread(unread);
                 continue;
             };
+            if let Some(twin) = store.twin(&entry) {
+                let what = format!(
+                    "{} and {} both hold {} of {}; which one would run is open; remove one or change its modified",
+                    quoted(&entry.file),
+                    quoted(&twin.file),
+                    action.playbook,
+                    quoted(&entry.modified)
+                );
+                reader.error("playbook-ambiguous", &spot, what);
+                continue;
+            }
             let Some(one) = self.child(&entry) else {
                 let what = format!(
                     "{} in {} cannot be run; correct the errors there",
@@ -256,6 +281,17 @@ impl Importer<'_> {
         }
         self.path.pop();
         called
+    }
+
+    /// Reports what is wrong with files of the store that are no JSON, each once.
+    fn tell_unread(&mut self, files: Vec<PlaybookFile>) {
+        for file in files {
+            if self.unread.insert(file.file.clone()) {
+                let mut report = Report::new(&file.file, self.options.mode);
+                read_json(&file.text, &mut report);
+                self.found.diagnostics.extend(report.finish());
+            }
+        }
     }
 
     /// A called playbook; `None` if it cannot be run.

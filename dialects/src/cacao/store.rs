@@ -19,36 +19,57 @@ pub(crate) struct Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     entries: Vec<Entry>,
+    /// Files that are no JSON, though they may be meant as playbooks.
+    unread: Vec<PlaybookFile>,
 }
 
 impl Store {
     pub(crate) fn read(files: &[PlaybookFile]) -> Self {
-        let entries = files.iter().filter_map(|file| {
-            let root = json::read(&file.text).root?;
+        let mut store = Self::default();
+        for file in files {
+            let Some(root) = json::read(&file.text).root else {
+                store.unread.push(file.clone());
+                continue;
+            };
             let text = |key: &str| root.get(key).and_then(|entry| entry.value.text());
-            Some(Entry {
+            let Some(id) = text("id") else { continue };
+            store.entries.push(Entry {
                 file: file.file.clone(),
-                id: text("id")?.to_owned(),
+                id: id.to_owned(),
                 modified: text("modified").unwrap_or_default().to_owned(),
                 text: file.text.clone(),
-            })
-        });
-        Self {
-            entries: entries.collect(),
+            });
         }
+        store
+    }
+
+    /// The files that speak of this id and cannot be read.
+    pub(crate) fn unread(&self, id: &str) -> impl Iterator<Item = &PlaybookFile> {
+        let unread = self.unread.iter();
+        unread.filter(move |file| file.text.contains(id))
+    }
+
+    /// Another playbook of the same id and version with another text.
+    pub(crate) fn twin(&self, of: &Entry) -> Option<&Entry> {
+        self.entries.iter().find(|entry| {
+            entry.id == of.id && is_same(&entry.modified, &of.modified) && entry.text != of.text
+        })
     }
 
     /// The playbook of this id: of this version, or else the newest.
     pub(crate) fn find(&self, id: &str, version: Option<&str>) -> Option<&Entry> {
-        let same = |one: &str, other: &str| match (time(one), time(other)) {
-            (Some(one), Some(other)) => one == other,
-            _ => one == other,
-        };
         self.entries
             .iter()
             .filter(|entry| entry.id == id)
-            .filter(|entry| version.is_none_or(|version| same(&entry.modified, version)))
+            .filter(|entry| version.is_none_or(|version| is_same(&entry.modified, version)))
             .max_by_key(|entry| time(&entry.modified))
+    }
+}
+
+fn is_same(one: &str, other: &str) -> bool {
+    match (time(one), time(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => one == other,
     }
 }
 
