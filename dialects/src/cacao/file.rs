@@ -96,6 +96,7 @@ fn check_options(options: &ImportOptions, report: &mut Report) {
 /// A playbook that was imported.
 #[derive(Clone)]
 struct One {
+    name: String,
     workflow: Option<ImportedWorkflow>,
     features: BTreeMap<String, Vec<String>>,
     /// Names and whether they are external.
@@ -148,6 +149,7 @@ impl Importer<'_> {
         self.note_handlers(&playbook);
         let called = self.called(&playbook, &mut reader);
         let mut one = One {
+            name: playbook.name.clone(),
             workflow: None,
             features: features
                 .into_iter()
@@ -273,6 +275,7 @@ impl Importer<'_> {
             }
             if let Some(workflow) = &one.workflow {
                 let workflow = Called {
+                    playbook: one.name.clone(),
                     workflow: workflow.definition.name().to_owned(),
                     version: workflow.definition.version().to_owned(),
                 };
@@ -302,6 +305,7 @@ impl Importer<'_> {
         }
         let mut report = Report::new(&entry.file, self.options.mode);
         let one = self.playbook(&entry.text, &mut report).unwrap_or(One {
+            name: String::new(),
             workflow: None,
             features: BTreeMap::new(),
             variables: Vec::new(),

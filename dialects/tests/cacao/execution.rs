@@ -4,7 +4,7 @@
 use std::cell::Cell;
 
 use serde_json::{Value as Json, json};
-use windlass_dialects::{CommandResult, Mode};
+use windlass_dialects::{CommandResult, Mode, PlaybookFile};
 use windlass_workflow_model::Fault;
 
 use crate::play::{Play, Played, accepted, options, play};
@@ -663,4 +663,38 @@ fn an_empty_result_is_no_value() {
     // A dictionary may be empty.
     let played = run(&short("dictionary"), Mode::Strict, &Json::Null, how);
     assert_eq!(played.variable("__x__"), json!({}));
+}
+
+#[test]
+fn a_failure_of_a_called_playbook_names_it_under_the_step_that_calls() {
+    let id = "playbook--767d859e-7387-4e0c-95c0-458ca369486f";
+    let child = json!({ "id": id, "name": "Clean", "steps": {
+        "S": { "type": "start", "on_completion": "C" },
+        "C": { "on_completion": "e1" },
+    }});
+    let mut options = options(Mode::Strict);
+    options.cacao.playbooks = vec![PlaybookFile {
+        file: "child.json".to_owned(),
+        text: playbook(&child),
+    }];
+    let short = json!({ "steps": {
+        "S": { "type": "start", "on_completion": "P" },
+        "P": { "type": "playbook-action", "playbook_id": id, "on_success": "e1", "on_failure": "F" },
+        "F": { "on_completion": "e2" },
+    }});
+    let how = Play {
+        work: &failing(&["C"]),
+        ..Play::default()
+    };
+    let played = play(&accepted(&playbook(&short), &options), &Json::Null, how);
+    assert_eq!(played.done.join(" "), "C F");
+    let error = &played.data()["handled_failures"][0]["errors"][0];
+    assert_eq!(
+        (&error["step"], &error["code"], &error["message"]),
+        (
+            &"P".into(),
+            &"handler-failed".into(),
+            &"playbook \"Clean\" step \"C\": no".into()
+        )
+    );
 }

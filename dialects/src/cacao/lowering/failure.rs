@@ -116,7 +116,14 @@ impl Lowering<'_> {
                 parent: None,
                 branch: None,
             };
-            self.on_fault(raise, fault, (at, None), None, Vec::new());
+            let fold = Folding {
+                at,
+                id: None,
+                limit_ms: None,
+                own: Vec::new(),
+                called: None,
+            };
+            self.on_fault(raise, fault, fold);
         }
         let mut chain = self.frames[frame].clone();
         chain.group = self.new_group();
@@ -132,28 +139,20 @@ impl Lowering<'_> {
         Some(begin)
     }
 
-    /// A failure of `node` is written down as that of a step, by its place and id, and goes to `to`.
-    pub(super) fn on_fault(
-        &mut self,
-        node: NodeId,
-        to: NodeId,
-        (at, id): (Standing, Option<String>),
-        limit_ms: Option<u64>,
-        own: Vec<String>,
-    ) {
-        let fold = Rule::Fail(Folding {
-            at,
-            id,
-            limit_ms,
-            own,
-        });
-        self.draft.on_fault(node, to, Some(fold.name()));
+    /// A failure of `node` is written down and goes to `to`.
+    pub(super) fn on_fault(&mut self, node: NodeId, to: NodeId, fold: Folding) {
+        self.draft.on_fault(node, to, Some(Rule::Fail(fold).name()));
     }
 
-    /// Where a step stands, and its id.
-    pub(super) fn failed_at(&self, work: &Work) -> (Standing, Option<String>) {
-        let id = self.playbook.steps[work.step].id.clone();
-        (self.standing(work), Some(id))
+    /// How a failure is written down as that of a step.
+    pub(super) fn folding(&self, work: &Work) -> Folding {
+        Folding {
+            at: self.standing(work),
+            id: Some(self.playbook.steps[work.step].id.clone()),
+            limit_ms: None,
+            own: Vec::new(),
+            called: None,
+        }
     }
 
     pub(super) fn new_group(&mut self) -> usize {

@@ -5,7 +5,7 @@ use windlass_workflow_model::{FailurePolicy, NodeId};
 use super::frame::{Frame, Unhandled};
 use super::{Lowering, Work};
 use crate::cacao::playbook::{Kind, Pointer};
-use crate::cacao::rule::{By, Decision, Merging, ON_FALSE, ON_TRUE, Rule};
+use crate::cacao::rule::{By, Decision, Folding, Merging, ON_FALSE, ON_TRUE, Rule};
 use crate::stored_rule::StoredRule;
 
 /// Where a logic step stands once what surrounds it is made.
@@ -105,8 +105,12 @@ impl Lowering<'_> {
             }
             // Written down even if nobody handles it: the engine has other words for a limit.
             let fault = around.own_fault.unwrap_or_else(|| self.raise(work));
-            let at = self.failed_at(work);
-            self.on_fault(scope, fault, at, Some(limit), vec![name.clone()]);
+            let fold = Folding {
+                limit_ms: Some(limit),
+                own: vec![name.clone()],
+                ..self.folding(work)
+            };
+            self.on_fault(scope, fault, fold);
             let inside = self.compute(work.frame, &format!("{name}/enter"), &Rule::Pass);
             self.draft.body(scope, inside);
             let mut frame = self.frames[work.frame].clone();
@@ -202,9 +206,12 @@ impl Lowering<'_> {
             None => self.question(work, name, choices),
         };
         if let Some(fault) = around.own_fault {
-            let at = self.failed_at(work);
+            let fold = Folding {
+                own: vec![name.to_owned()],
+                ..self.folding(work)
+            };
             for node in failing {
-                self.on_fault(node, fault, at.clone(), None, vec![name.to_owned()]);
+                self.on_fault(node, fault, fold.clone());
             }
         }
         (first, last)
@@ -296,8 +303,8 @@ impl Lowering<'_> {
         self.draft.connect(last, of);
         self.lead(of, around.after);
         if let Some(fault) = around.own_fault {
-            let at = self.failed_at(work);
-            self.on_fault(of, fault, at, None, Vec::new());
+            let fold = self.folding(work);
+            self.on_fault(of, fault, fold);
         }
         let (asked, decided) = self.decide(
             work,

@@ -18,7 +18,7 @@ use windlass_workflow_model::{
 use crate::cacao::binding::{Binding, Bindings};
 use crate::cacao::playbook::{Kind, Playbook, Pointer, Step};
 use crate::cacao::read::Reader;
-use crate::cacao::rule::{Begin, Declared, Entered, Rule, Standing};
+use crate::cacao::rule::{Begin, Declared, Entered, Folding, Rule, Standing};
 use crate::cacao::state::PLAYBOOK;
 use crate::dialect::Dialect;
 use crate::limits::PLAYBOOK_NODES_MAX;
@@ -30,9 +30,10 @@ use names::Names;
 /// The reason that steps show which a failed run never reached.
 const UNREACHED: &str = "chain-failed";
 
-/// A called playbook: the name and version of its workflow.
+/// A called playbook: its name, and the name and version of its workflow.
 #[derive(Clone, Debug)]
 pub(crate) struct Called {
+    pub(crate) playbook: String,
     pub(crate) workflow: String,
     pub(crate) version: String,
 }
@@ -335,8 +336,15 @@ impl Lowering<'_> {
                 limit_ms,
                 ..
             } = opened.made;
+            let called = self.plan.called.get(&step);
+            let fold = Folding {
+                limit_ms,
+                own,
+                called: called.map(|called| called.playbook.clone()),
+                ..self.folding(&work)
+            };
             for node in failing {
-                self.on_fault(node, to, self.failed_at(&work), limit_ms, own.clone());
+                self.on_fault(node, to, fold.clone());
             }
         }
     }

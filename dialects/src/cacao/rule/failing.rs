@@ -8,6 +8,7 @@ use windlass_workflow_model::{ErrorEntry, Fault, Function, Payload, codes};
 
 use crate::cacao::rule::{Standing, stray};
 use crate::cacao::state::{Failure, State};
+use crate::diagnostic::quoted;
 
 /// How the failure of a node is written into the data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +23,9 @@ pub(crate) struct Folding {
     /// The nodes whose failure is the step's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) own: Vec<String>,
+    /// The name of the playbook that the step calls: errors of other steps are that one's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) called: Option<String>,
 }
 
 impl Folding {
@@ -44,6 +48,21 @@ impl Folding {
         let mut error = error.clone();
         if self.own.contains(&error.step) {
             error.step.clone_from(&self.at.step);
+        }
+        if let Some(called) = self.called.as_ref().filter(|_| error.step != self.at.step) {
+            // Nobody knows the steps of another playbook here.
+            return ErrorEntry {
+                step: self.at.step.clone(),
+                parent: self.at.parent.clone(),
+                branch: self.at.branch.clone(),
+                message: format!(
+                    "playbook {} step {}: {}",
+                    quoted(called),
+                    quoted(&error.step),
+                    error.message
+                ),
+                code: error.code,
+            };
         }
         let late = matches!(
             error.code.as_str(),
