@@ -836,3 +836,26 @@ fn two_playbooks_of_one_id_and_version_are_ambiguous() {
     ];
     assert_eq!(calling(&fine), Vec::<String>::new());
 }
+
+/// Whoever copies the example copies how it uses values.
+#[test]
+fn the_example_puts_no_value_into_its_scripts() {
+    let text = include_str!("../../../examples/isolate-host.json");
+    accepted(text, &options(Mode::Strict));
+    let example: Json = serde_json::from_str(text).unwrap();
+    let mut used = 0;
+    for step in example["workflow"].as_object().unwrap().values() {
+        let in_args = step["in_args"].as_array();
+        for command in step["commands"].as_array().into_iter().flatten() {
+            let script = command["command"].as_str().unwrap();
+            assert!(!script.contains(":value"), "{script}");
+            for name in ["__host__", "__kind__"] {
+                if script.contains(&format!("${name}")) {
+                    used += 1;
+                    assert!(in_args.unwrap().contains(&name.into()), "{script}");
+                }
+            }
+        }
+    }
+    assert_eq!(used, 4, "names in scripts");
+}
