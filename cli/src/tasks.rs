@@ -24,6 +24,16 @@ impl Waiting {
     pub(crate) fn text(&self) -> &str {
         self.asked["text"].as_str().unwrap_or(&self.task.text)
     }
+
+    /// What is to be acted on, by name and type; `None` if the step names nothing.
+    pub(crate) fn target(&self) -> Option<String> {
+        let target = &self.asked["target"];
+        match (target["name"].as_str(), target["type"].as_str()) {
+            (Some(name), Some(kind)) => Some(format!("{name} ({kind})")),
+            (Some(one), None) | (None, Some(one)) => Some(one.to_owned()),
+            (None, None) => None,
+        }
+    }
 }
 
 /// Every step of a run, and of the runs that it called, that waits for a person.

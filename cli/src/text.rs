@@ -115,15 +115,18 @@ pub(crate) fn tasks(tasks: &[Waiting]) -> String {
     let asks = tasks.iter().map(|waiting| {
         let task = &waiting.task;
         let owner = task.owner.as_ref().map(|owner| format!(" (for {owner})"));
+        let target = waiting.target();
+        let target = target.map(|target| format!("\n    target: {target}"));
         let variables = task.out_args.iter();
         let variables =
             variables.map(|(name, kind)| format!(" --var {name}={}", kind.to_uppercase()));
         let variables = variables.collect::<Vec<_>>().concat();
         format!(
-            "  {}: {}{}\n    windlass approve {} {}{variables}",
+            "  {}: {}{}{}\n    windlass approve {} {}{variables}",
             task.step,
             waiting.text(),
             owner.unwrap_or_default(),
+            target.unwrap_or_default(),
             waiting.run,
             quoted(&task.step)
         )
@@ -417,7 +420,9 @@ fn words(kind: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use windlass::{Draft, StepSpec};
+    use serde_json::{Value as Json, json};
+    use windlass::{Draft, RunId, StepSpec};
+    use windlass_dialects::ManualTask;
 
     #[test]
     fn columns_line_up() {
@@ -426,6 +431,30 @@ mod tests {
             vec!["two".to_owned(), String::new()],
         ];
         assert_eq!(table(&["a", "long"], &rows), "A    LONG\n1    b\ntwo\n");
+    }
+
+    #[test]
+    fn a_task_says_what_it_acts_on() {
+        let asks = |target: Json| {
+            tasks(&[Waiting {
+                run: RunId(7),
+                task: ManualTask {
+                    step: "Ask".to_owned(),
+                    text: String::new(),
+                    owner: None,
+                    out_args: std::collections::BTreeMap::new(),
+                    choices: Vec::new(),
+                    lenient: false,
+                },
+                asked: json!({ "text": "isolate it", "target": target }),
+            }])
+        };
+        let fw = asks(json!({ "type": "linux", "name": "fw-1" }));
+        assert!(
+            fw.contains("Ask: isolate it\n    target: fw-1 (linux)\n    windlass approve"),
+            "{fw}"
+        );
+        assert!(!asks(Json::Null).contains("target"));
     }
 
     #[test]
