@@ -859,3 +859,17 @@ fn the_example_puts_no_value_into_its_scripts() {
     }
     assert_eq!(used, 4, "names in scripts");
 }
+
+#[test]
+fn labels_are_lists_of_texts_that_are_not_empty() {
+    for key in ["labels", "playbook_types", "external_references"] {
+        let empty = changed(|p| p[key] = json!([]));
+        check(key, &empty, "value-invalid", "repaired-l16");
+    }
+    let mistyped = changed(|p| p["labels"] = json!([1]));
+    check("labels", &mistyped, "value-invalid", "value-invalid");
+    let fine = changed(|p| p["labels"] = json!(["a"]));
+    check("labels", &fine, "", "");
+    let step = changed(|p| p["steps"]["A"]["external_references"] = json!([]));
+    check("of a step", &step, "value-invalid", "repaired-l16");
+}

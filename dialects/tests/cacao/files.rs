@@ -44,16 +44,16 @@ const EXPECTED: [Expected; 12] = [
     },
     Expected {
         file: "oca-iob-rev4--mitigate.json",
-        strict: "branch-end-shared×7 command-text×18 next-pointer-missing×5 playbook-not-runnable×1",
-        lenient: "repaired-l1×5 repaired-l2×5 repaired-l7×18",
+        strict: "branch-end-shared×7 command-text×18 next-pointer-missing×5 playbook-not-runnable×1 value-invalid×2",
+        lenient: "repaired-l1×5 repaired-l16×2 repaired-l2×5 repaired-l7×18",
         order: Some(
             "Activity_0i6qxv4: Create ticket, Activity_1xrsq3p: Prompt analyst if blocking is needed, Activity_1t8x5d5: Block IP in Firewall, Activity_05xs8h2: Prompt analyst if remediation is needed, Activity_1vv8yyz: Quarantine system, Activity_0i91gen: Create ticket, Activity_1jfyg0y: Comment in ticket that system is quarantined, Activity_12ln1os: Send email to SOC analyst to review ticket, Activity_152668n: SOC analyst restores affected system, Activity_0uvmcne: Remove quarantine from system, Activity_1ufu0ds: Comment in ticket that system is restored and the quarantine is removed, Activity_07vriey: Close ticket, Activity_1gi6cid: Prompt analyst if additional tasks need to be performed, Activity_1qnpwn4: SOC analyst performs additional tasks, Activity_0j0scw4: Prompt analyst if event can be shared, Activity_0x1am58: Mark event for sharing submission, Event_0j39mxm: All gateways finish, Activity_1arg5f6: Close ticket",
         ),
     },
     Expected {
         file: "oca-iob-rev4--quarantine-and-remediate.json",
-        strict: "command-text×8",
-        lenient: "repaired-l7×8",
+        strict: "command-text×8 value-invalid×1",
+        lenient: "repaired-l16×1 repaired-l7×8",
         order: Some(
             "Activity_1vv8yyz: Quarantine system, Activity_0i91gen: Create ticket, Activity_1jfyg0y: Comment in ticket that system is quarantined, Activity_12ln1os: Send email to SOC analyst to review ticket, Activity_152668n: SOC analyst restores affected system, Activity_0uvmcne: Remove quarantine from system, Activity_1ufu0ds: Comment in ticket that system is restored and the quarantine is removed, Activity_07vriey: Close ticket",
         ),

@@ -8,6 +8,9 @@ use crate::options::Mode;
 use crate::suggestion::did_you_mean;
 use crate::tree::{Entry, Meaning, Node, Value};
 
+/// The property whose list holds objects.
+const REFERENCES: &str = "external_references";
+
 /// Reads one playbook and reports what is wrong with it.
 pub(crate) struct Reader<'r> {
     pub(crate) report: &'r mut Report,
@@ -92,7 +95,7 @@ impl Reader<'_> {
         number
     }
 
-    /// A list; one without items is told if it needs some.
+    /// A list, also one without items.
     pub(crate) fn list<'n>(
         &mut self,
         parent: &Spot,
@@ -143,6 +146,17 @@ impl Reader<'_> {
         found
     }
 
+    /// Reports a list without items, which the standard wants to be left out.
+    pub(crate) fn not_empty(&mut self, parent: &Spot, node: &Node, key: &str) {
+        let Some(entry) = node.get(key) else { return };
+        if matches!(&entry.value.value, Value::List(items) if items.is_empty()) {
+            let what = format!("{key} is empty; the standard wants items in a list; leave it out");
+            let lenient = format!("{key} is empty; taken as none");
+            let spot = parent.entry(entry);
+            self.repair("repaired-l16", "value-invalid", &spot, what, lenient);
+        }
+    }
+
     /// Reports a property that the standard does not know there.
     pub(crate) fn only(&mut self, parent: &Spot, entries: &[Entry], known: &[&str]) {
         for entry in entries
@@ -164,7 +178,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Checks the JSON types of properties that are only kept.
+    /// Checks the JSON types of properties that are only kept. Of `lists`, all but those of references
+    /// hold texts.
     pub(crate) fn labels(
         &mut self,
         parent: &Spot,
@@ -177,7 +192,12 @@ impl Reader<'_> {
             self.text(parent, node, key);
         }
         for key in lists {
-            self.list(parent, node, key);
+            self.not_empty(parent, node, key);
+            if *key == REFERENCES {
+                self.list(parent, node, key);
+            } else {
+                self.texts(parent, node, key);
+            }
         }
         for key in objects {
             self.object(parent, node, key);

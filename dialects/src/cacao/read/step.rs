@@ -11,7 +11,7 @@ use crate::cacao::template;
 use crate::diagnostic::{Spot, quoted};
 use crate::limits::DELAY_MS_MAX;
 use crate::suggestion::did_you_mean;
-use crate::tree::{Entry, Meaning, Node, Value};
+use crate::tree::{Entry, Meaning, Node};
 
 const TYPES: [&str; 8] = [
     "start",
@@ -438,18 +438,7 @@ impl Reader<'_> {
             self.error("unknown-agent", spot, what);
         }
         let targets = self.texts(spot, node, "targets");
-        if node.get("targets").is_some_and(
-            |entry| matches!(&entry.value.value, Value::List(items) if items.is_empty()),
-        ) {
-            let what = "targets is empty; leave it out";
-            self.repair(
-                "repaired-l16",
-                "value-invalid",
-                spot,
-                what,
-                "targets is empty; taken as none",
-            );
-        }
+        self.not_empty(spot, node, "targets");
         for (target, place) in &targets {
             // A target may be a list of its own in 1.1; by now it is an id.
             if !playbook.targets.contains_key(target) && !playbook.agents.contains_key(target) {
@@ -501,18 +490,7 @@ impl Reader<'_> {
     }
 
     fn names(&mut self, spot: &Spot, node: &Node, key: &str) -> Vec<Named> {
-        if node.get(key).is_some_and(
-            |entry| matches!(&entry.value.value, Value::List(items) if items.is_empty()),
-        ) {
-            let what = format!("{key} is empty; leave it out");
-            self.repair(
-                "repaired-l16",
-                "value-invalid",
-                spot,
-                what,
-                format!("{key} is empty; taken as none"),
-            );
-        }
+        self.not_empty(spot, node, key);
         let found = self.texts(spot, node, key);
         found
             .into_iter()
