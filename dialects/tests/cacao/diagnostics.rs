@@ -873,3 +873,16 @@ fn labels_are_lists_of_texts_that_are_not_empty() {
     let step = changed(|p| p["steps"]["A"]["external_references"] = json!([]));
     check("of a step", &step, "value-invalid", "repaired-l16");
 }
+
+/// A property that has no effect has none.
+#[test]
+fn a_command_in_base64_alone_has_no_plain_text() {
+    let text =
+        changed(|p| p["steps"]["A"]["commands"] = json!([{ "type": "yara", "command": "rule" }]));
+    check(
+        "yara",
+        &text,
+        "command-text unknown-property",
+        "repaired-l15 repaired-l7",
+    );
+}

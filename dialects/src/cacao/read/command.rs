@@ -125,16 +125,17 @@ impl Reader<'_> {
     }
 
     fn command_text(&mut self, spot: &Spot, node: &Node, instead: &str, command: &mut Command) {
+        let form = form(&command.kind);
+        // There it is a property without effect, which was told.
         let plain = self
             .text(spot, node, "command")
-            .filter(|text| !text.trim().is_empty());
+            .filter(|text| !text.trim().is_empty() && form != Form::Encoded);
         let encoded = self
             .text(spot, node, "command_b64")
             .filter(|text| !text.is_empty());
         let decoded = encoded
             .as_deref()
             .map(|encoded| self.decoded(spot, "command_b64", encoded));
-        let form = form(&command.kind);
         match (plain, decoded) {
             (Some(_), Some(_)) => {
                 let what = "command and command_b64 together; which one counts is open; keep one";
