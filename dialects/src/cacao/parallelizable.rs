@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use crate::cacao::playbook::{Kind, Playbook, Pointer, Step};
 use crate::cacao::read::Reader;
 use crate::cacao::template;
+use crate::cacao::value::with_article;
 use crate::diagnostic::{listed, quoted};
 
 /// Rewrites every chain, or reports why it cannot be one.
@@ -98,8 +99,8 @@ fn is_sound(playbook: &Playbook, chain: &[usize], reader: &mut Reader<'_>) -> bo
         let step = &playbook.steps[*member];
         if !matches!(step.kind, Kind::Action(_) | Kind::Playbook(_)) {
             let what = format!(
-                "a {} in the chain; its branches have no defined place; unmark {}",
-                step.kind.as_str(),
+                "{} in the chain; its branches have no defined place; unmark {}",
+                with_article(step.kind.as_str()),
                 quoted(&playbook.steps[chain[0]].name)
             );
             reader.error("parallelizable-branching", &step.spot, what);

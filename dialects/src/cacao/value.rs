@@ -136,6 +136,13 @@ impl Type {
     }
 }
 
+/// The name of a type of variables or steps as people say it: `an ipv4-addr`, `a uuid`.
+pub(crate) fn with_article(name: &str) -> String {
+    let is_spoken_open = name.starts_with(['a', 'e', 'i', 'o']) || name == "md5-hash";
+    let article = if is_spoken_open { "an" } else { "a" };
+    format!("{article} {name}")
+}
+
 /// Whether it is written as a UUID.
 pub(crate) fn is_uuid(text: &str) -> bool {
     let groups: Vec<_> = text.split('-').collect();

@@ -886,3 +886,70 @@ fn a_command_in_base64_alone_has_no_plain_text() {
         "repaired-l15 repaired-l7",
     );
 }
+
+/// What is said of a playbook, without the place.
+fn said(text: &str, mode: Mode) -> Vec<String> {
+    let found = import(text, &options(mode)).diagnostics;
+    let plain = |message: &str| message.split_once(' ').unwrap().1.to_owned();
+    found.iter().map(|found| plain(&found.message)).collect()
+}
+
+#[test]
+fn messages_say_what_is_so() {
+    let until = changed(|p| p["valid_until"] = "yesterday".into());
+    assert_eq!(
+        said(&until, Mode::Lenient),
+        [
+            "/valid_until: \"yesterday\" is no time, so it limits nothing; write one such as 2025-01-31T12:00:00.000Z"
+        ]
+    );
+    let nowhere = changed(|p| {
+        p["steps"]["S"]
+            .as_object_mut()
+            .unwrap()
+            .remove("on_completion");
+    });
+    assert_eq!(
+        said(&nowhere, Mode::Strict)[0],
+        "step \"S\": no on_completion; what follows is open; add one"
+    );
+    let order = changed(|p| p["modified"] = "2024-01-01T00:00:00.000Z".into());
+    assert_eq!(
+        said(&order, Mode::Strict),
+        ["/modified: before created; one of them is wrong; correct one"]
+    );
+    let list = changed(|p| {
+        p["playbook_variables"]["__d__"] = json!({ "type": "dictionary", "value": [] })
+    });
+    assert_eq!(
+        said(&list, Mode::Strict),
+        ["variable __d__: its value is a list; it must be an object"]
+    );
+    let base64 = changed(|p| {
+        p["steps"]["A"]["commands"] = json!([{ "type": "bash", "command_b64": "YQ=" }]);
+    });
+    assert_eq!(
+        said(&base64, Mode::Strict),
+        [
+            "step \"A\" command 1: command_b64 is not whole base64: its length or its last signs are wrong; it cannot be decoded; encode again"
+        ]
+    );
+    let branching = changed(|p| {
+        p["steps"]["A"] = json!({ "type": "if-condition", "condition": "__b__:value", "on_true": "e2", "on_completion": "e1", "parallelizable": true });
+    });
+    let branching = said(&branching, Mode::Lenient);
+    assert!(
+        branching[1].contains("parallelizable on an if-condition"),
+        "{branching:?}"
+    );
+    let unlike = changed(|p| {
+        p["steps"]["A"] = json!({ "type": "if-condition", "condition": "__ip__:value = __n__:value", "on_true": "B", "on_completion": "e1" });
+        p["steps"]["B"] = json!({ "on_completion": "e2" });
+    });
+    assert_eq!(
+        said(&unlike, Mode::Strict),
+        [
+            "step \"A\": __ip__ is an ipv4-addr and __n__ an integer; they cannot be compared; use variables of one type"
+        ]
+    );
+}

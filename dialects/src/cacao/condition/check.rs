@@ -1,7 +1,7 @@
 //! Whether a condition makes sense for the types of its variables; asked at import.
 
 use crate::cacao::condition::{Comparison, Condition, Operand, Operator};
-use crate::cacao::value::{Family, Type, network};
+use crate::cacao::value::{Family, Type, network, with_article};
 use crate::diagnostic::quoted;
 
 /// What is wrong with a condition that can be read.
@@ -32,8 +32,8 @@ pub(crate) fn check(
             Some(other) => vec![Complaint {
                 code: "condition-not-bool",
                 what: format!(
-                    "{name} alone is a {}; only bool variables stand alone; compare it",
-                    other.as_str()
+                    "{name} alone is {}; only bool variables stand alone; compare it",
+                    with_article(other.as_str())
                 ),
                 is_subset: false,
             }],
@@ -71,9 +71,9 @@ fn compared(
         && let Some((other, unlike)) = typed.find(|(_, other)| !alike(of, *other))
     {
         return complaint(format!(
-            "{name} is a {} and {other} a {}; they cannot be compared; use variables of one type",
-            of.as_str(),
-            unlike.as_str()
+            "{name} is {} and {other} {}; they cannot be compared; use variables of one type",
+            with_article(of.as_str()),
+            with_article(unlike.as_str())
         ));
     }
     drop(typed);
@@ -253,11 +253,11 @@ mod tests {
             ),
             (
                 "__n__:value = __s__:value",
-                "condition-type: __n__ is a integer and __s__ a string; they cannot be compared; use variables of one type",
+                "condition-type: __n__ is an integer and __s__ a string; they cannot be compared; use variables of one type",
             ),
             (
                 "__ip__:value = __six__:value",
-                "condition-type: __ip__ is a ipv4-addr and __six__ a ipv6-addr; they cannot be compared; use variables of one type",
+                "condition-type: __ip__ is an ipv4-addr and __six__ an ipv6-addr; they cannot be compared; use variables of one type",
             ),
             (
                 "__b__:value < true",

@@ -230,7 +230,7 @@ impl Reader<'_> {
     fn decoded(&mut self, spot: &Spot, key: &str, encoded: &str) -> Option<Result<String, ()>> {
         let bytes = match STANDARD.decode(without_blanks(encoded)) {
             Ok(bytes) => bytes,
-            Err(error) => {
+            Err(_) => {
                 let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
                 let wrong = encoded
                     .chars()
@@ -241,7 +241,7 @@ impl Reader<'_> {
                         place + 1
                     ),
                     None => format!(
-                        "{key} is not whole base64 ({error}); it cannot be decoded; encode again"
+                        "{key} is not whole base64: its length or its last signs are wrong; it cannot be decoded; encode again"
                     ),
                 };
                 self.error("base64-invalid", spot, what);

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::cacao::feature;
 use crate::cacao::playbook::{Kind, Playbook, Pointer as Way};
-use crate::cacao::value::is_uuid;
+use crate::cacao::value::{is_uuid, with_article};
 use crate::diagnostic::{Report, Spot, quoted};
 use crate::limits::STEPS_MAX;
 use crate::pointer::Pointer;
@@ -194,7 +194,12 @@ impl Reader<'_> {
                     "{} is no time; write one such as 2025-01-31T12:00:00.000Z",
                     quoted(&text)
                 );
-                self.repair("repaired-l16", "value-invalid", &place, &what, &what);
+                let lenient = if counted {
+                    what.clone()
+                } else {
+                    what.replacen("is no time", "is no time, so it limits nothing", 1)
+                };
+                self.repair("repaired-l16", "value-invalid", &place, &what, lenient);
                 None
             }
         }
@@ -216,11 +221,11 @@ impl Reader<'_> {
                 .get(second.0)
                 .map_or(spot.clone(), |entry| spot.entry(entry));
             let why = if equal {
-                "one of them is wrong"
+                format!("before {}; one of them is wrong", first.0)
             } else {
-                "the playbook could never run"
+                format!("not after {}; the playbook could never run", first.0)
             };
-            let what = format!("not after {}; {why}; correct one", first.0);
+            let what = format!("{why}; correct one");
             self.error(
                 "timestamp-order",
                 &place.called(format!("/{}", second.0)),
@@ -395,19 +400,9 @@ impl Reader<'_> {
             return;
         };
         if !matches!(step.kind, Kind::Start) {
-            let article = if matches!(step.kind, Kind::Action(_) | Kind::If { .. } | Kind::End) {
-                "an"
-            } else {
-                "a"
-            };
-            let what = format!(
-                "names {article} {}; the standard wants a start step; add one",
-                step.kind.as_str()
-            );
-            let lenient = format!(
-                "names {article} {}; the run begins there; add a start step",
-                step.kind.as_str()
-            );
+            let kind = with_article(step.kind.as_str());
+            let what = format!("names {kind}; the standard wants a start step; add one");
+            let lenient = format!("names {kind}; the run begins there; add a start step");
             self.repair(
                 "repaired-l10",
                 "start-wrong-type",

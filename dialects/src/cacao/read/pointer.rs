@@ -96,7 +96,9 @@ impl Reader<'_> {
             if leads {
                 continue;
             }
-            let what = if step.failure.is_some() {
+            let what = if matches!(step.kind, Kind::Start) {
+                "no on_completion; what follows is open; add one"
+            } else if step.failure.is_some() {
                 "no on_success; what follows success is open; add one"
             } else {
                 "no on_completion or on_success; what follows is open; add one"

@@ -8,6 +8,7 @@ use crate::cacao::read::command::MANUAL;
 use crate::cacao::read::field::{Reader, shown};
 use crate::cacao::read::is_identifier;
 use crate::cacao::template;
+use crate::cacao::value::with_article;
 use crate::diagnostic::{Spot, quoted};
 use crate::limits::DELAY_MS_MAX;
 use crate::suggestion::did_you_mean;
@@ -525,8 +526,8 @@ impl Reader<'_> {
         match entry.value.meaning() {
             Some(Meaning::Bool(true)) if !matches!(kind, Kind::Action(_) | Kind::Playbook(_)) => {
                 let what = format!(
-                    "parallelizable on a {}; only actions and playbook-actions can be; remove it",
-                    kind.as_str()
+                    "parallelizable on {}; only actions and playbook-actions can be; remove it",
+                    with_article(kind.as_str())
                 );
                 self.error("parallelizable-branching", &place, what);
                 None

@@ -118,7 +118,11 @@ impl Reader<'_> {
                 Json::String(scalar.text.clone())
             }
             _ => {
-                let what = format!("its value is {}; it must be a text", shown(&entry.value));
+                let must = match kind {
+                    Type::Dictionary => "an object",
+                    _ => "a text",
+                };
+                let what = format!("its value is {}; it must be {must}", shown(&entry.value));
                 self.error("variable-type", spot, what);
                 return Json::Null;
             }
