@@ -631,7 +631,7 @@ fn a_start_is_refused_for_what_the_playbook_or_its_input_says() {
     assert_eq!(refusals(external, json!({ "__host__": 5 }), false), none);
     assert_eq!(
         refusals(external, json!({ "__host__": "five" }), false),
-        ["variable-type", "external-missing"]
+        ["variable-type"]
     );
     assert_eq!(
         refusals(|_| {}, json!({ "__n__": "1", "__gone__": "1" }), false),
@@ -952,4 +952,29 @@ fn messages_say_what_is_so() {
             "step \"A\": __ip__ is an ipv4-addr and __n__ an integer; they cannot be compared; use variables of one type"
         ]
     );
+}
+
+#[test]
+fn an_input_is_told_once_and_as_a_whole() {
+    let external = changed(|p| {
+        p["playbook_variables"]["__hot__"] = json!({ "type": "bool", "external": true });
+    });
+    let imported = accepted(&external, &options(Mode::Strict));
+    let refusals = |input: Json| {
+        let found = start_refusals(&imported.workflows[0].definition, &input, 0);
+        let found = found.into_iter();
+        let found = found.map(|refusal| format!("{}: {}", refusal.code, refusal.message));
+        found.collect::<Vec<_>>()
+    };
+    let wrong = refusals(json!({ "__hot__": "maybe" }));
+    assert_eq!(wrong.len(), 1, "{wrong:?}");
+    assert!(wrong[0].contains("variable-type"), "{wrong:?}");
+    let beside = refusals(json!({ "variables": { "__hot__": "true" }, "__n__": "1" }));
+    assert_eq!(beside.len(), 1, "{beside:?}");
+    assert!(
+        beside[0].contains("data-invalid") && beside[0].contains("\"__n__\""),
+        "{beside:?}"
+    );
+    let none = refusals(json!({ "variables": { "__hot__": "true" } }));
+    assert_eq!(none, Vec::<String>::new());
 }

@@ -9,6 +9,9 @@ use crate::cacao::state::{PLAYBOOK, State};
 use crate::cacao::value::{Type, text_of};
 use crate::diagnostic::quoted;
 
+/// The key of an input under which its variables may stand.
+const VARIABLES: &str = "variables";
+
 /// What a run begins with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Begin {
@@ -64,6 +67,9 @@ impl Begin {
             problems.push((codes::DATA_INVALID, what));
             Map::new()
         });
+        if let Some(what) = beside(input) {
+            problems.push((codes::DATA_INVALID, what));
+        }
         let mut state = State::new();
         for variable in &self.variables {
             state.set_value(PLAYBOOK, &variable.name, variable.value.clone());
@@ -96,7 +102,11 @@ impl Begin {
             .iter()
             .filter(|variable| variable.external && !variable.secret)
         {
-            if !state.value(PLAYBOOK, &variable.name).is_null() {
+            // A value of another type was told.
+            let is_given = given
+                .get(&variable.name)
+                .is_some_and(|value| !value.is_null());
+            if is_given || !state.value(PLAYBOOK, &variable.name).is_null() {
                 continue;
             }
             let what = format!(
@@ -163,7 +173,7 @@ fn given(input: &Json) -> Result<Map<String, Json>, String> {
     let shape = "the input must be an object of variables, such as {\"__host__\": \"a\"}, or hold one under \"variables\"";
     match input {
         Json::Null => Ok(Map::new()),
-        Json::Object(object) => match object.get("variables") {
+        Json::Object(object) => match object.get(VARIABLES) {
             Some(Json::Object(variables)) => Ok(variables.clone()),
             Some(Json::Null) => Ok(Map::new()),
             Some(_) => Err(shape.to_owned()),
@@ -171,6 +181,18 @@ fn given(input: &Json) -> Result<Map<String, Json>, String> {
         },
         _ => Err(shape.to_owned()),
     }
+}
+
+/// What is wrong with an input that has more than `variables` where it has those.
+fn beside(input: &Json) -> Option<String> {
+    let object = input
+        .as_object()
+        .filter(|object| object.contains_key(VARIABLES))?;
+    let more = object.keys().find(|key| *key != VARIABLES)?;
+    Some(format!(
+        "the input has {} beside \"{VARIABLES}\"; it would have no effect; put it there or leave it out",
+        quoted(more)
+    ))
 }
 
 /// A value that came from outside as one of a variable of this type; the error says why it is none.
