@@ -169,8 +169,8 @@ fn literal_fits(literal: &Operand, of: Option<Type>, operator: Operator, family:
         return network(&text).is_some();
     }
     match of {
-        // Part of a hash or URI is still a text that one can be compared with.
-        Some(of) if matches!(family, Family::Number | Family::Bool | Family::Address) => {
+        // Part of a URI is still a text that one can be compared with.
+        Some(of) if family != Family::Text => {
             // Any number can be compared with an integer.
             of.fits(&text) || (family == Family::Number && Type::Float.fits(&text))
         }
@@ -205,6 +205,9 @@ mod tests {
             "__ip__" => Some(Type::Ipv4Addr),
             "__six__" => Some(Type::Ipv6Addr),
             "__s__" => Some(Type::String),
+            "__mac__" => Some(Type::MacAddr),
+            "__md5__" => Some(Type::Md5Hash),
+            "__hex__" => Some(Type::Hexstring),
             _ => None,
         };
         let (mut condition, _) = read(text).unwrap();
@@ -229,6 +232,9 @@ mod tests {
             "__ip__:value IN ('10.0.0.1', '10.0.0.2')",
             "__s__:value LIKE 'a%' OR __s__:value < 'b'",
             "__s__:value = 5",
+            "__mac__:value = '00-1B-44-11-3A-B7'",
+            "__mac__:value LIKE '00:1b:%'",
+            "__hex__:value IN ('00ff', 'AB')",
             "__unknown__:value < 'x'",
             "'a' = 'a'",
         ] {
@@ -278,6 +284,14 @@ mod tests {
             (
                 "__ip__:value IN '10.0.0.0/8'",
                 "condition-type: __ip__ IN \"10.0.0.0/8\" asks whether an address is in a network; IN takes a list; use ISSUBSET",
+            ),
+            (
+                "__mac__:value = 'router'",
+                "condition-type: \"router\" is no mac-addr; comparisons would be meaningless; correct it",
+            ),
+            (
+                "__md5__:value IN ('d41d8cd98f00b204e9800998ecf8427e', 'd41d')",
+                "condition-type: \"d41d\" is no md5-hash; comparisons would be meaningless; correct it",
             ),
             (
                 "1 = 'x'",

@@ -115,8 +115,8 @@ fn compared(comparison: &Comparison, values: &dyn Values) -> Result<bool, Undeci
             }
             found
         }
-        Operator::Like => like(&left, one)?,
-        Operator::Matches => matches(&left, one)?,
+        Operator::Like => like(family, &left, one)?,
+        Operator::Matches => search(family, &left, one, one, "MATCHES")?,
         Operator::IsSubset => network_of(one)?.contains(&network_of(&left)?),
         Operator::IsSuperset => network_of(&left)?.contains(&network_of(one)?),
     };
@@ -162,23 +162,37 @@ fn network_of(text: &str) -> Result<ipnet::IpNet, Undecided> {
 }
 
 /// `%` is any run of characters, `_` a single one; the whole text has to match.
-fn like(text: &str, pattern: &str) -> Result<bool, Undecided> {
-    let parts = pattern.chars().map(|c| match c {
+fn like(family: Family, text: &str, pattern: &str) -> Result<bool, Undecided> {
+    let written = match family {
+        Family::Hex => pattern.replace('-', ":"),
+        Family::Number | Family::Bool | Family::Address | Family::Text => pattern.to_owned(),
+    };
+    let parts = written.chars().map(|c| match c {
         '%' => ".*".to_owned(),
         '_' => ".".to_owned(),
         c => regex::escape(&c.to_string()),
     });
     let expression = format!("^(?s:{})$", parts.collect::<String>());
-    search(text, &expression, pattern, "LIKE")
+    search(family, text, &expression, pattern, "LIKE")
 }
 
-fn matches(text: &str, pattern: &str) -> Result<bool, Undecided> {
-    search(text, pattern, pattern, "MATCHES")
-}
-
-/// Linear in the length of the text (Rust's `regex`), and bounded in memory.
-fn search(text: &str, expression: &str, pattern: &str, word: &str) -> Result<bool, Undecided> {
+/// Linear in the length of the text (Rust's `regex`), and bounded in memory. MACs, hashes and hex are
+/// looked at with colons and without regard to case.
+fn search(
+    family: Family,
+    text: &str,
+    expression: &str,
+    pattern: &str,
+    word: &str,
+) -> Result<bool, Undecided> {
+    let is_hex = family == Family::Hex;
+    let text = if is_hex {
+        &text.replace('-', ":")
+    } else {
+        text
+    };
     let built = RegexBuilder::new(expression)
+        .case_insensitive(is_hex)
         .size_limit(PATTERN_BYTES_MAX)
         .dfa_size_limit(PATTERN_BYTES_MAX)
         .build();
@@ -256,6 +270,11 @@ mod tests {
             ("__ip__:value ISSUPERSET '10.0.0.0/8'", false),
             ("__ip__:value = '10.1.2.3'", true),
             ("__mac__:value = '00:1b:44:11:3a:b7'", true),
+            ("__mac__:value LIKE '00:1b:%'", true),
+            ("__mac__:value LIKE '00-1b-%'", true),
+            ("__mac__:value MATCHES '^00:1b'", true),
+            ("__s__:value LIKE 'L%'", false),
+            ("__s__:value MATCHES 'LINUX'", false),
             ("__gone__:value = 1 OR __b__:value", false),
         ] {
             if text.starts_with("__gone__") {
