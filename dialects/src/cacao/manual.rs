@@ -62,7 +62,10 @@ impl ManualTask {
             let answer = variables.values().next();
             let said = |choice: &String| {
                 answer.is_some_and(|answer| {
+                    let is_condition = matches!(choice.as_str(), "true" | "false");
                     answer.eq_ignore_ascii_case(choice)
+                        || (is_condition && *answer == format!("on_{choice}"))
+                        // As questions were stored that named the branches.
                         || *choice == format!("on_{}", answer.to_lowercase())
                 })
             };

@@ -112,8 +112,20 @@ fn a_condition_that_is_missing_is_asked_for() {
     let imported = imported(&short, Mode::Lenient);
     let tasks = manual_tasks(&imported.workflows[0].definition);
     let choices: Vec<_> = tasks.iter().map(|task| task.choices.join(" ")).collect();
-    assert_eq!(choices, ["on_true on_false", "1 2"]);
-    assert!(tasks[0].text.starts_with("Seen?"));
+    assert_eq!(choices, ["true false", "1 2"]);
+    assert_eq!(tasks[0].text, "Seen? (true, false)");
+    let problems = |value: &str| {
+        let answer = BTreeMap::from([("__answer__".to_owned(), value.to_owned())]);
+        tasks[0].problems(&answer)
+    };
+    assert_eq!(problems("True"), Vec::<String>::new());
+    assert_eq!(problems("on_false"), Vec::<String>::new());
+    assert_eq!(
+        problems("maybe"),
+        [
+            "\"Seen?/decide\" is a question: answer with one of true, false, such as --var __answer__=true"
+        ]
+    );
     let answer = |step: &str| {
         let value = if step.starts_with("Seen?") {
             "false"
@@ -141,6 +153,13 @@ fn a_condition_that_is_missing_is_asked_for() {
         },
     );
     assert_eq!(played.errors(), ["Seen?: value-invalid"]);
+    let fault = played.result.expect_err("it fails");
+    assert!(
+        fault.errors[0]
+            .message
+            .contains("the choices are true, false;"),
+        "{fault:?}"
+    );
 }
 
 #[test]

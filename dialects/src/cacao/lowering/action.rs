@@ -10,7 +10,7 @@ use crate::cacao::call::{Call, Writing};
 use crate::cacao::check::{command_texts, definitions, handler, handler_names, target};
 use crate::cacao::playbook::{Action, Command, Named, PlaybookAction};
 use crate::cacao::read::MANUAL;
-use crate::cacao::rule::{Answer, Child, Returned, Rule, Task};
+use crate::cacao::rule::{Answer, Child, Returned, Rule, Task, answers};
 use crate::cacao::template;
 use crate::dialect::Dialect;
 use crate::options::HandlerTypes;
@@ -342,8 +342,9 @@ impl Lowering<'_> {
         &mut self,
         work: &Work,
         name: &str,
-        choices: &[String],
+        branches: &[String],
     ) -> (NodeId, NodeId, Vec<NodeId>) {
+        let choices = &answers(branches);
         let mut writing = self.writing_of(work, BTreeSet::new(), &[], &[], true);
         let step = &self.playbook.steps[work.step];
         let text = format!("{} ({})", step.name, choices.join(", "));
@@ -379,7 +380,7 @@ impl Lowering<'_> {
         let settle = Rule::Chose(crate::cacao::rule::Question {
             asked: name.clone(),
             step: step.id.clone(),
-            choices: choices.to_vec(),
+            choices: branches.to_vec(),
             at: self.standing(work),
         });
         let settled = self.compute(work.frame, &format!("{name}/settle"), &settle);

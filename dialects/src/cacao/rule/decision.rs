@@ -19,6 +19,17 @@ pub(crate) const ON_TRUE: &str = "on_true";
 /// The branch of one that does not.
 pub(crate) const ON_FALSE: &str = "on_false";
 
+/// What a person may answer to take one of these branches: that a condition holds or does not, or the
+/// name of a case.
+pub(crate) fn answers(branches: &[String]) -> Vec<String> {
+    match branches {
+        [one, other] if one == ON_TRUE && other == ON_FALSE => {
+            vec!["true".to_owned(), "false".to_owned()]
+        }
+        cases => cases.to_vec(),
+    }
+}
+
 /// The case of a switch that is taken when no other is.
 pub(crate) const DEFAULT: &str = "default";
 
@@ -150,7 +161,7 @@ impl Question {
             let text = format!(
                 "the answer is {}, and the choices are {}; answer again with one of them",
                 quoted(answer),
-                self.choices.join(", ")
+                answers(&self.choices).join(", ")
             );
             return Err(self.at.fault("value-invalid", &text));
         }

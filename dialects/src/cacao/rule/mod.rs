@@ -14,7 +14,7 @@ use windlass_workflow_model::{Definition, Fault, Function, Functions, codes};
 
 pub(crate) use begin::{Begin, Declared, as_value};
 pub(crate) use branches::{Entered, Merging};
-pub(crate) use decision::{By, Decision, ON_FALSE, ON_TRUE, Question};
+pub(crate) use decision::{By, Decision, ON_FALSE, ON_TRUE, Question, answers};
 pub(crate) use failing::Folding;
 pub(crate) use manual::{Answer, Task};
 pub(crate) use subplaybook::{Child, Returned};
