@@ -97,6 +97,8 @@ fn check_options(options: &ImportOptions, report: &mut Report) {
 #[derive(Clone)]
 struct One {
     name: String,
+    /// How deep calls nest in it; 0 if it calls nothing.
+    height: u32,
     workflow: Option<ImportedWorkflow>,
     features: BTreeMap<String, Vec<String>>,
     /// Names and whether they are external.
@@ -147,9 +149,10 @@ impl Importer<'_> {
         let features = feature::computed(&playbook, &made);
         reader.judge_features(&playbook, &features, &options.cacao.refuse_features);
         self.note_handlers(&playbook);
-        let called = self.called(&playbook, &mut reader);
+        let (called, height) = self.called(&playbook, &mut reader);
         let mut one = One {
             name: playbook.name.clone(),
+            height,
             workflow: None,
             features: features
                 .into_iter()
@@ -189,9 +192,14 @@ impl Importer<'_> {
         }
     }
 
-    /// The workflows of all called playbooks.
-    fn called(&mut self, playbook: &Playbook, reader: &mut Reader<'_>) -> HashMap<usize, Called> {
-        let mut called = HashMap::new();
+    /// The workflows of all called playbooks, and how deep calls nest.
+    fn called(
+        &mut self,
+        playbook: &Playbook,
+        reader: &mut Reader<'_>,
+    ) -> (HashMap<usize, Called>, u32) {
+        let (mut called, mut height) = (HashMap::new(), 0);
+        let most = self.options.cacao.max_playbook_depth;
         self.path.push(playbook.id.clone());
         for (number, step) in playbook.steps.iter().enumerate() {
             let Kind::Playbook(action) = &step.kind else {
@@ -255,6 +263,15 @@ impl Importer<'_> {
                 reader.error("playbook-not-runnable", &spot, what);
                 continue;
             };
+            let deep = one.height.saturating_add(1);
+            height = height.max(deep);
+            // Told where it begins, once.
+            if self.path.len() == 1 && most > 0 && deep > most {
+                let what = format!(
+                    "calls are nested {deep} deep from here, {most} is the bound; the last of them would fail; call less deep, or raise max_playbook_depth"
+                );
+                reader.error("call-depth", &spot, what);
+            }
             for named in &action.in_args {
                 if !one.variables.contains(&(named.name.clone(), true)) {
                     let what = format!(
@@ -283,7 +300,7 @@ impl Importer<'_> {
             }
         }
         self.path.pop();
-        called
+        (called, height)
     }
 
     /// Reports what is wrong with files of the store that are no JSON, each once.
@@ -306,6 +323,7 @@ impl Importer<'_> {
         let mut report = Report::new(&entry.file, self.options.mode);
         let one = self.playbook(&entry.text, &mut report).unwrap_or(One {
             name: String::new(),
+            height: 0,
             workflow: None,
             features: BTreeMap::new(),
             variables: Vec::new(),

@@ -978,3 +978,31 @@ fn an_input_is_told_once_and_as_a_whole() {
     let none = refusals(json!({ "variables": { "__hot__": "true" } }));
     assert_eq!(none, Vec::<String>::new());
 }
+
+#[test]
+fn playbooks_that_call_each_other_too_deep_are_refused() {
+    let id = |number: usize| format!("playbook--767d859e-7387-4e0c-95c0-45{number:010}");
+    let calls = |p: &mut Json, number: usize| {
+        p["steps"]["A"] =
+            json!({ "type": "playbook-action", "playbook_id": id(number), "on_completion": "e1" });
+    };
+    let mut options = options(Mode::Strict);
+    let files = (1..=3).map(|number| PlaybookFile {
+        file: format!("{number}.json"),
+        text: changed(|p| {
+            p["id"] = id(number).into();
+            if number < 3 {
+                calls(p, number + 1);
+            }
+        }),
+    });
+    options.cacao.playbooks = files.collect();
+    let text = changed(|p| calls(p, 1));
+    options.cacao.max_playbook_depth = 3;
+    assert_eq!(codes_of(&text, &options), Vec::<&str>::new());
+    options.cacao.max_playbook_depth = 2;
+    let found = import(&text, &options).diagnostics;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].code, "call-depth");
+    assert!(found[0].message.contains("nested 3 deep"), "{}", found[0]);
+}
