@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use windlass::{Event, Payload, SignalOutcome};
+use windlass::{Event, Payload, RunId, SignalOutcome};
 
 use super::changing;
 use crate::args::{AnswerArgs, Global};
@@ -55,20 +55,25 @@ pub(super) fn answer(global: &Global, args: &AnswerArgs, approves: bool) -> Resu
             waiting.run
         )));
     }
-    say(global, &waiting, approves)?;
+    say(global, &waiting, run, approves)?;
     Ok(Exit::Succeeded)
 }
 
-fn say(global: &Global, waiting: &Waiting, approves: bool) -> Result<(), Failure> {
+/// `asked` is the run that was named; what waits may be a run that it called.
+fn say(global: &Global, waiting: &Waiting, asked: RunId, approves: bool) -> Result<(), Failure> {
     let (run, step) = (waiting.run, &waiting.task.step);
     let word = if approves { "approved" } else { "rejected" };
     if global.json {
         print_json(&json!({ "run": run.to_string(), "step": step, "outcome": word }))
     } else {
-        print(&format!(
-            "step {step:?} of run {run} is {word}; the run goes on\n"
-        ))
+        print(&told(step, run, asked, word))
     }
+}
+
+fn told(step: &str, run: RunId, asked: RunId, word: &str) -> String {
+    format!(
+        "step {step:?} of run {run} is {word}; the run goes on if an engine runs it, else with: windlass resume {asked}\n"
+    )
 }
 
 /// The waiting step of this name.
@@ -105,5 +110,22 @@ fn named(waiting: &[Waiting], step: &str, run: &str) -> Result<Waiting, Failure>
                 names.join(", ")
             )))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_says_what_goes_on_with_the_run() {
+        assert_eq!(
+            told("Ask", RunId(7), RunId(8), "approved"),
+            format!(
+                "step \"Ask\" of run {} is approved; the run goes on if an engine runs it, else with: windlass resume {}\n",
+                RunId(7),
+                RunId(8)
+            )
+        );
     }
 }
