@@ -919,7 +919,7 @@ fn messages_say_what_is_so() {
         ["/modified: before created; one of them is wrong; correct one"]
     );
     let list = changed(|p| {
-        p["playbook_variables"]["__d__"] = json!({ "type": "dictionary", "value": [] })
+        p["playbook_variables"]["__d__"] = json!({ "type": "dictionary", "value": [] });
     });
     assert_eq!(
         said(&list, Mode::Strict),

@@ -344,7 +344,7 @@ impl Lowering<'_> {
         name: &str,
         branches: &[String],
     ) -> (NodeId, NodeId, Vec<NodeId>) {
-        let choices = &answers(branches);
+        let choices = answers(branches);
         let mut writing = self.writing_of(work, BTreeSet::new(), &[], &[], true);
         let step = &self.playbook.steps[work.step];
         let text = format!("{} ({})", step.name, choices.join(", "));
@@ -352,7 +352,7 @@ impl Lowering<'_> {
         writing.out_args = Vec::new();
         let nodes = if has_manual(&self.plan.options.handlers) {
             let handler = handler(&self.plan.options.handlers, &[MANUAL.to_owned()]);
-            let call = self.question_call(work, &text, choices, writing);
+            let call = self.question_call(work, &text, &choices, writing);
             let spec = StepSpec {
                 kind: MANUAL.to_owned(),
                 config: self.settings(work, &name, MANUAL, &call),
@@ -374,7 +374,7 @@ impl Lowering<'_> {
                 name.clone(),
                 writing,
                 None,
-                choices.to_vec(),
+                choices,
             )
         };
         let settle = Rule::Chose(crate::cacao::rule::Question {

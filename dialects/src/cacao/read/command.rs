@@ -228,25 +228,22 @@ impl Reader<'_> {
 
     /// The text behind base64, `Err` if it is none; `None` and a report if it is no base64.
     fn decoded(&mut self, spot: &Spot, key: &str, encoded: &str) -> Option<Result<String, ()>> {
-        let bytes = match STANDARD.decode(without_blanks(encoded)) {
-            Ok(bytes) => bytes,
-            Err(_) => {
-                let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
-                let wrong = encoded
-                    .chars()
-                    .position(|c| !is_part(c) && !c.is_ascii_whitespace());
-                let what = match wrong {
-                    Some(place) => format!(
-                        "character {} of {key} is not base64; it cannot be decoded; encode again",
-                        place + 1
-                    ),
-                    None => format!(
-                        "{key} is not whole base64: its length or its last signs are wrong; it cannot be decoded; encode again"
-                    ),
-                };
-                self.error("base64-invalid", spot, what);
-                return None;
-            }
+        let Ok(bytes) = STANDARD.decode(without_blanks(encoded)) else {
+            let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+            let wrong = encoded
+                .chars()
+                .position(|c| !is_part(c) && !c.is_ascii_whitespace());
+            let what = match wrong {
+                Some(place) => format!(
+                    "character {} of {key} is not base64; it cannot be decoded; encode again",
+                    place + 1
+                ),
+                None => format!(
+                    "{key} is not whole base64: its length or its last signs are wrong; it cannot be decoded; encode again"
+                ),
+            };
+            self.error("base64-invalid", spot, what);
+            return None;
         };
         Some(String::from_utf8(bytes).map_err(|_| ()))
     }
