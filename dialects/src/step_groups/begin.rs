@@ -97,7 +97,7 @@ pub(crate) fn wrong_input(workflow: &str, input: &Json) -> Vec<(&'static str, St
         let is_known = [&GIVEN[..], &[PROCESS_ENV, DIGITS]]
             .concat()
             .contains(&key.as_str());
-        if !is_known && !(is_plain && !is_near(key)) {
+        if !is_known && (!is_plain || is_near(key)) {
             let fix = did_you_mean(key, GIVEN, "remove it or correct its name");
             let what = format!(
                 "{start}: {} is no key of an input (known: {}); no reference would find what it holds; {fix}",
