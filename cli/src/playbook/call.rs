@@ -30,6 +30,9 @@ pub(crate) struct PlaybookCall {
     /// How the other side knows us, or null.
     #[serde(default)]
     pub(super) authentication: Json,
+    /// Which command of its step it is, from 0.
+    #[serde(default)]
+    pub(super) command_index: Option<u32>,
     /// The variables that the step lists.
     #[serde(default)]
     pub(super) in_args: BTreeMap<String, Argument>,
@@ -104,6 +107,15 @@ impl PlaybookCall {
                     self.command.of_type
                 ),
             )
+        })
+    }
+
+    /// Which command of its step it is, and what it acts on; `None` if the call does not say.
+    pub(super) fn place(&self) -> Option<String> {
+        let command = self.command_index?.saturating_add(1);
+        Some(match self.target["name"].as_str() {
+            Some(target) => format!("command {command} on {target}"),
+            None => format!("command {command}"),
         })
     }
 

@@ -35,7 +35,26 @@ pub(crate) async fn perform(
     };
     match performed {
         Ok(performed) => Ok(performed.masked(&work.masks)),
-        Err(setback) => Err(masked(setback, &work.masks)),
+        Err(setback) => Err(masked(placed(setback, call), &work.masks)),
+    }
+}
+
+/// With which command failed, on what.
+fn placed(setback: Setback, call: &PlaybookCall) -> Setback {
+    match (setback, call.place()) {
+        (
+            Setback::Failed {
+                code,
+                message,
+                permanent,
+            },
+            Some(place),
+        ) => Setback::Failed {
+            code,
+            message: format!("{place}: {message}"),
+            permanent,
+        },
+        (setback, _) => setback,
     }
 }
 
@@ -73,5 +92,34 @@ fn masked(setback: Setback, masks: &Masks) -> Setback {
             permanent,
         },
         Setback::Later(message) => Setback::Later(masks.hide(&message).into_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::playbook::call::tests::call;
+
+    #[test]
+    fn a_failure_names_its_command_and_target() {
+        let message = |more| {
+            let call = call(&json!({ "type": "bash" }), &more);
+            match placed(Setback::permanent("script-failed", "exit code 3"), &call) {
+                Setback::Failed { message, .. } => message,
+                Setback::Later(_) => panic!("it failed"),
+            }
+        };
+        let target = json!({ "type": "linux", "name": "fw-1" });
+        assert_eq!(
+            message(json!({ "command_index": 1, "target": target })),
+            "command 2 on fw-1: exit code 3"
+        );
+        assert_eq!(
+            message(json!({ "command_index": 0 })),
+            "command 1: exit code 3"
+        );
+        assert_eq!(message(json!({})), "exit code 3");
     }
 }
