@@ -47,6 +47,7 @@ fn a_cancelled_run_that_was_queued_never_starts() {
                 engine.show(run).summary.reason.as_deref(),
                 Some("changed my mind")
             );
+            assert_eq!(engine.show(run).steps[0].started_at, None);
         }
         assert_eq!(calls.get(), 0);
         engine.assert_no_leftovers();
@@ -120,6 +121,13 @@ fn a_cancelled_run_that_is_running_is_told_and_its_late_outcome_refused() {
             "it does not wait for the step"
         );
         assert_eq!(gate.waiting(), 1, "which still runs");
+        let rows = engine.show(run).steps;
+        let began: Vec<_> = rows.iter().filter(|row| row.started_at.is_some()).collect();
+        assert_eq!(began.len(), 1, "one was at work: {rows:#?}");
+        assert_eq!(
+            (&*began[0].step, began[0].status),
+            ("hold", StepStatus::Cancelled)
+        );
         engine.assert_no_leftovers();
         gate.let_pass(1);
         engine.settle();

@@ -6,20 +6,20 @@
 
 use std::collections::HashMap;
 
-use windlass_workflow_model::{ActivationId, BranchId, FencingToken, NodeId, OwnerId};
+use windlass_workflow_model::{ActivationId, BranchId, FencingToken, NodeId, OwnerId, Timestamp};
 
 use crate::owner::{OwnerLife, Running};
 use crate::record::{BranchRow, State};
 use crate::sync::Mutex;
 
-type Steps = HashMap<(BranchId, FencingToken), (NodeId, ActivationId)>;
+type Jobs = HashMap<(BranchId, FencingToken), Running>;
 
 /// See the module. Looked up once in a transaction, and only if it is asked.
 pub(crate) struct AtWork<'a> {
     life: &'a Mutex<Option<OwnerLife>>,
     owner: OwnerId,
-    ours: Option<Steps>,
-    others: Option<Steps>,
+    ours: Option<Jobs>,
+    others: Option<Jobs>,
 }
 
 impl<'a> AtWork<'a> {
@@ -34,6 +34,15 @@ impl<'a> AtWork<'a> {
 
     /// The step that a Runner went on to, if it did.
     pub(super) fn beyond(&mut self, row: &BranchRow) -> Option<(NodeId, ActivationId)> {
+        self.job(row)?.step
+    }
+
+    /// When the attempt that a Runner has in hand began.
+    pub(super) fn since(&mut self, row: &BranchRow) -> Option<Timestamp> {
+        Some(self.job(row)?.started_at)
+    }
+
+    fn job(&mut self, row: &BranchRow) -> Option<&Running> {
         // Until the next lock the token stays the same, and the Runner may not have left its seat yet.
         if row.state != State::Ready || row.owner == OwnerId(0) {
             return None;
@@ -41,8 +50,7 @@ impl<'a> AtWork<'a> {
         let look = |running: fn(&OwnerLife) -> Vec<Running>| {
             let life = self.life.lock();
             let running = life.iter().flat_map(running);
-            let beyond = running.filter_map(|job| Some(((job.branch, job.token), job.step?)));
-            beyond.collect()
+            running.map(|job| ((job.branch, job.token), job)).collect()
         };
         let known = if row.owner == self.owner {
             self.ours.get_or_insert_with(|| look(OwnerLife::running))
@@ -50,6 +58,6 @@ impl<'a> AtWork<'a> {
             self.others
                 .get_or_insert_with(|| look(OwnerLife::running_beside))
         };
-        known.get(&(row.id, row.token)).copied()
+        known.get(&(row.id, row.token))
     }
 }

@@ -109,6 +109,7 @@ impl<T: Tables> Apply<'_, T> {
         let membership = row.record.membership.as_ref();
         let stored = (row.position.node, row.activation);
         let (node, activation) = self.at_work.beyond(row).unwrap_or(stored);
+        let started_at = self.at_work.since(row);
         self.tables.insert_history(HistoryRow {
             run: row.run,
             branch: row.id,
@@ -118,7 +119,7 @@ impl<T: Tables> Apply<'_, T> {
             activation,
             attempt: row.attempt_of(activation),
             status: StepStatus::Cancelled,
-            started_at: None,
+            started_at,
             ended_at: self.now,
             branch_name: membership.map(|membership| membership.name.clone()),
             detail: HistoryDetail {

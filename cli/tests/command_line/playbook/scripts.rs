@@ -82,7 +82,7 @@ fn a_failure_tells_its_status_and_its_last_words() {
         &lab,
         &bash("for n in 1 2 3 4 5 6 7; do echo line $n >&2; done; exit 3"),
     );
-    let words = "exit code 3: line 3 | line 4 | line 5 | line 6 | line 7";
+    let words = "command 1: exit code 3: line 3 | line 4 | line 5 | line 6 | line 7";
     assert_eq!(
         failed,
         ("handler-failed".to_owned(), words.to_owned(), true)
@@ -117,7 +117,7 @@ fn a_secret_is_filled_in_and_shown_to_nobody() {
     let text = text.replace("exit $1", "exit 4");
     let command = json!({"type": "bash", "text": text, "raw": text});
     let (_, message, _) = fails(&lab, &call(&command, &json!({})));
-    assert_eq!(message, "exit code 4: ***");
+    assert_eq!(message, "command 1: exit code 4: ***");
     // A cut through the value: what is kept of stderr begins in the middle of it.
     let text = format!(
         "printf %s \"$__token__\" >&2; printf '%*s' {} x | tr ' ' x >&2; : __token__:value; exit 1",
@@ -125,7 +125,7 @@ fn a_secret_is_filled_in_and_shown_to_nobody() {
     );
     let (_, message, _) = fails(&lab, &bash(&text));
     assert!(
-        message.starts_with("exit code 1: ***x"),
+        message.starts_with("command 1: exit code 1: ***x"),
         "{}",
         &message[..40]
     );

@@ -54,7 +54,7 @@ fn a_failure_there_tells_its_status_and_its_last_words() {
     let text = ": '__token__:value'; echo \"no $__token__\" >&2; exit 3";
     let (code, message, retryable) = fails(&lab, &ssh(&sshd, &lab, text));
     assert_eq!((code.as_str(), retryable), ("handler-failed", true));
-    assert_eq!(message, "exit code 3: no ***");
+    assert_eq!(message, "command 1 on Host: exit code 3: no ***");
     // What is left in the background there does not keep the call waiting, and is ended.
     let text = "sleep 100 & echo $! > left; echo done";
     assert_eq!(succeeds(&lab, &ssh(&sshd, &lab, text)).1, "done");
