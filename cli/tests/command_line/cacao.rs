@@ -151,6 +151,43 @@ fn an_action_of_several_commands_is_what_they_come_to() {
 }
 
 #[test]
+fn a_logic_step_whose_condition_took_no_branch_is_done() {
+    let lab = Lab::new();
+    let short = json!({
+        "playbook_variables": { "__n__": { "type": "integer", "value": "1" } },
+        "steps": {
+            "S": { "type": "start", "on_completion": "I" },
+            "I": { "type": "if-condition", "condition": "__n__:value = 2", "on_true": "A", "on_completion": "W" },
+            "A": { "commands": bash("true"), "on_completion": "e1" },
+            "W": { "type": "while-condition", "condition": "__n__:value > 5", "on_true": "B", "on_completion": "J" },
+            "B": { "commands": bash("true"), "on_completion": "e2" },
+            "J": { "type": "if-condition", "condition": "__n__:value = 1", "on_true": "C", "on_false": "K", "on_completion": "e6" },
+            "C": { "commands": bash("true"), "on_completion": "e3" },
+            "K": { "type": "if-condition", "condition": "__n__:value = 2", "on_true": "D", "on_completion": "e4" },
+            "D": { "commands": bash("true"), "on_completion": "e5" },
+        },
+    });
+    lab.write("p.json", &playbook(&short));
+    lab.call(&["run", "p.json", "--allow", "bash"]).expect(0);
+    let show = lab.last_run();
+    let rows = show["steps"].as_array().unwrap();
+    let status = |step: &str| {
+        let row = rows.iter().find(|row| row["step"] == step).unwrap();
+        row["status"].as_str().unwrap().to_owned()
+    };
+    for (step, expected) in [
+        ("I", "succeeded"),
+        ("A", "skipped"),
+        ("W", "succeeded"),
+        ("J", "succeeded"),
+        ("C", "succeeded"),
+        ("K", "skipped"),
+    ] {
+        assert_eq!(status(step), expected, "{step}");
+    }
+}
+
+#[test]
 fn a_retry_repeats_no_branch_of_a_parallel_that_was_done() {
     let lab = Lab::new();
     let short = json!({ "steps": {
