@@ -29,8 +29,9 @@ pub(crate) fn told(text: &str, offset: usize, said: &str) -> String {
         );
     }
     if said.starts_with("invalid escape") {
-        let escape: String = text[..=offset].chars().rev().take(2).collect();
-        let escape: String = escape.chars().rev().collect();
+        let (slash, letter) = (text[..offset].chars().next_back(), rest.chars().next());
+        let escape: String = slash.into_iter().chain(letter).collect();
+        let escape = shortened(&escape);
         return format!("\"{escape}\" is no escape in JSON; {UNREAD}; write \\\\ for a backslash");
     }
     if said.starts_with("trailing characters") {
@@ -42,8 +43,9 @@ pub(crate) fn told(text: &str, offset: usize, said: &str) -> String {
         );
     }
     // Some words are only refused at their second letter.
-    let begin = text[..offset].rfind(|c: char| !is_of_word(c));
-    let begin = begin.map_or(0, |at| at + 1).max(seen.token);
+    let before = text[..offset].char_indices().rev();
+    let before = before.take_while(|(_, c)| is_of_word(*c));
+    let begin = before.last().map_or(offset, |(at, _)| at).max(seen.token);
     let word = &text[begin..];
     let word = &word[..word.find(|c| !is_of_word(c)).unwrap_or(word.len())];
     match rest.chars().next() {
@@ -186,4 +188,54 @@ fn look_through(text: &str, offset: usize) -> Seen<'_> {
     }
     seen.latest = latest;
     seen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a text as its reader does and says what is wrong with it.
+    fn told_of(text: &str) -> String {
+        let error = serde_json::from_str::<serde_json::Value>(text).unwrap_err();
+        let lines = text
+            .split_inclusive('\n')
+            .take(error.line().saturating_sub(1));
+        let before: usize = lines.map(str::len).sum();
+        told(
+            text,
+            before + error.column().saturating_sub(1),
+            &error.to_string(),
+        )
+    }
+
+    #[test]
+    fn any_place_of_any_text_can_be_looked_at() {
+        let texts = [
+            "\" \\\n",
+            "\" \\",
+            "{\"a\": é1}",
+            "[1éx",
+            "é",
+            "\u{1F600}{",
+            "\"\\é\"",
+        ];
+        let said = [
+            "invalid escape",
+            "expected value",
+            "expected `,` or `}`",
+            "key must be a string",
+            "EOF while parsing a string",
+            "trailing characters",
+            "invalid number",
+            "control character",
+        ];
+        for text in texts {
+            assert!(!told_of(text).is_empty(), "{text:?}");
+            for offset in 0..=text.len() + 1 {
+                for said in said {
+                    assert!(!told(text, offset, said).is_empty(), "{text:?} {offset}");
+                }
+            }
+        }
+    }
 }

@@ -337,6 +337,11 @@ fn playbooks_call_each_other_also_across_a_kill() {
     eventually("the child is at work", || lab.path("stuck").exists());
     engine.kill().unwrap();
     engine.wait().unwrap();
+    let last = lab.last_run();
+    assert_eq!(
+        last["steps"][0]["step"], "P",
+        "the run that was started, not the one it called"
+    );
     lab.write("go", "");
     let done = lab.call(&["resume", "--json"]).expect(0).json();
     assert_eq!(

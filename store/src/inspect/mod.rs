@@ -181,17 +181,14 @@ impl Inspector {
             .collect()
     }
 
-    /// The run that `text` names: a whole id, a unique beginning of one, or `last`.
+    /// The run that `text` names: a whole id, a unique beginning of one, or `last`
+    /// for the newest that no other run called.
     ///
     /// # Errors
     /// [`FindError`] if it names none or several.
     pub fn find(&mut self, text: &str) -> std::result::Result<RunId, FindError> {
         if text == "last" {
-            let newest = self.reader.runs(None, 1)?;
-            return newest
-                .first()
-                .map(|root| root.run)
-                .ok_or(FindError::None(text.to_owned()));
+            return self.last()?.ok_or(FindError::None(text.to_owned()));
         }
         if let Ok(run) = text.parse() {
             let known = self
@@ -226,6 +223,23 @@ impl Inspector {
                     text: text.to_owned(),
                     runs: found,
                 })
+            }
+        }
+    }
+
+    /// The newest run that no other run called, or if there is none, the newest.
+    fn last(&mut self) -> Result<Option<RunId>> {
+        let (mut newest, mut before) = (None, None);
+        loop {
+            let rows = self.reader.runs(before, 64)?;
+            let Some(end) = rows.last() else {
+                return Ok(newest);
+            };
+            before = Some(end.run);
+            newest = newest.or(rows.first().map(|row| row.run));
+            let mut own = rows.iter().filter(|row| row.record.flow().caller.is_none());
+            if let Some(row) = own.next() {
+                return Ok(Some(row.run));
             }
         }
     }
