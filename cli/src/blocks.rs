@@ -7,19 +7,31 @@ use petgraph::algo::dominators;
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde_json::Value as Json;
 use windlass::{Definition, ErrorEntry, Graph, RunDetail, StepStatus, StepView};
-use windlass_dialects::{run_notes, run_outputs};
+use windlass_dialects::{Dialect, run_notes, run_outputs};
 
 /// Gives blocks that no branch was taken in, and that are done or have failed all the same, their
 /// status: a condition that chose nothing, a loop over nothing, a failure that the flow went on from.
 pub(crate) fn settle(detail: &mut RunDetail) {
     let Some(data) = &detail.data else { return };
-    if !detail.steps.iter().any(is_passed_block) {
+    let definition = &detail.definition;
+    let blocks = definition.blocks().iter();
+    let blocks: HashSet<&str> = blocks.map(|block| block.name.as_str()).collect();
+    let is_passed_by =
+        |row: &StepView| row.status == StepStatus::Skipped && blocks.contains(row.step.as_str());
+    if !detail.steps.iter().any(is_passed_by) {
         return;
     }
     let outputs = run_outputs(data);
     let handled = run_notes(data).handled_failures;
-    let passed = passed(&detail.definition, &detail.steps);
-    for row in detail.steps.iter_mut().filter(|row| is_passed_block(row)) {
+    // Only playbooks leave nothing in the data, and it takes a look at the whole graph.
+    let source = definition.source();
+    let is_playbook = source.is_some_and(|source| source.dialect == Dialect::Cacao.as_str());
+    let passed = if is_playbook {
+        passed(definition, &detail.steps)
+    } else {
+        HashSet::new()
+    };
+    for row in detail.steps.iter_mut().filter(|row| is_passed_by(row)) {
         let failure = handled.iter().find(|failure| failure["step"] == row.step);
         if let Some(failure) = failure {
             (row.status, row.reason) = (StepStatus::Failed, None);
@@ -28,11 +40,6 @@ pub(crate) fn settle(detail: &mut RunDetail) {
             (row.status, row.reason) = (StepStatus::Succeeded, None);
         }
     }
-}
-
-/// Whether nothing in a block was begun; rows of steps that were not look the same.
-fn is_passed_block(row: &StepView) -> bool {
-    row.status == StepStatus::Skipped && row.activation.is_none()
 }
 
 fn first_error(failure: &Json) -> Option<ErrorEntry> {
