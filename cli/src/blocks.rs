@@ -9,6 +9,8 @@ use serde_json::Value as Json;
 use windlass::{Definition, ErrorEntry, Graph, RunDetail, StepStatus, StepView};
 use windlass_dialects::{Dialect, run_notes, run_outputs};
 
+use crate::json::dialect_of;
+
 /// Gives blocks that no branch was taken in, and that are done or have failed all the same, their
 /// status: a condition that chose nothing, a loop over nothing, a failure that the flow went on from.
 pub(crate) fn settle(detail: &mut RunDetail) {
@@ -24,12 +26,9 @@ pub(crate) fn settle(detail: &mut RunDetail) {
     let outputs = run_outputs(data);
     let handled = run_notes(data).handled_failures;
     // Only playbooks leave nothing in the data, and it takes a look at the whole graph.
-    let source = definition.source();
-    let is_playbook = source.is_some_and(|source| source.dialect == Dialect::Cacao.as_str());
-    let passed = if is_playbook {
-        passed(definition, &detail.steps)
-    } else {
-        HashSet::new()
+    let passed = match dialect_of(detail) {
+        Some(Dialect::Cacao) => passed(definition, &detail.steps),
+        _ => HashSet::new(),
     };
     for row in detail.steps.iter_mut().filter(|row| is_passed_by(row)) {
         let failure = handled.iter().find(|failure| failure["step"] == row.step);

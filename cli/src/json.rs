@@ -302,7 +302,7 @@ pub(crate) fn outputs(detail: &RunDetail) -> Json {
 }
 
 /// The dialect that a run was imported from, if it is one that keeps outputs by step.
-fn dialect_of(detail: &RunDetail) -> Option<Dialect> {
+pub(crate) fn dialect_of(detail: &RunDetail) -> Option<Dialect> {
     let source = detail.definition.source()?;
     let dialects = [
         Dialect::Cacao,
