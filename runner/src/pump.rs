@@ -18,10 +18,10 @@ use windlass_store::{Change, Checkpoint, LockedJob, OwnerLife, Running, Store, T
 use windlass_workflow_model::{Effect, Handover, Payload, StepStatus, Timestamp, codes};
 
 use crate::attempt::{Outcome, Task, conclude, panicked, prepare, silent, timed_out};
-use crate::context::{Cancellation, Context};
+use crate::context::Context;
 use crate::handler::{Handler, StepError, StepResult};
 use crate::inputs::LazyReader;
-use crate::seat::{InFlight, Seats};
+use crate::seat::{Coming, InFlight, Seats};
 use crate::serving::{Served, Serving};
 use crate::work::Work;
 
@@ -281,6 +281,7 @@ impl Pump {
         if meter.should_refill() && !meter.is_quick() {
             self.shared.store.nudge();
         }
+        let coming = self.shared.seats.expect(job);
         if !job.ticket.start() {
             return;
         }
@@ -313,7 +314,7 @@ impl Pump {
         let flies = match prepare(&self.shared.serving, &served, job, &mut self.reader, now) {
             Ok(Task::Step(handover, work)) => {
                 let task = (handover, work);
-                self.begin_step(job, &served, task, free, (began, now))
+                self.begin_step(coming, &served, task, free, (began, now))
             }
             Ok(Task::Done(checkpoint)) => {
                 if job.ticket.conclude() {
@@ -338,12 +339,13 @@ impl Pump {
     /// Does a step, or sets it flying: then it is `true`, and its seat stays taken.
     fn begin_step(
         &mut self,
-        job: &Arc<LockedJob>,
+        coming: Coming,
         served: &Arc<Served>,
         (handover, work): (Handover, Work),
         free: usize,
         (began, now): (Duration, Timestamp),
     ) -> bool {
+        let job = &Arc::clone(coming.job());
         let handler = match &work {
             Work::Do => served.step(handover.node).map(|(_, handler)| handler),
             Work::Reconcile => served.reconcile(handover.node),
@@ -358,7 +360,7 @@ impl Pump {
         } else {
             1
         };
-        let cancellation = Cancellation::default();
+        let cancellation = coming.cancellation();
         let timeout = step.timeout_ms.map(Duration::from_millis);
         let in_flight = InFlight {
             job: Arc::clone(job),
@@ -400,6 +402,7 @@ impl Pump {
             pulse: heartbeat.map(|limit| (limit, context.clone())),
             ..in_flight
         });
+        drop(coming); // It sits, and is told there from now on.
         if let Effect::Idempotent { key: Some(key) } = &step.effect {
             match served.functions().step_key(key, &handover.data) {
                 Ok(key) => context.set_key(key),

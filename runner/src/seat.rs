@@ -52,12 +52,55 @@ impl InFlight {
 
 /// The seats of all Runners of one engine; a job in flight sits on one.
 #[derive(Debug, Default)]
-pub struct Seats(Mutex<Vec<Arc<Mutex<Option<InFlight>>>>>);
+pub struct Seats {
+    all: Mutex<Vec<Arc<Mutex<Option<InFlight>>>>>,
+    /// Jobs that Runners take off the channel and that do not sit yet. From there on nobody else can
+    /// withdraw them, so they are told to stop here.
+    coming: Mutex<Vec<(Arc<LockedJob>, Cancellation)>>,
+}
+
+/// A job on the way to its seat.
+#[derive(Debug)]
+pub(crate) struct Coming {
+    seats: Arc<Seats>,
+    job: Arc<LockedJob>,
+    cancellation: Cancellation,
+}
+
+impl Coming {
+    pub(crate) fn job(&self) -> &Arc<LockedJob> {
+        &self.job
+    }
+
+    /// What tells its step to stop, on its seat, too.
+    pub(crate) fn cancellation(&self) -> Cancellation {
+        self.cancellation.clone()
+    }
+}
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        let mut coming = self.seats.coming.lock();
+        coming.retain(|(job, _)| !Arc::ptr_eq(job, &self.job));
+    }
+}
 
 impl Seats {
+    /// A job comes, until what this gives is dropped; to be said before it is started.
+    pub(crate) fn expect(self: &Arc<Self>, job: &Arc<LockedJob>) -> Coming {
+        let cancellation = Cancellation::default();
+        let coming = (Arc::clone(job), cancellation.clone());
+        self.coming.lock().push(coming);
+        Coming {
+            seats: Arc::clone(self),
+            job: Arc::clone(job),
+            cancellation,
+        }
+    }
+
     /// The seat with this number; it is also the slot in the owner file.
     pub(crate) fn seat(&self, number: usize) -> Arc<Mutex<Option<InFlight>>> {
-        let mut seats = self.0.lock();
+        let mut seats = self.all.lock();
         while seats.len() <= number {
             seats.push(Arc::default());
         }
@@ -66,14 +109,14 @@ impl Seats {
 
     /// Gives a seat whose thread may never come back to nobody, and makes a new one in its place.
     pub(crate) fn renew(&self, number: usize) {
-        if let Some(seat) = self.0.lock().get_mut(number) {
+        if let Some(seat) = self.all.lock().get_mut(number) {
             *seat = Arc::default();
         }
     }
 
     /// All jobs in flight.
     pub fn in_flight(&self) -> Vec<InFlight> {
-        self.0
+        self.all
             .lock()
             .iter()
             .filter_map(|seat| seat.lock().clone())
@@ -82,18 +125,25 @@ impl Seats {
 
     /// Tells the step of a branch to stop, if it runs under a lock up to `token`.
     pub fn cancel_branch(&self, branch: BranchId, token: FencingToken) {
-        let in_flight = self.in_flight();
-        for job in in_flight.iter().filter(|job| job.job.row.id == branch) {
-            if job.job.row.token <= token {
-                job.cancellation.cancel();
-            }
-        }
+        self.tell(|job| job.row.id == branch && job.row.token <= token);
     }
 
     /// Tells all steps of a run to stop.
     pub fn cancel(&self, run: RunId) {
-        for job in self.in_flight().iter().filter(|job| job.job.row.run == run) {
-            job.cancellation.cancel();
+        self.tell(|job| job.row.run == run);
+    }
+
+    fn tell(&self, is_meant: impl Fn(&LockedJob) -> bool) {
+        // Those that come first: one of them may sit by the time that the seats are looked at.
+        for (job, cancellation) in self.coming.lock().iter() {
+            if is_meant(job) {
+                cancellation.cancel();
+            }
+        }
+        for in_flight in self.in_flight() {
+            if is_meant(&in_flight.job) {
+                in_flight.cancellation.cancel();
+            }
         }
     }
 }

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use windlass::{RunOutcome, StepError, Workflow};
-use windlass_interleavings::{Plan, explore, pause, spawn};
+use windlass::{Need, Rest, RunOutcome, StepError, Workflow};
+use windlass_interleavings::{Plan, explore, is_patient, pause, spawn};
 
 use crate::stage::{Stage, assert_comes_to_rest, assert_nothing_left, engine, shut_down};
+
+/// How often a step looks whether it was told to stop before it gives up, every millisecond.
+const STUBBORN: u32 = 500;
 
 /// One producer waits for its run, another withdraws it.
 fn withdrawn() {
@@ -78,6 +81,43 @@ fn just_in_time(takes: Duration) {
     assert_nothing_left(&mut inspector);
 }
 
+/// A step that lost a race ends only when it is told to stop, at whatever point it has begun.
+fn told_to_stop() {
+    let stage = Stage::default();
+    let on_stage = stage.clone();
+    let workflow = Workflow::<u64>::build("race", "1", |flow| {
+        flow.split("race", |split| {
+            split
+                .branch("quick", |flow| flow.step("quick", stage.step("quick")))
+                .branch("slow", |flow| {
+                    flow.step("slow", move |context, run: &mut u64| {
+                        for _ in 0..STUBBORN {
+                            if context.is_cancelled() {
+                                return Err(StepError::failed("told to stop"));
+                            }
+                            pause(Duration::from_millis(1));
+                        }
+                        on_stage.note(*run, "never told");
+                        Ok(())
+                    })
+                })
+                .need(Need::First, Rest::Cancel)
+        })
+    })
+    .unwrap();
+    let engine = engine(&workflow).open().unwrap();
+    let scheduler = engine.scheduler();
+    let run = scheduler.schedule_blocking(workflow.request(&1).unwrap());
+    let outcome = run.unwrap().wait_blocking(None).unwrap();
+    assert!(matches!(outcome, RunOutcome::Succeeded(_)), "{outcome:?}");
+    assert_comes_to_rest(&engine);
+    let mut inspector = engine.inspector().unwrap();
+    shut_down(engine);
+    // Where time runs on, the quick one may come later than a slow one that waits for nobody.
+    assert!(!is_patient() || stage.times(1, "never told") == 0);
+    assert_nothing_left(&mut inspector);
+}
+
 /// Runners come and go while there is work, a step fails once, and another run has to wait for its time.
 fn changing_hands() {
     let stage = Stage::default();
@@ -132,6 +172,11 @@ fn a_run_is_withdrawn_or_done_and_everybody_says_the_same() {
         &Plan::of_10_000("a run that is withdrawn", 1_000),
         withdrawn,
     );
+}
+
+#[test]
+fn who_is_withdrawn_is_told_even_if_it_has_only_just_begun() {
+    explore(&Plan::of_10_000("a race", 4_000), told_to_stop);
 }
 
 #[test]
