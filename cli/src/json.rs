@@ -161,7 +161,7 @@ impl ShowJson {
             outputs: outputs(detail),
             errors: detail.errors.clone(),
             notes: NotesJson::from(detail),
-            steps: detail.steps.iter().map(StepJson::from).collect(),
+            steps: steps(detail),
             graph: Graph::of(&detail.definition),
             maps: maps.iter().map(MapJson::from).collect(),
             tasks: tasks.iter().map(TaskJson::from).collect(),
@@ -260,8 +260,20 @@ pub(crate) struct StepJson {
     reason: Option<String>,
     started_at: Option<String>,
     ended_at: Option<String>,
+    input: Option<Json>,
     output: Option<Json>,
     error: Option<ErrorEntry>,
+}
+
+/// The rows of a run. What a later step has made a secret may stand in the settings of an earlier one.
+fn steps(detail: &RunDetail) -> Vec<StepJson> {
+    let masks = masks(detail);
+    let masked = |step: &StepView| {
+        let row = StepJson::from(step);
+        let input = row.input.map(|input| masks.hide_in(input));
+        StepJson { input, ..row }
+    };
+    detail.steps.iter().map(masked).collect()
 }
 
 impl From<&StepView> for StepJson {
@@ -280,6 +292,7 @@ impl From<&StepView> for StepJson {
             reason: step.reason.clone(),
             started_at: text(step.started_at),
             ended_at: text(step.ended_at),
+            input: step.input.as_ref().map(value),
             output: step.output.as_ref().map(value),
             error: step.error.clone(),
         }
@@ -544,6 +557,7 @@ mod tests {
             reason: None,
             started_at: Some(Timestamp(0)),
             ended_at: None,
+            input: None,
             output,
             error: None,
         };

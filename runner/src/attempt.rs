@@ -261,6 +261,7 @@ fn conclude_undo(undo: &UndoRow, outcome: Outcome<'_>) -> Checkpoint {
         started_at,
         fault,
         output: None,
+        input: None,
         undoes: true,
     };
     let Err(error) = result else {
@@ -314,6 +315,7 @@ fn conclude_step(outcome: Outcome<'_>) -> Checkpoint {
         started_at,
         fault: fault.map(|fault| placed(served, &job.row, node, fault.clone())),
         output,
+        input: None,
         undoes: false,
     };
     let error = match result {
@@ -594,6 +596,7 @@ fn failed_gateway(moves: &Moves, now: Timestamp) -> Option<AttemptRecord> {
         started_at: now,
         fault: Some(fault.clone()),
         output: None,
+        input: None,
         undoes: false,
     })
 }

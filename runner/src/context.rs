@@ -11,7 +11,9 @@ use windlass_store::sync::{Arc, AtomicBool, Mutex, Notify, Ordering};
 use windlass_store::{Admit, Change, LockedJob, SqlEffect};
 use windlass_workflow_model::{ActivationId, BranchId, Effect, NodeId, NodeKind, Payload, RunId};
 
-use crate::limits::{DETAILS_EVERY, EFFECTS_PER_ATTEMPT_MAX, SCHEDULES_PER_ATTEMPT_MAX};
+use crate::limits::{
+    DETAILS_EVERY, EFFECTS_PER_ATTEMPT_MAX, INPUT_SHOWN_BYTES_MAX, SCHEDULES_PER_ATTEMPT_MAX,
+};
 use crate::serving::{Served, Serving};
 
 /// Tells a step that it should stop: its run was cancelled, its time is over, or the engine shuts
@@ -69,6 +71,7 @@ struct Inner {
     /// A key of the step's own, instead of the engine's.
     key: OnceLock<String>,
     pulse: Mutex<Pulse>,
+    input: Mutex<Option<Payload>>,
 }
 
 /// The signs of life of an attempt.
@@ -151,6 +154,7 @@ impl Context {
             effects: Mutex::new(Vec::new()),
             key: OnceLock::new(),
             pulse: Mutex::default(),
+            input: Mutex::default(),
         }))
     }
 
@@ -178,6 +182,10 @@ impl Context {
 
     pub(crate) fn details(&self) -> Option<Payload> {
         self.0.pulse.lock().details.clone()
+    }
+
+    pub(crate) fn take_input(&self) -> Option<Payload> {
+        self.0.input.lock().take()
     }
 
     pub(crate) fn take_effects(&self) -> Vec<SqlEffect> {
@@ -305,6 +313,22 @@ impl Context {
     pub fn last_heartbeat<T: DeserializeOwned>(&self) -> Result<Option<T>, serde_json::Error> {
         let details = self.0.job.row.record.flow().details.as_deref();
         details.map(serde_json::from_slice).transpose()
+    }
+
+    /// Says what this attempt works on, where that is not simply the branch's data: its row in history
+    /// shows it as `input` when the attempt has ended. Said twice, the last counts. It is stored as it
+    /// is, so leave secrets out. Of more than [`INPUT_SHOWN_BYTES_MAX`] bytes of JSON only how many
+    /// there are is kept, as `{"bytes": N}`.
+    ///
+    /// # Errors
+    /// When `input` has no JSON form; then nothing is noted.
+    pub fn note_input(&self, input: &impl Serialize) -> Result<(), serde_json::Error> {
+        let mut input = Payload::encode(input)?;
+        if input.len() > INPUT_SHOWN_BYTES_MAX {
+            input = Payload::encode(&serde_json::json!({ "bytes": input.len() }))?;
+        }
+        *self.0.input.lock() = Some(input);
+        Ok(())
     }
 
     /// Adds an SQL statement that changes tables of the user's own in the same database. It is carried

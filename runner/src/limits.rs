@@ -26,5 +26,8 @@ pub const SCHEDULES_PER_ATTEMPT_MAX: usize = 10_000;
 /// Statements that one attempt of a transactional step adds to its checkpoint.
 pub const EFFECTS_PER_ATTEMPT_MAX: usize = 1_000;
 
+/// Bytes of what an attempt says that it works on, for people to read. More is only counted.
+pub const INPUT_SHOWN_BYTES_MAX: usize = 64 * 1024;
+
 /// How often the details of a heartbeat are stored, at most: each is a write.
 pub const DETAILS_EVERY: Duration = Duration::from_millis(500);

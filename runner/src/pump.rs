@@ -584,6 +584,9 @@ fn outcome(
         counts: false,
     });
     let mut checkpoint = concluded(serving, in_flight, context.details(), ended_at, result);
+    if let Some(attempt) = &mut checkpoint.attempt {
+        attempt.input = context.take_input();
+    }
     let attempt = checkpoint.attempt.as_ref();
     if attempt.is_some_and(|attempt| attempt.status == StepStatus::Succeeded) {
         checkpoint.schedules = context.take_schedules();

@@ -327,6 +327,8 @@ pub struct AttemptRecord {
     pub fault: Option<Fault>,
     /// What it gave, as JSON.
     pub output: Option<Payload>,
+    /// What it worked on, as JSON, if the step has said so.
+    pub input: Option<Payload>,
     /// Whether it undid the step.
     pub undoes: bool,
 }

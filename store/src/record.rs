@@ -599,6 +599,42 @@ pub struct HistoryDetail {
     pub again: bool,
     /// What it gave, as JSON.
     pub output: Option<Vec<u8>>,
+    /// What it worked on, as JSON.
+    pub input: Option<Vec<u8>>,
+}
+
+impl HistoryDetail {
+    /// Reads what this version or an earlier one wrote.
+    ///
+    /// # Errors
+    /// [`StorageError::Corrupt`] if it is anything else.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, StorageError> {
+        if matches!(codec::format(bytes), Some(1 | 2)) {
+            return codec::decode::<HistoryDetailOfFormat2>(bytes).map(Self::from);
+        }
+        codec::decode(bytes)
+    }
+}
+
+/// As it was written before a step could say what it works on.
+#[derive(Deserialize)]
+struct HistoryDetailOfFormat2 {
+    fault: Option<Fault>,
+    reason: Option<String>,
+    again: bool,
+    output: Option<Vec<u8>>,
+}
+
+impl From<HistoryDetailOfFormat2> for HistoryDetail {
+    fn from(old: HistoryDetailOfFormat2) -> Self {
+        Self {
+            fault: old.fault,
+            reason: old.reason,
+            again: old.again,
+            output: old.output,
+            input: None,
+        }
+    }
 }
 
 /// An engine that works, or worked, on the store.
@@ -614,4 +650,46 @@ pub struct OwnerRow {
     pub host: String,
     /// The name of its owner file.
     pub file: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A row of history as version 2 of the format had it, unchecked and without an input.
+    #[test]
+    fn the_detail_of_an_attempt_of_an_earlier_format_is_read() {
+        #[derive(Serialize)]
+        struct Old {
+            fault: Option<Fault>,
+            reason: Option<String>,
+            again: bool,
+            output: Option<Vec<u8>>,
+        }
+        let old = Old {
+            fault: Some(Fault::new("code", "why")),
+            reason: Some("reason".to_owned()),
+            again: true,
+            output: Some(b"[1]".to_vec()),
+        };
+        let now = HistoryDetail {
+            fault: old.fault.clone(),
+            reason: old.reason.clone(),
+            again: true,
+            output: old.output.clone(),
+            input: None,
+        };
+        let written = codec::encode(&old);
+        let body = &written[2..written.len() - 4];
+        for format in [1, 2] {
+            let stored = [&[1, format], body].concat();
+            assert_eq!(HistoryDetail::decode(&stored).unwrap(), now);
+        }
+        let with_input = HistoryDetail {
+            input: Some(b"{}".to_vec()),
+            ..now
+        };
+        let stored = codec::encode(&with_input);
+        assert_eq!(HistoryDetail::decode(&stored).unwrap(), with_input);
+    }
 }

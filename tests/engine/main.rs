@@ -4,6 +4,7 @@
 mod data;
 mod effects;
 mod harness;
+mod inputs;
 mod limits;
 mod mediator;
 mod nets;

@@ -26,6 +26,7 @@ mod script;
 mod ssh;
 mod ssh_answer;
 mod start_line;
+mod variables;
 mod work;
 
 pub(crate) use call::PlaybookCall;
@@ -33,3 +34,4 @@ pub(crate) use equipment::Equipment;
 pub(crate) use kind::CommandKind;
 pub(crate) use perform::perform;
 pub(crate) use ssh_answer::{PASSWORD_FILE, answer_ssh};
+pub(crate) use variables::variables_read;

@@ -167,6 +167,7 @@ mod tests {
             reason: None,
             started_at: Some(Timestamp(0)),
             ended_at: ended.then_some(Timestamp(1_500_000)),
+            input: None,
             output: None,
             error: None,
         };

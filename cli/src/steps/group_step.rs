@@ -50,6 +50,11 @@ pub(super) fn completed(ctx: &Context, mut input: Json, given: &GroupInput) -> J
     input
 }
 
+/// The settings with their values as the step's row shows them.
+pub(super) fn shown(given: &GroupInput, masks: &Masks) -> Json {
+    masks.hide_in(json!({ "config": given.config, "fields": given.fields, "env": given.env }))
+}
+
 /// Puts what the step has given into the run's data and into the history. `folder` is where its
 /// output file is looked for; without one nothing has written any.
 pub(super) fn record(

@@ -69,6 +69,7 @@ impl Workbench {
         }
         let masks = group_step::masks(ctx, data);
         if let Some(given) = group_step::input(ctx, data, &masks)? {
+            note_input(ctx, &group_step::shown(&given, &masks));
             let output = self.group_work(ctx, data, &given).await;
             let failed = |setback: Setback| setback.hidden(&masks).into_error(self.entry.backoff);
             let output = output.map_err(failed)?;
@@ -77,6 +78,10 @@ impl Workbench {
             return group_step::record(ctx, data, &masks, &given, output, folder);
         }
         let agent = agent_input(ctx, data)?;
+        if let Some(agent) = &agent {
+            let masks = self.equipment.secrets.masks(std::iter::empty());
+            note_input(ctx, &masks.hide_in(agent.input.clone()));
+        }
         let output = self.work(ctx, data, agent.as_ref()).await;
         let output = output.map_err(|setback| setback.into_error(self.entry.backoff))?;
         record(ctx, data, &output)
@@ -85,6 +90,7 @@ impl Workbench {
     /// Makes one call of a playbook's command.
     async fn perform(&self, ctx: &Context, call: CommandCall) -> Result<CommandResult, Setback> {
         let input = Json::Object(call.input);
+        note_input(ctx, &playbook::variables_read(&input, &self.equipment));
         match &self.entry.action {
             Action::Simulation(simulation) => {
                 let made_up = command::made_up(ctx)?;
@@ -210,6 +216,13 @@ impl Workbench {
             job: ctx.idempotency_key(),
             label: format!("{}/{}", ctx.run(), ctx.step()),
         }
+    }
+}
+
+/// Shows what the attempt works on in its row.
+fn note_input(ctx: &Context, input: &Json) {
+    if let Err(error) = ctx.note_input(input) {
+        tracing::warn!(run = %ctx.run(), step = ctx.step(), %error, "the input of the step cannot be shown");
     }
 }
 

@@ -428,6 +428,11 @@ fn a_program_gets_its_input_resolved_and_may_give_any_json() {
     let done = run(&lab, &["--input", r#"[[{"k": "a"}, {"k": "b"}], 7]"#]).expect(0);
     let outputs = done.json();
     assert_eq!(outputs["z"], json!(5.5));
+    let show = lab.last_run();
+    let rows = show["steps"].as_array().unwrap().iter();
+    let shown = rows.filter(|row| row["step"] == "b");
+    let shown: Vec<_> = shown.map(|row| row["input"]["item"].clone()).collect();
+    assert_eq!(shown, ["a", "b"]);
     let given = &outputs["l"]["iterations"][1]["output_data"][0];
     assert_eq!(given["input"], json!({"n": 7, "item": "b", "text": "no b"}));
     for (key, expected) in [

@@ -232,6 +232,10 @@ steps:
     }
     let show = json.json();
     assert_eq!(status_of(&show, "check").0, "succeeded");
+    let rows = show["steps"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["step"] == "log-in").unwrap();
+    let env = json!({"KEY": "***", "REGION": "north", "TOKEN": "***"});
+    assert_eq!(row["input"]["env"], env);
     let given = &show["outputs"]["log-in"];
     assert_eq!(given["session"], "***");
     assert_eq!(given["told"], "*** in north by ***");

@@ -58,6 +58,10 @@ impl<T: Tables> Apply<'_, T> {
                         .output
                         .as_ref()
                         .map(|output| output.as_bytes().to_vec()),
+                    input: attempt
+                        .input
+                        .as_ref()
+                        .map(|input| input.as_bytes().to_vec()),
                 },
                 ..row(0, attempt.node, attempt.status)
             })?;

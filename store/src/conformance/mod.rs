@@ -204,6 +204,7 @@ impl Rig {
                         started_at: Timestamp(0),
                         fault: failed,
                         output: None,
+                        input: None,
                         undoes: false,
                     };
                     (

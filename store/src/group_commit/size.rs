@@ -32,7 +32,11 @@ pub(super) fn is_internal(change: &Change) -> bool {
 pub(super) fn size(change: &Change) -> usize {
     match change {
         Change::Admit { runs, .. } => runs.iter().map(|run| run.input.len()).sum(),
-        Change::Checkpoint(checkpoint) => written(&checkpoint.then),
+        Change::Checkpoint(checkpoint) => {
+            let attempt = checkpoint.attempt.as_ref();
+            let input = attempt.and_then(|attempt| attempt.input.as_ref());
+            written(&checkpoint.then) + input.map_or(0, Payload::len)
+        }
         Change::Signal { payload, .. } => payload.len(),
         Change::ChangeMap {
             what: MapChange::Add(items),

@@ -153,6 +153,7 @@ impl Steps<'_> {
             reason: None,
             started_at: None,
             ended_at: None,
+            input: None,
             output: None,
             error: None,
         }
@@ -185,6 +186,7 @@ impl Steps<'_> {
             reason: reason.filter(|_| !is_undo),
             started_at: row.started_at,
             ended_at: Some(row.ended_at),
+            input: row.detail.input.clone().map(Payload::from_json),
             output: row.detail.output.clone().map(Payload::from_json),
             error,
             ..blank
@@ -287,6 +289,7 @@ impl Steps<'_> {
             reason,
             started_at,
             ended_at: ended_at.filter(|_| is_over),
+            input: None,
             output: None,
             error: standing.and_then(|standing| standing.error.clone()),
         }

@@ -74,6 +74,8 @@ pub struct StepView {
     pub started_at: Option<Timestamp>,
     /// When the last attempt ended.
     pub ended_at: Option<Timestamp>,
+    /// What its last attempt worked on, if the step has said so.
+    pub input: Option<Payload>,
     /// What it gave.
     pub output: Option<Payload>,
     /// Why the last attempt failed.

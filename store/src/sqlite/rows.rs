@@ -208,7 +208,9 @@ pub(super) fn history(row: &Row<'_>) -> Result<HistoryRow> {
             .map(Timestamp),
         ended_at: Timestamp(number(9)?),
         branch_name: row.get(10).map_err(storage)?,
-        detail: detail.map_or(Ok(HistoryDetail::default()), |bytes| codec::decode(&bytes))?,
+        detail: detail.map_or(Ok(HistoryDetail::default()), |bytes| {
+            HistoryDetail::decode(&bytes)
+        })?,
     })
 }
 

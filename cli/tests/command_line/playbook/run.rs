@@ -70,6 +70,18 @@ fn a_playbook_asks_a_server_a_shell_another_host_and_a_person() {
     assert_eq!(outputs["variables"]["__found__"], "score 7 here");
     assert_eq!(outputs["variables"]["__there__"], "over ssh: yes");
     assert_eq!(outputs["steps"]["File"]["result"], "filed");
+    let show = lab.last_run();
+    let rows = show["steps"].as_array().unwrap();
+    let read = |step: &str| {
+        let row = rows.iter().find(|row| row["step"] == step);
+        row.unwrap()["input"]["variables"].clone()
+    };
+    assert_eq!(read("Here"), json!({ "__score__": "7" }));
+    assert_eq!(
+        read("File"),
+        json!({ "__ok__": "true", "__there__": "over ssh: yes" })
+    );
+    assert_eq!(read("There"), json!({}));
     let asked = server.asked();
     assert_eq!(asked.len(), 2, "each request is made once");
     assert_eq!(asked[0].header("authorization"), ["Bearer hunter2"]);

@@ -429,6 +429,7 @@ mod tests {
             reason: None,
             started_at: None,
             ended_at: None,
+            input: None,
             output: None,
             error: None,
         }
