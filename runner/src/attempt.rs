@@ -674,8 +674,7 @@ fn bounded(served: &Served, moves: Moves, from: &Last) -> Moves {
 
 /// The result of an attempt that took too long.
 pub(crate) fn timed_out(timeout: Duration) -> Fault {
-    let text = format!("no result after {timeout:?}, its limit: raise the timeout or speed it up");
-    Fault::new(codes::STEP_TIMEOUT, text)
+    Fault::late(timeout)
 }
 
 /// The result of an attempt that gave no sign of life for too long.

@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use windlass_store::sync::Arc;
-use windlass_workflow_model::limits::CALL_DEPTH_DEFAULT;
 use windlass_workflow_model::{CallSpec, Function, Problem};
 
 use super::{Flow, decode, encode};
@@ -134,12 +133,10 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
     ) -> Self {
         let input = Function::Compute(Arc::new(move |data| encode(&input(&decode(data)?))));
         let call = CallSpec {
-            workflow: workflow.to_owned(),
-            version: None,
             input: Some(self.function(name, "input", input)),
             detached: output.is_none(),
             output,
-            depth_max: CALL_DEPTH_DEFAULT,
+            ..CallSpec::new(workflow)
         };
         self.add(|draft| draft.call(name, call))
     }
@@ -149,6 +146,14 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
     #[must_use]
     pub fn call_depth(self, depth: u32) -> Self {
         self.of_last(|draft, call| draft.call_depth(call, depth))
+    }
+
+    /// How long the run before may take: then it is withdrawn, and the call fails with code
+    /// `step-timeout`.
+    #[must_use]
+    pub fn call_timeout(self, timeout: Duration) -> Self {
+        let ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        self.of_last(|draft, call| draft.call_timeout(call, ms))
     }
 
     /// How long a run may take from when it may begin; then it fails with code `run-deadline`, and

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use windlass::{Context, Event, Payload, StepError, Workflow};
+use windlass::{Clock as _, Context, Event, Payload, RunStatus, StepError, Workflow};
 
 use crate::harness::{
     PATIENCE, Place, Stepped, TICK, Trail, almost, begin, codes, data, end_of, fault, mark,
@@ -77,6 +77,59 @@ fn a_scope_whose_time_is_over_fails_and_its_fault_path_is_taken() {
         stepped.settle();
         assert_eq!(stepped.data::<Trail>(run), ["scope-timeout", "other"]);
         stepped.assert_no_leftovers();
+    });
+}
+
+#[test]
+fn a_call_whose_time_is_over_fails_and_its_run_is_withdrawn() {
+    on_each(|place| {
+        for comes in [true, false] {
+            let child = Workflow::build("child", "1", |flow| {
+                flow.wait_event("wait", "go", |trail: &mut Trail, word: String| {
+                    trail.push(word);
+                })
+            })
+            .unwrap();
+            let workflow = Workflow::build("w", "1", |flow| {
+                flow.run("call", "child", Trail::clone, |trail: &mut Trail, below| {
+                    *trail = below;
+                })
+                .call_timeout(MINUTE)
+            })
+            .unwrap();
+            let clock = standing_clock();
+            let builder = place.builder().clock(clock.clone());
+            let mut stepped = Stepped::open(builder.workflow(&child).workflow(&workflow));
+            let run = stepped.begin(&workflow, &Trail::new());
+            stepped.settle();
+            let why = stepped.inspector().why(run).unwrap().unwrap();
+            let wait = &why.branches[0].waits_for;
+            let called = wait.run.expect("it waits for a run");
+            assert_eq!(wait.until, Some(clock.now().after(MINUTE)));
+            clock.advance(almost(MINUTE));
+            stepped.settle();
+            assert_eq!(stepped.outcome(run), None);
+            if comes {
+                let word = Payload::encode(&"now").unwrap();
+                stepped.signal(Event::new(called, "go", "1", word));
+                stepped.settle();
+            }
+            clock.advance(TICK);
+            stepped.settle();
+            if comes {
+                assert_eq!(stepped.data::<Trail>(run), ["now"]);
+            } else {
+                let fault = stepped.fault(run);
+                assert_eq!(codes(&fault), ["step-timeout"]);
+                assert_eq!(fault.errors[0].step, "call");
+                assert!(
+                    fault.errors[0].message.starts_with("no result after 60 s;"),
+                    "{fault:?}"
+                );
+                assert_eq!(stepped.status(called), RunStatus::Cancelled);
+            }
+            stepped.assert_no_leftovers();
+        }
     });
 }
 

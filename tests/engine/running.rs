@@ -465,6 +465,10 @@ fn a_builder_reports_all_its_problems_at_once() {
             })
             .detach("nothing", |flow| flow)
             .wait_event("event", "", |_: &mut Trail, (): ()| {})
+            .run("called", "other", Trail::clone, |_, _: Trail| {})
+            .call_timeout(Duration::ZERO)
+            .run_detached("sent off", "other", Trail::clone)
+            .call_timeout(Duration::from_secs(1))
             .sleep("sleep", Duration::from_secs(1))
             .retry(2, Duration::from_secs(1))
             .max_parallelism(0)
@@ -488,6 +492,8 @@ fn a_builder_reports_all_its_problems_at_once() {
         ("no-steps", "names"),
         ("no-steps", "nothing"),
         ("name-invalid", "event"),
+        ("limit-invalid", "called"),
+        ("limit-invalid", "sent off"),
         ("wrong-node", "sleep"),
         ("limit-invalid", ""),
     ];

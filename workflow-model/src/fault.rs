@@ -1,5 +1,7 @@
 //! What went wrong, kept whole: a fault is a list of errors and never loses one.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{FAULT_ERRORS_MAX, FAULT_MESSAGE_BYTES_MAX, NAME_BYTES_MAX};
@@ -92,6 +94,17 @@ impl Fault {
             errors: vec![entry],
             retryable: true,
         }
+    }
+
+    /// There was no result within this limit.
+    pub fn late(limit: Duration) -> Self {
+        let limit = match limit.subsec_nanos() {
+            0 => format!("{} s", limit.as_secs()),
+            _ => format!("{limit:?}"),
+        };
+        let text =
+            format!("no result after {limit}; its limit has passed; raise timeout or speed it up");
+        Self::new(codes::STEP_TIMEOUT, text)
     }
 
     /// The same fault, not to be tried again.

@@ -56,10 +56,10 @@ pub struct Event {
     pub is_fault: bool,
 }
 
-/// What a guard says of its step.
+/// What a guard says of its step or call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Do the step.
+    /// Do it.
     Run,
     /// Pass it by, for this reason.
     Skip(String),
@@ -70,7 +70,7 @@ pub enum Verdict {
 pub enum Function {
     /// Judges an arm of a choice.
     Predicate(Arc<dyn Fn(&Payload) -> Result<bool, Fault> + Send + Sync>),
-    /// Says whether a step runs.
+    /// Says whether a step runs or a call is made.
     Guard(Arc<dyn Fn(&Payload) -> Result<Verdict, Fault> + Send + Sync>),
     /// Finds the branches of a split.
     Items(Arc<dyn Fn(&Payload) -> Result<Vec<BranchSeed>, Fault> + Send + Sync>),

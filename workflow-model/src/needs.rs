@@ -68,11 +68,13 @@ fn functions_of(kind: &NodeKind) -> Vec<(&str, FunctionRole)> {
             count.into_iter().chain(item).chain(tally).collect()
         }
         NodeKind::Call(call) => {
+            let guard = call.guard.as_deref();
+            let guard = guard.map(|name| (name, FunctionRole::Guard));
             let input = call.input.as_deref();
             let input = input.map(|name| (name, FunctionRole::Compute));
             let output = call.output.as_deref();
             let output = output.map(|name| (name, FunctionRole::Reply));
-            input.into_iter().chain(output).collect()
+            guard.into_iter().chain(input).chain(output).collect()
         }
         NodeKind::Sleep { delay } => of_delay(delay).into_iter().collect(),
         NodeKind::Await {

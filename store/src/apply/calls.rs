@@ -1,6 +1,8 @@
 //! Runs that a branch of another run calls.
 
-use windlass_workflow_model::{BranchId, Fault, RunId, codes};
+use std::time::Duration;
+
+use windlass_workflow_model::{BranchId, Fault, NodeKind, RunId, codes};
 
 use super::Apply;
 use crate::backend::{Guard, Result, Tables};
@@ -23,6 +25,8 @@ impl<T: Tables> Apply<'_, T> {
             Ok(run) => {
                 row.state = State::Calling;
                 row.record.flow_mut().called = Some(run);
+                let limit = self.call_limit(row)?;
+                row.due = limit.map(|limit| self.now.after(limit));
                 Ok(())
             }
             Err(fault) => {
@@ -30,6 +34,30 @@ impl<T: Tables> Apply<'_, T> {
                 self.make_ready(row)
             }
         }
+    }
+
+    /// How long the run that `row` waits for may take.
+    fn call_limit(&mut self, row: &BranchRow) -> Result<Option<Duration>> {
+        let definition = self.definition(row.workflow)?;
+        let node = definition.get(row.position.node).map(|node| &node.kind);
+        Ok(match node {
+            Some(NodeKind::Call(call)) => call.timeout_ms.map(Duration::from_millis),
+            _ => None,
+        })
+    }
+
+    /// The time of the run that `row` waits for is over: it is withdrawn, and the call fails.
+    pub(super) fn end_call_early(&mut self, row: &mut BranchRow) -> Result<()> {
+        let limit = self.call_limit(row)?.unwrap_or_default();
+        let called = row.record.flow_mut().called.take();
+        row.record.flow_mut().refused = Some(Fault::late(limit).permanent());
+        self.make_ready(row)?;
+        // Before the run ends, which looks for whoever waits for it.
+        self.tables.update(row, Guard::Read)?;
+        if let Some(called) = called {
+            let _ = self.cancel(called, "the time of its caller's step is over")?;
+        }
+        Ok(())
     }
 
     /// Starts a run that nobody waits for. Where calls are nested too deep, the run fails when all

@@ -381,6 +381,7 @@ impl<T: Tables> Apply<'_, T> {
                 self.make_ready(row)
             }
             State::Joining => self.end_scope_early(row),
+            State::Calling => self.end_call_early(row),
             _ => self.make_ready(row),
         }
     }

@@ -260,8 +260,11 @@ impl Steps<'_> {
     /// path.
     fn is_optional(&self, id: NodeId) -> bool {
         let definition = self.definition;
-        let skipped =
-            |node: &Node| matches!(&node.kind, NodeKind::Step(step) if step.guard.is_some());
+        let skipped = |node: &Node| match &node.kind {
+            NodeKind::Step(step) => step.guard.is_some(),
+            NodeKind::Call(call) => call.guard.is_some(),
+            _ => false,
+        };
         let branches =
             |node: &Node| matches!(node.kind, NodeKind::Choice { .. }) || node.on_fault.is_some();
         skipped(definition.node(id)) || definition.nodes().iter().any(branches)

@@ -84,6 +84,7 @@ pub(super) fn waits_for(
         },
         State::Calling => WaitsFor {
             run: row.record.flow().called,
+            until: row.due,
             ..kind("call")
         },
         State::Joining => WaitsFor {

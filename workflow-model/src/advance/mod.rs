@@ -88,7 +88,7 @@ pub struct Handover {
 /// What becomes true of a branch, all of it or nothing.
 #[derive(Clone, Debug)]
 pub struct Moves {
-    /// Steps that were passed by.
+    /// Steps and calls that were passed by.
     pub skipped: Vec<SkipRecord>,
     /// Branches that start and that no join waits for.
     pub detached: Vec<Child>,
@@ -126,10 +126,10 @@ impl Moves {
     }
 }
 
-/// A step that was passed by.
+/// A step or call that was passed by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SkipRecord {
-    /// The step.
+    /// Which.
     pub node: NodeId,
     /// Its activation.
     pub activation: ActivationId,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::fault::codes;
 use crate::functions::Arrival;
-use crate::{Draft, Function, StepSpec};
+use crate::{CallSpec, Draft, Function, FunctionRole, StepSpec, Verdict};
 
 const NOW: Timestamp = Timestamp(0);
 
@@ -64,6 +64,40 @@ fn a_plain_first_step_is_attempted_at_once() {
         enter(&definition, &Functions::new()),
         Advance::Attempt(Handover { node, .. }) if node == step
     ));
+}
+
+#[test]
+fn a_call_that_its_guard_passes_by_leaves_a_reason() {
+    let mut draft = Draft::new("w", "1");
+    let guarded = CallSpec {
+        guard: Some("guard".to_owned()),
+        ..CallSpec::new("other")
+    };
+    let (call, step) = (
+        draft.call("c", guarded),
+        draft.step("s", StepSpec::new("h")),
+    );
+    draft.connect(call, step);
+    draft.start_at(call);
+    let definition = draft.finish().unwrap();
+    assert_eq!(definition.functions(), [("guard", FunctionRole::Guard)]);
+    let entered = |verdict: Verdict| {
+        let mut functions = Functions::new();
+        let guard = Function::Guard(Arc::new(move |_| Ok(verdict.clone())));
+        functions.insert("guard", guard);
+        match enter(&definition, &functions) {
+            Advance::Moves(moves) => moves,
+            Advance::Attempt(_) => panic!("a decision is written down first"),
+        }
+    };
+    let passed = entered(Verdict::Skip("why not".to_owned()));
+    assert_eq!(passed.skipped.len(), 1);
+    assert_eq!(passed.skipped[0].node, call);
+    assert_eq!(passed.skipped[0].reason, "why not");
+    assert!(matches!(passed.next, Next::Run { position, .. } if position == Position::at(step)));
+    let made = entered(Verdict::Run);
+    assert!(made.skipped.is_empty());
+    assert!(matches!(made.next, Next::Call { .. }));
 }
 
 #[test]

@@ -145,22 +145,27 @@ impl<'a> Walk<'a> {
         let (mut id, mut activation, mut data) = (node, activation, data);
         for _ in 0..GATEWAYS_PER_MOVE_MAX {
             let node = self.definition.node(id);
-            let passed = match &node.kind {
-                NodeKind::Step(step) => match self.admit(step.guard.as_deref(), &data) {
-                    Ok(Verdict::Run) => {
+            let guard = match &node.kind {
+                NodeKind::Step(step) => step.guard.as_deref(),
+                NodeKind::Call(call) => call.guard.as_deref(),
+                _ => None,
+            };
+            let passed = match self.admit(guard, &data) {
+                Ok(Verdict::Run) => match &node.kind {
+                    NodeKind::Step(step) => {
                         return self.arrive_at_step(id, activation, data, step.is_gated());
                     }
-                    Ok(Verdict::Skip(reason)) => {
-                        self.skipped.push(SkipRecord {
-                            node: id,
-                            activation,
-                            reason,
-                        });
-                        Passed::To(node.next, data)
-                    }
-                    Err(fault) => Passed::Failed(id, fault, data),
+                    _ => self.pass(node, id, activation, data),
                 },
-                _ => self.pass(node, id, activation, data),
+                Ok(Verdict::Skip(reason)) => {
+                    self.skipped.push(SkipRecord {
+                        node: id,
+                        activation,
+                        reason,
+                    });
+                    Passed::To(node.next, data)
+                }
+                Err(fault) => Passed::Failed(id, fault, data),
             };
             let (to, next_data) = match passed {
                 Passed::To(to, next_data) => (to, next_data),

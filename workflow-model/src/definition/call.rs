@@ -11,6 +11,9 @@ pub struct CallSpec {
     pub workflow: String,
     /// Its version; `None` is the one that was registered last.
     pub version: Option<String>,
+    /// Function of role [`Guard`](crate::FunctionRole::Guard), asked before the call: run or skip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<String>,
     /// Function of role [`Compute`](crate::FunctionRole::Compute) that makes its input; `None` is a
     /// copy of the data.
     pub input: Option<String>,
@@ -20,9 +23,29 @@ pub struct CallSpec {
     /// Whether the branch goes on at once, and the called run lives on its own.
     #[serde(default)]
     pub detached: bool,
+    /// How long the called run may take, in milliseconds: then it is withdrawn, and the call fails.
+    /// `None` is no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
     /// How deep calls may be nested, this one included.
     #[serde(default = "default_depth")]
     pub depth_max: u32,
+}
+
+impl CallSpec {
+    /// A call that is always made, gets a copy of the data, keeps ours and has no limit.
+    pub fn new(workflow: impl Into<String>) -> Self {
+        Self {
+            workflow: workflow.into(),
+            version: None,
+            guard: None,
+            input: None,
+            output: None,
+            detached: false,
+            timeout_ms: None,
+            depth_max: CALL_DEPTH_DEFAULT,
+        }
+    }
 }
 
 fn default_depth() -> u32 {

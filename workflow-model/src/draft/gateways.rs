@@ -232,6 +232,14 @@ impl Draft {
         }
     }
 
+    /// How long the called run may take, in milliseconds; then the call fails.
+    pub fn call_timeout(&mut self, call: NodeId, ms: u64) {
+        match &mut self.node(call).kind {
+            NodeKind::Call(call) => call.timeout_ms = Some(ms),
+            _ => self.misuse(call, "only a call has this timeout"),
+        }
+    }
+
     /// Changes what a wait asks of its event beside the name.
     pub fn change_matching(&mut self, wait: NodeId, change: impl FnOnce(&mut EventMatch)) {
         match &mut self.node(wait).kind {

@@ -150,6 +150,14 @@ impl Check<'_> {
                     let text = "a depth of 0 allows no call; use 1 or more";
                     self.report("limit-invalid", name, text);
                 }
+                if call.timeout_ms == Some(0) {
+                    let text = "a timeout of 0 ends it before it begins; use 1 ms or more, or none";
+                    self.report("limit-invalid", name, text);
+                }
+                if call.detached && call.timeout_ms.is_some() {
+                    let text = "nobody waits for a run that lives on its own, so its time is never over; give its workflow a deadline";
+                    self.report("limit-invalid", name, text);
+                }
             }
             NodeKind::Cancel { target } => {
                 let target = definition.nodes.get(target.0 as usize);

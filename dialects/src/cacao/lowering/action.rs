@@ -434,12 +434,11 @@ impl Lowering<'_> {
             writing,
         });
         let spec = CallSpec {
-            workflow: called.workflow,
             version: Some(called.version),
             input: Some(input.name()),
             output: Some(output.name()),
-            detached: false,
             depth_max: self.plan.options.cacao.max_playbook_depth,
+            ..CallSpec::new(called.workflow)
         };
         self.nodes += 1;
         let node = self.draft.call(work.name.clone(), spec);
