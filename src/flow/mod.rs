@@ -339,7 +339,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
         self.add(|draft| draft.detach(name, first))
     }
 
-    /// How many jobs of one run may be ready or running at once.
+    /// How many jobs of one run may be ready or running at once. To begin a call
+    /// ([`run`](Self::run)) takes no place.
     #[must_use]
     pub fn max_parallelism(self, limit: u32) -> Self {
         self.parts.borrow_mut().draft.run_parallelism(limit);

@@ -305,7 +305,7 @@ pub(crate) enum Guard {
     /// The row is known to be as it was read in this transaction.
     Read,
     /// Only under this lock, and while the flags are these.
-    Lock(JobKey, u8),
+    Lock(JobKey, u16),
 }
 
 /// Where the rows are: one writer changes them, a transaction at a time.

@@ -126,21 +126,23 @@ impl Rank {
 /// Bits of [`BranchRow::flags`].
 pub(crate) mod flags {
     /// A run from outside whose first job has not started; counted by admission.
-    pub(crate) const UNSTARTED: u8 = 1;
+    pub(crate) const UNSTARTED: u16 = 1;
     /// The run has stored events.
-    pub(crate) const EVENTS: u8 = 2;
+    pub(crate) const EVENTS: u16 = 2;
     /// The run has a row in the table of parallelism.
-    pub(crate) const LIMITED: u8 = 4;
+    pub(crate) const LIMITED: u16 = 4;
     /// The run has, or had, branches or detached branches: its end looks for leftovers.
-    pub(crate) const BRANCHED: u8 = 8;
+    pub(crate) const BRANCHED: u16 = 8;
     /// Not every attempt of the run leaves a row of history.
-    pub(crate) const PARTIAL: u8 = 16;
+    pub(crate) const PARTIAL: u16 = 16;
     /// It has, or had, loose branches, which it waits for when it comes to its end.
-    pub(crate) const LOOSE: u8 = 32;
+    pub(crate) const LOOSE: u16 = 32;
     /// On the first branch: the run is being withdrawn, so what its branches bring is refused.
-    pub(crate) const WITHDRAWN: u8 = 64;
+    pub(crate) const WITHDRAWN: u16 = 64;
     /// Its step starts only while a milestone is reached.
-    pub(crate) const GATED: u8 = 128;
+    pub(crate) const GATED: u16 = 128;
+    /// Its job takes no place of its run's limit: all it can do is to begin a call.
+    pub(crate) const PLACELESS: u16 = 256;
 }
 
 /// A branch, as it is stored.
@@ -165,7 +167,7 @@ pub struct BranchRow {
     /// Its place among ready jobs.
     pub(crate) rank: Rank,
     /// Bits that spare look-ups.
-    pub(crate) flags: u8,
+    pub(crate) flags: u16,
     /// Who has locked it; 0 is nobody.
     pub owner: OwnerId,
     /// Grows with every lock and never resets.

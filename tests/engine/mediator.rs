@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use windlass::{
-    Flow, RunOutcome, RunStatus, SignalOutcome, StepError, StepScheduleError, StepStatus, Workflow,
+    Flow, RunFilter, RunOutcome, RunStatus, SignalOutcome, StepError, StepScheduleError,
+    StepStatus, Workflow,
 };
 
 use crate::harness::*;
@@ -1041,6 +1042,66 @@ fn no_more_branches_or_jobs_are_on_their_way_than_max_parallelism_allows() {
             assert_eq!(engine.data::<Trail>(run), Trail::new());
             engine.assert_no_leftovers();
         }
+    });
+}
+
+#[test]
+fn a_call_takes_no_place_of_max_parallelism() {
+    // The one place is taken by a step before a gate, and others wait for it: what a branch calls is
+    // done all the same, on its way through a scope, and its next step takes its turn.
+    on_each(|place| {
+        let (gate, after) = (Gate::closed(), Counter::default());
+        let child =
+            Workflow::<Trail>::build("child", "1", |flow| flow.step("work", mark("work"))).unwrap();
+        let (inside, count) = (gate.clone(), after.clone());
+        let flow = Workflow::<Trail>::build("places", "1", |flow| {
+            let waits = |flow: Flow<Trail>, name: &str| {
+                let inside = inside.clone();
+                flow.step_async(name, move |_, trail| {
+                    let gate = inside.clone();
+                    async move {
+                        gate.pass().await;
+                        Ok(trail)
+                    }
+                })
+            };
+            flow.max_parallelism(1).split("split", |split| {
+                split
+                    .branch("one", |flow| waits(flow, "one"))
+                    .branch("two", |flow| waits(flow, "two"))
+                    .branch("three", |flow| {
+                        flow.scope("scope", |flow| {
+                            flow.run("call", "child", Trail::clone, |trail, below| {
+                                *trail = below;
+                            })
+                        })
+                        .step("after", move |_, _| {
+                            count.up();
+                            Ok(())
+                        })
+                    })
+                    .join(gather)
+            })
+        })
+        .unwrap();
+        let builder = place.builder().in_flight(8);
+        let mut engine = Stepped::open(builder.workflow(&child).workflow(&flow));
+        let run = engine.begin(&flow, &Trail::new());
+        engine.settle();
+        assert_eq!(gate.waiting(), 1);
+        let runs = engine.inspector().runs(RunFilter::All, 10).unwrap();
+        let called = runs.iter().find(|run| run.workflow == "child");
+        let called = called.map(|run| run.status);
+        assert_eq!(called, Some(RunStatus::Succeeded));
+        for passed in 0..2 {
+            assert_eq!(after.get(), 0, "its step takes its turn");
+            assert_eq!(gate.waiting(), 1, "after {passed}");
+            gate.let_pass(1);
+            engine.settle();
+        }
+        assert_eq!(engine.data::<Trail>(run), ["work"]);
+        assert_eq!(after.get(), 1);
+        engine.assert_no_leftovers();
     });
 }
 

@@ -189,7 +189,7 @@ impl<T: Tables> Apply<'_, T> {
     pub(super) fn begin_run(
         &mut self,
         admit: &Admit,
-        flag: u8,
+        flag: u16,
         caller: Option<Caller>,
     ) -> Result<RunId> {
         let run = RunId(self.new_ids(1));
@@ -229,7 +229,7 @@ impl<T: Tables> Apply<'_, T> {
     }
 }
 
-fn first_row(run: RunId, admit: &Admit, epoch: Epoch, flag: u8) -> BranchRow {
+fn first_row(run: RunId, admit: &Admit, epoch: Epoch, flag: u16) -> BranchRow {
     let attributes =
         (admit.attributes != RunAttributes::default()).then(|| admit.attributes.clone());
     let workflow: WorkflowKey = admit.workflow;

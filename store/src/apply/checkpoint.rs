@@ -449,7 +449,7 @@ fn after_attempt(job: &BranchRow, checkpoint: &Checkpoint, now: Timestamp) -> Br
     let attempt: Option<&AttemptRecord> = checkpoint.attempt.as_ref();
     let began = attempt.map_or(now, |attempt| attempt.started_at);
     BranchRow {
-        flags: job.flags & !(flags::UNSTARTED | flags::GATED),
+        flags: job.flags & !(flags::UNSTARTED | flags::GATED | flags::PLACELESS),
         rank: job.rank.started(),
         owner: OwnerId(0),
         attempt: 1,

@@ -25,9 +25,14 @@ impl<T: Tables> Apply<'_, T> {
         if row.flags & flags::GATED != 0 && !self.pass_gate(row)? {
             return Ok(());
         }
-        if row.flags & flags::LIMITED != 0 && !self.take_slot(row)? {
-            row.state = State::Held;
-            return Ok(());
+        row.flags &= !flags::PLACELESS;
+        if row.flags & flags::LIMITED != 0 {
+            if self.leads_to_call(row)? {
+                row.flags |= flags::PLACELESS;
+            } else if !self.take_slot(row)? {
+                row.state = State::Held;
+                return Ok(());
+            }
         }
         row.state = State::Ready;
         if self.goes_directly(row) && self.meter.reserve() {
@@ -96,6 +101,14 @@ impl<T: Tables> Apply<'_, T> {
         }
     }
 
+    /// Whether the next job of a branch only begins a call, which takes no slot: the steps of the
+    /// called run are under its own limit.
+    fn leads_to_call(&mut self, row: &BranchRow) -> Result<bool> {
+        let definition = self.definition(row.workflow)?;
+        // Where steps are undone, a job at a join may be to undo one.
+        Ok(definition.leads_to_call(row.position) && !definition.undoes())
+    }
+
     /// Takes a slot of a run with a limit, or queues for one.
     fn take_slot(&mut self, row: &BranchRow) -> Result<bool> {
         let Some(limit) = self.tables.limit(row.run)? else {
@@ -116,7 +129,7 @@ impl<T: Tables> Apply<'_, T> {
     /// Gives the slot of a job that is none any more to the branches that wait for one, in branch
     /// order.
     pub(super) fn leave_slot(&mut self, row: &BranchRow) -> Result<()> {
-        if row.flags & flags::LIMITED == 0 {
+        if row.flags & flags::LIMITED == 0 || row.flags & flags::PLACELESS != 0 {
             return Ok(());
         }
         let Some(mut limit) = self.tables.limit(row.run)? else {

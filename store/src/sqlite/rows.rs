@@ -78,7 +78,8 @@ pub(super) fn branch(row: &Row<'_>) -> Result<BranchRow> {
         state: State::from_number(number(7)?)
             .ok_or_else(|| corrupt("branch", "its state is unknown"))?,
         rank: Rank(byte(8)?),
-        flags: byte(9)?,
+        flags: u16::try_from(number(9)?)
+            .map_err(|_| corrupt("branch", "its flags are out of range"))?,
         // Negative where the lock is found by its owner's window.
         owner: OwnerId(number(10)?.abs()),
         token: FencingToken(number(11)?),

@@ -101,6 +101,43 @@ fn a_call_that_its_guard_passes_by_leaves_a_reason() {
 }
 
 #[test]
+fn only_what_can_come_to_no_step_first_leads_to_a_call() {
+    let mut draft = Draft::new("w", "1");
+    let (split, join) = draft.split("p", None);
+    let first = draft.compute("first", "compute");
+    let (scope, left) = draft.scope("scope", None);
+    let call = draft.call("call", CallSpec::new("other"));
+    let last = draft.step("last", StepSpec::new("h"));
+    let choice = draft.choice("choice");
+    draft.arm(choice, "other", "yes", Some(last));
+    draft.otherwise(choice, join);
+    draft.start_at(split);
+    draft.branch(split, "calls", first);
+    draft.connect(first, scope);
+    draft.body(scope, call);
+    draft.connect(call, left);
+    draft.connect(left, choice);
+    draft.connect(last, join);
+    let (again, end) = draft.scope("again", None);
+    let second = draft.call("second", CallSpec::new("other"));
+    draft.connect(join, again);
+    draft.body(again, second);
+    draft.connect(second, end);
+    let definition = draft.finish().unwrap();
+    let leads = |position| definition.leads_to_call(position);
+    for entering in [first, scope, call, again] {
+        assert!(leads(Position::before(entering)), "{entering:?}");
+    }
+    assert!(leads(Position::at(join)), "a join that leads there");
+    for entering in [split, last, choice] {
+        assert!(!leads(Position::before(entering)), "{entering:?}");
+    }
+    for at in [call, left, last, end] {
+        assert!(!leads(Position::at(at)), "{at:?}");
+    }
+}
+
+#[test]
 fn a_throwing_predicate_fails_its_choice_and_nothing_else() {
     let mut draft = Draft::new("w", "1");
     let (choice, step) = (draft.choice("c"), draft.step("s", StepSpec::new("h")));

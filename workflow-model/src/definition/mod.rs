@@ -12,7 +12,7 @@ mod wait;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::NodeId;
+use crate::ids::{NodeId, Position};
 use crate::join::JoinRule;
 use crate::retry::RetryPolicy;
 
@@ -99,6 +99,34 @@ impl Definition {
     /// Why a step that a failed run never reached did not run.
     pub fn unreached_reason(&self) -> &str {
         &self.unreached_reason
+    }
+
+    /// Whether a branch that goes on from `position` comes to a call that it waits for, or passes it
+    /// by, before it can do a step: only scopes, merges and computations may stand between, and where
+    /// one of these fails, that is written down first.
+    pub fn leads_to_call(&self, position: Position) -> bool {
+        let mut at = match self.get(position.node) {
+            Some(_) if position.entering => Some(position.node),
+            Some(Node {
+                kind: NodeKind::Join { .. } | NodeKind::Meet { .. },
+                next,
+                ..
+            }) => *next,
+            _ => None,
+        };
+        // No more than there are nodes, or they form a ring.
+        for _ in 0..self.nodes.len() {
+            let Some(node) = at.and_then(|id| self.get(id)) else {
+                return false;
+            };
+            at = match &node.kind {
+                NodeKind::Call(call) => return !call.detached,
+                NodeKind::Scope { body, .. } => Some(*body),
+                NodeKind::Compute { .. } | NodeKind::Merge { .. } => node.next,
+                _ => return false,
+            };
+        }
+        false
     }
 
     /// The file it was imported from, if any.
