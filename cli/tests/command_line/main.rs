@@ -21,5 +21,6 @@ mod shapes;
 #[path = "../../../dialects/tests/cacao/short.rs"]
 mod short;
 mod step_groups;
+mod step_groups_calls;
 mod trace;
 mod upkeep;

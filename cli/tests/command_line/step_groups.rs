@@ -12,7 +12,7 @@ simulate = '0s'
 fail = 'it broke'
 ";
 
-fn status_of(show: &serde_json::Value, step: &str) -> (String, String) {
+pub(crate) fn status_of(show: &serde_json::Value, step: &str) -> (String, String) {
     let rows = show["steps"].as_array().unwrap();
     let row = rows.iter().find(|row| row["step"] == step).unwrap();
     let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();

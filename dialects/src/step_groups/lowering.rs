@@ -424,7 +424,8 @@ impl<'l> Lowering<'l> {
             || (may_be_failing && conditions.when != When::Always)
     }
 
-    /// The nodes of a step that starts another workflow: first, work and last.
+    /// The nodes of a step that starts another workflow: first, work and last. The call stands in a
+    /// scope, so that it has failed whatever goes on from there.
     fn call(
         &mut self,
         index: usize,
@@ -446,12 +447,14 @@ impl<'l> Lowering<'l> {
         let node = self.draft.call(
             name,
             CallSpec {
-                workflow: called.map_or_else(String::new, |called| called.name.clone()),
                 version: called.map(|called| called.version.clone()),
+                guard: self
+                    .is_judged(resolved)
+                    .then(|| Rule::Judge(resolved.work.conditions.clone()).name()),
                 input: Some(input.name()),
                 output: Some(output.name()),
-                detached: false,
-                depth_max: windlass_workflow_model::limits::CALL_DEPTH_DEFAULT,
+                timeout_ms: timeout_ms(step, None),
+                ..CallSpec::new(called.map_or("", |called| called.name.as_str()))
             },
         );
         self.draft.place(node, here.clone());
@@ -460,16 +463,7 @@ impl<'l> Lowering<'l> {
         for node in [scope, join] {
             self.draft.place(node, here.clone());
         }
-        if let Some(limit) = timeout_ms(step, None) {
-            self.draft.scope_timeout(scope, limit);
-        }
-        let choice = self.draft.choice(format!("{name} begins"));
-        self.draft.place(choice, here.clone());
-        let begins = Rule::Begins(resolved.work.conditions.clone());
-        self.draft.arm(choice, "begins", begins.name(), Some(node));
-        self.draft.otherwise(choice, join);
-        self.draft.body(scope, choice);
-        self.draft.connect(choice, join);
+        self.draft.body(scope, node);
         self.draft.connect(node, join);
         (scope, scope, join)
     }

@@ -45,7 +45,7 @@ pub(crate) enum Rule {
     Judge(Conditions),
     /// Whether a step would do its work, so that a person is asked before.
     Runs(Conditions),
-    /// Whether a step is not passed by.
+    /// Whether a step is not passed by. Only in graphs that were stored before calls had guards.
     Begins(Conditions),
     /// Takes the answer of a person.
     Answer { step: String },
