@@ -7,6 +7,7 @@ use windlass::{
     Admission, Durability, Engine, History, Inspector, Retention, RunDetail, RunId, ShedPolicy,
 };
 
+use crate::approvals;
 use crate::blocks;
 use crate::config::{AdmissionPolicy, Config, DurabilityName, HistoryName};
 use crate::failure::Failure;
@@ -77,5 +78,6 @@ pub(crate) fn show(inspector: &mut Inspector, run: RunId) -> Result<RunDetail, F
         Failure::refused(format!("there is no run {run}: retention has removed it"))
     })?;
     blocks::settle(&mut detail);
+    approvals::settle(&mut detail);
     Ok(detail)
 }

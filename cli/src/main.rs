@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod allowed;
+mod approvals;
 mod args;
 mod bench;
 mod blocks;

@@ -57,9 +57,9 @@ pub use options::{
 pub use parallel_json::{StepInput, has_references, step_input};
 pub use run_data::{RunNotes, record_output, run_notes, run_outputs};
 pub use step_groups::{
-    GroupInput, GroupResult, declared_parameters, group_digits, group_functions, group_input,
-    group_puts_values, group_record, group_rehearsal, group_run_secrets, group_secrets,
-    process_env,
+    Approval, GroupInput, GroupResult, approvals, declared_parameters, group_digits,
+    group_functions, group_input, group_puts_values, group_record, group_rehearsal,
+    group_run_secrets, group_secrets, process_env,
 };
 
 #[cfg(fuzzing)]

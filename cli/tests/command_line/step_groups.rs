@@ -142,6 +142,16 @@ steps:
             let show = lab.call(&["show", "last", "--json"]);
             show.code == Some(0) && status_of(&show.json(), "ok approval").0 == "waiting"
         });
+        let show = lab.last_run();
+        let own = ("waiting".to_owned(), "approval".to_owned());
+        assert_eq!(status_of(&show, "ok"), own);
+        let text = lab.call(&["show", "last"]).expect(0).out;
+        let own = text.lines().find(|line| line.starts_with("ok "));
+        let own = own.unwrap_or_default().split_whitespace();
+        assert!(
+            own.eq(["ok", "idle", "phase-2", "ok", "all", "waiting", "approval"]),
+            "{text}"
+        );
         engine.kill().unwrap();
         engine.wait().unwrap();
         lab.call(&[answer, "last", "ok", "--by", "kim"]).expect(0);
@@ -151,6 +161,8 @@ steps:
     }
     let show = lab.last_run();
     assert_eq!(status_of(&show, "ok").0, "failed");
+    let over = ("succeeded".to_owned(), "rejected by kim".to_owned());
+    assert_eq!(status_of(&show, "ok approval"), over);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! phases follow each other. Every function of a graph is a [rule](rule) that stands in the
 //! definition as data, so a run goes on without its file.
 
+mod approval;
 mod begin;
 mod condition;
 mod conditions;
@@ -31,6 +32,7 @@ mod template;
 mod work;
 mod workflow;
 
+pub use approval::{Approval, approvals};
 pub use digits::group_digits;
 pub(crate) use file::{import, recognises};
 pub use rule::functions as group_functions;

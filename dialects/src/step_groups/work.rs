@@ -11,6 +11,7 @@ use windlass_workflow_model::{Definition, Fault, NodeKind, Payload};
 
 use crate::diagnostic::shortened;
 use crate::dialect::Dialect;
+use crate::step_groups::approval;
 use crate::step_groups::conditions::{Conditions, Judged, When};
 use crate::step_groups::digits::group_digits;
 use crate::step_groups::evaluation::{Seen, text_of};
@@ -228,7 +229,7 @@ impl Work {
             return Err(fault);
         }
         if conditions.when == When::Manual {
-            judge_answer(state, &conditions.step)?;
+            approval::judge(state, &conditions.step)?;
         }
         let (seen, mut faults) = Seen::with_env(state, conditions);
         let config = seen.settle(&self.config, "config", &mut faults);
@@ -359,45 +360,6 @@ impl Work {
         state.record(&conditions.step, &outputs, &digits);
         Ok((outputs, warnings))
     }
-}
-
-fn judge_answer(state: &State, step: &str) -> Result<(), Fault> {
-    let fail = |code: &str, text: String| Err(Fault::new(code, text).permanent());
-    let answer = state.approval(step).cloned().unwrap_or_default();
-    match answer["status"].as_str() {
-        Some("success") => Ok(()),
-        Some("late") => {
-            let limit = answer["after_ms"].as_u64();
-            let limit = limit.map_or_else(|| "time".to_owned(), lasting);
-            fail(
-                "approval-timeout",
-                format!(
-                    "nobody answered in {limit}; the wait is over; answer earlier or raise approval_timeout"
-                ),
-            )
-        }
-        _ => {
-            let said = |key: &str| answer[key].as_str().filter(|text| !text.trim().is_empty());
-            let by = said("by");
-            let by = by.map_or_else(String::new, |by| format!(" by {by}"));
-            let why = said("message");
-            let why = why.map_or_else(String::new, |why| format!(" ({why})"));
-            fail(
-                "approval-rejected",
-                format!(
-                    "rejected{by}{why}; later phases are skipped; start again when it may pass"
-                ),
-            )
-        }
-    }
-}
-
-/// A time in the largest unit of which it is a whole number.
-fn lasting(ms: u64) -> String {
-    let units = [(3_600_000, "h"), (60_000, "min"), (1_000, "s")];
-    let unit = units.into_iter().find(|(unit, _)| ms.is_multiple_of(*unit));
-    let (unit, name) = unit.unwrap_or((1, "ms"));
-    format!("{} {name}", ms / unit)
 }
 
 /// What a text output holds: `::set-output name=K::V`, `OUTPUT_K=V`, and of `wanted` names also
