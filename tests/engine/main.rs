@@ -13,6 +13,8 @@ mod results;
 mod retention;
 mod retry;
 mod running;
+#[cfg(feature = "import")]
+mod step_groups;
 mod stepped;
 mod stopping;
 mod traps;
