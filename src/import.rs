@@ -15,7 +15,8 @@ pub use windlass_dialects::{
     AgentOptions, CacaoOptions, CommandCall, CommandResult, Diagnostic, Dialect, EarlyExit,
     GroupInput, GroupResult, HandlerTypes, ImportOptions, Imported, ImportedWorkflow,
     IterationShape, LoopStop, ManualTask, Mode, ParallelJsonOptions, PlaybookFile, ResolveAgents,
-    StartRefusal, StepGroupsOptions, StepInput, import, manual_tasks, run_outputs, start_refusals,
+    RunNotes, StartRefusal, StepGroupsOptions, StepInput, import, manual_tasks, run_notes,
+    run_outputs, start_refusals,
 };
 
 /// A handler for commands of CACAO playbooks: `work` is given the call with all values filled in,
@@ -95,8 +96,8 @@ pub fn agent_handler(
 /// A handler for steps of YAML step groups: `work` is given the step's settings with all values filled
 /// in, and what it brings becomes the step's outputs and variables. It may block its Runner.
 ///
-/// Warnings of lenient mode, and what is secret (`secret_names`), are the caller's to heed: the
-/// history shows the outputs as they are.
+/// Warnings of lenient mode stand in the run's data, where [`run_notes`] finds them. What is secret
+/// (`secret_names`) is the caller's to heed: the history shows the outputs as they are.
 ///
 /// ```
 /// use windlass::{Engine, GroupResult, Handlers, ImportOptions, Json, RunOutcome, Workflow};

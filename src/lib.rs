@@ -47,8 +47,8 @@ pub use import::{
     AgentOptions, CacaoOptions, CommandCall, CommandResult, Diagnostic, Dialect, EarlyExit,
     GroupInput, GroupResult, HandlerTypes, ImportOptions, Imported, ImportedWorkflow,
     IterationShape, LoopStop, ManualTask, Mode, ParallelJsonOptions, PlaybookFile, ResolveAgents,
-    StartRefusal, StepGroupsOptions, StepInput, agent_handler, command_handler, group_handler,
-    import, manual_tasks, run_outputs, start_refusals,
+    RunNotes, StartRefusal, StepGroupsOptions, StepInput, agent_handler, command_handler,
+    group_handler, import, manual_tasks, run_notes, run_outputs, start_refusals,
 };
 pub use stepped::{SteppedEngine, Supervisor};
 pub use workflow::{Json, Workflow};

@@ -22,5 +22,6 @@ mod shapes;
 mod short;
 mod step_groups;
 mod step_groups_calls;
+mod step_groups_repairs;
 mod trace;
 mod upkeep;

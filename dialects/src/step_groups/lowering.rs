@@ -24,7 +24,7 @@ use crate::step_groups::begin::{Begin, ParameterKind};
 use crate::step_groups::conditions::When;
 use crate::step_groups::phase::Phase;
 use crate::step_groups::resolve::{Resolution, Resolved, is_call};
-use crate::step_groups::rule::{Rule, Standing, functions};
+use crate::step_groups::rule::{Repairing, Rule, Standing, functions};
 use crate::step_groups::setters;
 use crate::step_groups::step::Step;
 use crate::step_groups::work::group_rehearsal;
@@ -350,6 +350,12 @@ impl<'l> Lowering<'l> {
             self.draft.place(node, here.clone());
             (node, node, node)
         };
+        if let Some(rule) = self.repairs(step, resolved) {
+            let node = self.draft.compute(format!("{name} repairs"), rule.name());
+            self.draft.place(node, here.clone());
+            self.draft.connect(node, first);
+            first = node;
+        }
         let conditions = &resolved.work.conditions;
         if conditions.when == When::Manual {
             let asked = format!("{name} approval");
@@ -408,6 +414,21 @@ impl<'l> Lowering<'l> {
             ..StepSpec::new(kind)
         };
         self.draft.step(name, spec)
+    }
+
+    /// What notes repairs before the step, where there can be any that the step itself does not note.
+    fn repairs(&self, step: &Step<'_>, resolved: &Resolved) -> Option<Rule> {
+        let conditions = &resolved.work.conditions;
+        let tests = !conditions.ifs.is_empty() || conditions.unless.is_some();
+        let call = is_call(step).then(|| Repairing {
+            work: resolved.work.clone(),
+            parameters: resolved.parameters.clone(),
+        });
+        let is_needed = self.plan.lenient && (tests || call.is_some());
+        is_needed.then(|| Rule::Repairs {
+            conditions: conditions.clone(),
+            call: call.map(Box::new),
+        })
     }
 
     /// Whether anything can keep the step from running where it stands.

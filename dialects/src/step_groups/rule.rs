@@ -77,6 +77,13 @@ pub(crate) enum Rule {
     },
     /// Takes what it has given.
     Returned { work: Box<Work> },
+    /// Notes what lenient mode repairs in conditions that pass a step by, and in what a called workflow
+    /// is given.
+    Repairs {
+        conditions: Conditions,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call: Option<Box<Repairing>>,
+    },
     /// Makes the workflow's results.
     Finish {
         outputs: Texts,
@@ -84,6 +91,13 @@ pub(crate) enum Rule {
         setters: Setters,
         lenient: bool,
     },
+}
+
+/// What a called workflow is given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Repairing {
+    pub(crate) work: Work,
+    pub(crate) parameters: Setting,
 }
 
 impl StoredRule for Rule {
@@ -129,6 +143,9 @@ impl StoredRule for Rule {
             Self::Returned { work } => {
                 Function::Reply(Arc::new(move |data, event| returned(data, &work, event)))
             }
+            Self::Repairs { conditions, call } => Function::Compute(Arc::new(move |data| {
+                note_repairs(data, &conditions, call.as_deref())
+            })),
             Self::Finish {
                 outputs,
                 setters,
@@ -272,6 +289,31 @@ impl Call {
     }
 }
 
+fn note_repairs(
+    data: &Payload,
+    conditions: &Conditions,
+    call: Option<&Repairing>,
+) -> Result<Payload, Fault> {
+    let mut state = State::read(data)?;
+    let mut warnings = Vec::new();
+    let judged = conditions.judge(&state, &mut warnings);
+    match call {
+        _ if matches!(judged, Judged::Skip(_)) => {}
+        Some(call) => {
+            // Whether it fails is the call's own to say.
+            let given = call.work.input(&state);
+            warnings.extend(given.into_iter().flat_map(|given| given.warnings));
+            let (seen, _) = Seen::with_env(&state, conditions);
+            seen.settle(&call.parameters, "parameters", &mut Vec::new());
+            warnings.extend(seen.warnings.take());
+        }
+        // A step that runs notes them with its own.
+        None => return Ok(data.clone()),
+    }
+    state.warn_of(&conditions.step, &warnings);
+    state.write()
+}
+
 fn returned(data: &Payload, work: &Work, event: &Event) -> Result<Payload, Fault> {
     let mut state = State::read(data)?;
     let child = State::read(&event.payload)?;
@@ -303,6 +345,8 @@ fn finish(
     if !faults.is_empty() {
         return Err(Fault::join(faults));
     }
+    let warnings = seen.warnings.take();
     state.set(RESULTS, Json::Object(results));
+    state.warn(warnings);
     state.write()
 }

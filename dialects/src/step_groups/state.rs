@@ -2,8 +2,9 @@
 //!
 //! A JSON object beside whatever the run began with: `steps` (what each completed step gave),
 //! `variables`, `setters` (which step set each, so that branches can be joined), `parameters`,
-//! `resources`, `context`, `process_env`, `failures` that were captured, `approvals`, and `digits` of
-//! numbers in parameters, resources and context; those of outputs stand beside them.
+//! `resources`, `context`, `process_env`, `failures` that were captured, `approvals`, `warnings` of what
+//! lenient mode repaired, and `digits` of numbers in parameters, resources and context; those of
+//! outputs stand beside them.
 //! A settled step that has neither given something nor failed was skipped.
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,7 @@ pub(crate) const DIGITS: &str = "digits";
 const SETTERS: &str = "setters";
 const FAILURES: &str = "failures";
 const APPROVALS: &str = "approvals";
+const WARNINGS: &str = "warnings";
 
 /// A step that failed in a run that goes on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -209,6 +211,32 @@ impl State {
         self.object(APPROVALS).insert(step.to_owned(), answer);
     }
 
+    /// What was repaired so far.
+    fn warnings(&self) -> Vec<String> {
+        let warnings = self.data.get(WARNINGS).cloned().unwrap_or_default();
+        serde_json::from_value(warnings).unwrap_or_default()
+    }
+
+    /// Notes what was repaired, each once.
+    pub(crate) fn warn(&mut self, warnings: impl IntoIterator<Item = String>) {
+        let known = self.warnings();
+        let mut all = known.clone();
+        for warning in warnings {
+            if !all.contains(&warning) {
+                all.push(warning);
+            }
+        }
+        if all.len() > known.len() {
+            self.set(WARNINGS, json!(all));
+        }
+    }
+
+    /// The same of one step.
+    pub(crate) fn warn_of(&mut self, step: &str, warnings: &[String]) {
+        let warnings = warnings.iter();
+        self.warn(warnings.map(|warning| format!("step {step}: {warning}")));
+    }
+
     /// Takes everything that a branch has added since `before`.
     fn take(&mut self, before: &Self, branch: &Self) {
         for key in [STEPS, APPROVALS] {
@@ -241,6 +269,7 @@ impl State {
         for failure in branch.failures() {
             self.fail(failure);
         }
+        self.warn(branch.warnings());
     }
 
     fn rank(&self, variable: &str) -> Option<u64> {

@@ -308,6 +308,9 @@ impl Work {
         result: &GroupResult,
     ) -> Result<(Json, Vec<String>), Fault> {
         let conditions = &self.conditions;
+        let given = conditions.lenient.then(|| self.input(state));
+        let given = given.and_then(Result::ok);
+        let mut noted = given.map_or_else(Vec::new, |given| given.warnings);
         let (seen, _) = Seen::with_env(state, conditions);
         let variables = self.variables(&seen)?;
         let mut warnings = Vec::new();
@@ -358,6 +361,8 @@ impl Work {
             state.provide(resource, &outputs, digits);
         }
         state.record(&conditions.step, &outputs, &digits);
+        noted.extend(warnings.iter().cloned());
+        state.warn_of(&conditions.step, &noted);
         Ok((outputs, warnings))
     }
 }

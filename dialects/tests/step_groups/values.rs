@@ -1,10 +1,12 @@
 //! References, conditions and where values come from.
 
 use serde_json::{Value as Json, json};
-use windlass_dialects::{GroupResult, Mode, PlaybookFile, Severity, import, start_refusals};
+use windlass_dialects::{
+    GroupResult, Mode, PlaybookFile, Severity, import, run_notes, start_refusals,
+};
 
 use crate::checks::{codes, lenient, listing, options};
-use crate::play::{gives, idle, play, run, run_leniently};
+use crate::play::{Played, gives, idle, play, run, run_leniently};
 
 /// Codes of errors in strict mode; of errors and warnings in lenient mode.
 fn check(text: &str, strict: &[&str], errors: &[&str], warnings: &[&str]) {
@@ -593,4 +595,39 @@ steps:
 ";
     let played = run_leniently(text, &idle);
     assert_eq!(played.warnings.len(), 1, "{:?}", played.warnings);
+}
+
+#[test]
+fn what_is_repaired_in_a_phase_comes_together_in_document_order_and_once() {
+    let text = "
+steps:
+  - {name: gate, type: t, if: 'false', setVariables: {GO: 'yes'}}
+  - {name: l, type: t, parallelGroup: 1, env: {V: $GO}}
+  - {name: off, type: t, parallelGroup: 1, env: {V: $GO}, unless: $V == ''}
+  - {name: both, type: t, parallelGroup: 1, dependsOn: [l, gate], env: {V: $GO}}
+  - {name: last, type: t, parallelGroup: 1, dependsOn: [l, off], env: {V: $GO}}
+  - {name: p, type: t, parallelGroup: 2, env: {V: $GO}}
+  - {name: q, type: t, parallelGroup: 2, env: {V: $GO}}
+  - {name: idle, type: t, env: {V: $GO}}
+outputs: {go: $GO}
+";
+    let noted = |played: Played| {
+        let warnings = run_notes(&played.result.expect("it succeeds")).warnings;
+        let at = |text: &String| text.split("reference-unset").next().unwrap().to_owned();
+        warnings.iter().map(at).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        noted(run_leniently(text, &idle)),
+        [
+            "step l: ",
+            "step off: ",
+            "step p: ",
+            "step q: ",
+            "step idle: ",
+            ""
+        ]
+    );
+    let strict = text.replace("env: {V: $GO}", "env: {V: x}");
+    let strict = strict.replace("outputs: {go: $GO}", "");
+    assert_eq!(noted(run(&strict, &idle)), [""; 0]);
 }
