@@ -72,6 +72,9 @@ pub fn compile(text: &str, role: FunctionRole) -> Result<Function, ExpressionErr
         FunctionRole::Key => {
             Function::Key(Arc::new(move |data| key(&program, run(&program, data)?)))
         }
+        FunctionRole::Wording => Function::Wording(Arc::new(move |fault| {
+            errors(&program, &program.run([("fault", fault_map(fault))])?)
+        })),
     })
 }
 
@@ -89,6 +92,7 @@ fn variables(role: FunctionRole) -> &'static [&'static str] {
         FunctionRole::Reply => &["data", "event"],
         FunctionRole::Item => &["data", "index"],
         FunctionRole::Tally => &["counted", "instance"],
+        FunctionRole::Wording => &["fault"],
     }
 }
 
@@ -231,6 +235,17 @@ fn tally(program: &Program, value: &Value) -> Result<(Payload, bool), Fault> {
         return Err(wrong());
     };
     Ok((new_data(program, of("counted")?)?, *enough))
+}
+
+/// What a wording gives: a list as `fault.errors` is.
+fn errors(program: &Program, value: &Value) -> Result<Vec<ErrorEntry>, Fault> {
+    let given = new_data(program, value)?;
+    given.decode().map_err(|_| {
+        program.fault(format!(
+            "it gives {}, and a wording is a list of errors, each with step, code and message",
+            json::kind(value)
+        ))
+    })
 }
 
 fn key(program: &Program, value: Value) -> Result<String, Fault> {

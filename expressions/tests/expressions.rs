@@ -54,6 +54,12 @@ fn call(role: FunctionRole, expression: &str, data: &str) -> Result<String, Faul
             tally.map(|(counted, enough)| format!("{} {enough}", text(&counted)))
         }
         Function::Key(f) => f(&data),
+        Function::Wording(f) => f(&fault()).map(|errors| {
+            let errors = errors
+                .iter()
+                .map(|error| format!("{} [{}] {}", error.step, error.code, error.message));
+            errors.collect::<Vec<_>>().join(", ")
+        }),
     }
 }
 
@@ -196,6 +202,26 @@ fn every_role_gives_what_the_model_takes() {
                 r#"[{"branch":null,"code":"paper-jam","message":"no paper","parent":"office","step":"print"},{"branch":"2","code":"no-ink","message":"no ink","parent":null,"step":"fill"}]"#,
             ),
         ],
+    );
+    check(
+        FunctionRole::Wording,
+        &[
+            (
+                "fault.errors",
+                "print [paper-jam] no paper, fill [no-ink] no ink",
+            ),
+            (
+                "[{'step': fault.step, 'code': 'late', 'message': 'it took too long'}]",
+                "print [late] it took too long",
+            ),
+        ],
+    );
+    check_cause(
+        FunctionRole::Wording,
+        &[(
+            "fault.code",
+            "it gives a string, and a wording is a list of errors, each with step, code and message",
+        )],
     );
     check(
         FunctionRole::Reply,

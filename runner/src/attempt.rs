@@ -7,7 +7,7 @@ use std::time::Duration;
 use windlass_store::limits::PAYLOAD_BYTES_MAX;
 use windlass_store::sync::Arc;
 use windlass_store::{
-    Aside, AttemptRecord, BranchRow, Checkpoint, LockedJob, StorageError, Then, UndoRow,
+    Aside, AttemptRecord, BranchRow, Checkpoint, LockedJob, PassedWait, StorageError, Then, UndoRow,
 };
 use windlass_workflow_model::{
     ActivationId, Advance, Besides, Call, Definition, Fault, Handover, Inputs, Last, Moves, Next,
@@ -419,9 +419,10 @@ fn pause(
     policy.pause_after(attempt, seed)
 }
 
-/// The fault of a step, with the branch on which it happened.
+/// The fault of a step in the words of its author, with the branch on which it happened.
 fn placed(served: &Served, row: &BranchRow, node: NodeId, fault: Fault) -> Fault {
     let node = served.definition().node(node);
+    let fault = served.functions().worded(node, fault);
     let membership = row.record.membership.as_ref();
     let branch = node
         .place
@@ -469,13 +470,21 @@ fn checkpoint(
     );
     let counts = matches!(moves.next, Next::Counted { .. });
     let aside = aside(serving, row, &moves);
+    let failed_wait = moves
+        .failed
+        .filter(|failed| failed.node == row.position.node)
+        .map(|failed| failed.fault);
     let failed_here = attempt
         .as_ref()
         .is_some_and(|a| a.activation == row.activation);
     Checkpoint {
         job: Arc::clone(job),
         attempt,
-        passed: (waited && !failed_here).then_some((row.position.node, row.activation)),
+        passed: (waited && !failed_here).then(|| PassedWait {
+            node: row.position.node,
+            activation: row.activation,
+            fault: failed_wait,
+        }),
         skipped: moves.skipped,
         detached: moves.detached,
         then: Then::Move(moves.next),

@@ -189,8 +189,8 @@ pub struct Checkpoint {
     pub job: Arc<LockedJob>,
     /// The attempt, for the history; `None` when only gateways were passed.
     pub attempt: Option<AttemptRecord>,
-    /// A wait that is over: its node and activation.
-    pub passed: Option<(NodeId, ActivationId)>,
+    /// A wait that is over, and that the branch has gone on from.
+    pub passed: Option<PassedWait>,
     /// Steps that were passed by.
     pub skipped: Vec<SkipRecord>,
     /// Branches that no join waits for.
@@ -205,6 +205,17 @@ pub struct Checkpoint {
     pub aside: Option<Box<Aside>>,
     /// Told when it is durable, or refused.
     pub reply: Option<Reply<(), WriteError>>,
+}
+
+/// A wait that is over.
+#[derive(Clone, Debug)]
+pub struct PassedWait {
+    /// The node.
+    pub node: NodeId,
+    /// Its activation.
+    pub activation: ActivationId,
+    /// Why it failed, if somebody has handled that.
+    pub fault: Option<Fault>,
 }
 
 /// What moves bring beside the branch itself.

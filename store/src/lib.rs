@@ -42,7 +42,8 @@ pub use apply::outcome_of;
 pub use backend::{MapRow, MapStanding, Reader, ResultRow, RunFilter, SqlEffect, UndoRow};
 pub use change::{
     Admit, Admitted, Aside, AttemptRecord, CalledRun, Change, Checkpoint, Committed, Dispatch,
-    Ended, MapChange, MapOutcome, Recovered, Reply, RunOutcome, SignalOutcome, Then, Withdrawn,
+    Ended, MapChange, MapOutcome, PassedWait, Recovered, Reply, RunOutcome, SignalOutcome, Then,
+    Withdrawn,
 };
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{AdmitError, BackupError, OpenError, StorageError, Unknown, WriteError};

@@ -107,6 +107,19 @@ impl Fault {
         Self::new(codes::STEP_TIMEOUT, text)
     }
 
+    /// A fault of errors that somebody has put together, as long as they may be.
+    pub(crate) fn of_errors(errors: Vec<ErrorEntry>) -> Self {
+        let within = errors.into_iter().map(|error| ErrorEntry {
+            code: cut(error.code, NAME_BYTES_MAX),
+            message: cut(error.message, FAULT_MESSAGE_BYTES_MAX),
+            ..error
+        });
+        Self::join([Self {
+            errors: within.collect(),
+            retryable: false,
+        }])
+    }
+
     /// The same fault, not to be tried again.
     #[must_use]
     pub fn permanent(mut self) -> Self {

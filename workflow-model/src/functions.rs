@@ -10,7 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::fault::{Fault, codes};
+use crate::definition::Node;
+use crate::fault::{ErrorEntry, Fault, codes};
 use crate::payload::Payload;
 
 /// What a branch brought to its join.
@@ -94,6 +95,9 @@ pub enum Function {
     Tally(Arc<dyn Fn(&Payload, &Arrival) -> Result<(Payload, bool), Fault> + Send + Sync>),
     /// Finds the correlation of a wait in the data.
     Key(Arc<dyn Fn(&Payload) -> Result<String, Fault> + Send + Sync>),
+    /// Puts the errors of a node that failed into the words of its author, at least one. Those of its own
+    /// name no step yet.
+    Wording(Arc<dyn Fn(&Fault) -> Result<Vec<ErrorEntry>, Fault> + Send + Sync>),
 }
 
 /// The roles that a function can have.
@@ -123,6 +127,8 @@ pub enum FunctionRole {
     Tally,
     /// See [`Function::Key`].
     Key,
+    /// See [`Function::Wording`].
+    Wording,
 }
 
 impl Function {
@@ -141,6 +147,7 @@ impl Function {
             Self::Item(_) => FunctionRole::Item,
             Self::Tally(_) => FunctionRole::Tally,
             Self::Key(_) => FunctionRole::Key,
+            Self::Wording(_) => FunctionRole::Wording,
         }
     }
 }
@@ -215,6 +222,25 @@ impl Functions {
         item: Item(data: &Payload, index: u32) -> Payload;
         tally: Tally(counted: &Payload, arrival: &Arrival) -> (Payload, bool);
         key: Key(data: &Payload) -> String;
+        wording: Wording(fault: &Fault) -> Vec<ErrorEntry>;
+    }
+
+    /// A fault of `node` in the words of its author, who cannot change whether it may be tried again.
+    /// Where that fails or gives nothing, no error is lost.
+    pub fn worded(&self, node: &Node, fault: Fault) -> Fault {
+        let Some(wording) = &node.wording else {
+            return fault;
+        };
+        let retryable = fault.retryable;
+        let errors = match self.wording(wording, &fault) {
+            Ok(errors) if !errors.is_empty() => errors,
+            Ok(_) => fault.errors,
+            Err(second) => Fault::join([fault, second]).errors,
+        };
+        Fault {
+            retryable,
+            ..Fault::of_errors(errors)
+        }
     }
 }
 

@@ -13,7 +13,12 @@ impl Definition {
             .flat_map(|node| {
                 let fold = node.on_fault.as_ref().and_then(|path| path.fold.as_deref());
                 let fold = fold.map(|name| (name, FunctionRole::Fold));
-                functions_of(&node.kind).into_iter().chain(fold)
+                let wording = node.wording.as_deref();
+                let wording = wording.map(|name| (name, FunctionRole::Wording));
+                functions_of(&node.kind)
+                    .into_iter()
+                    .chain(fold)
+                    .chain(wording)
             })
             .collect()
     }

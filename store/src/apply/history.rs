@@ -37,13 +37,22 @@ impl<T: Tables> Apply<'_, T> {
             branch_name: name.clone(),
             detail: HistoryDetail::default(),
         };
-        if let Some((node, activation)) = checkpoint.passed.filter(|_| keeps(StepStatus::Succeeded))
-        {
-            let ordinal = u32::try_from(checkpoint.skipped.len()).unwrap_or(u32::MAX - 1) + 1;
-            self.tables.insert_history(HistoryRow {
-                activation,
-                ..row(ordinal, node, StepStatus::Succeeded)
-            })?;
+        if let Some(passed) = &checkpoint.passed {
+            let status = match passed.fault {
+                Some(_) => StepStatus::Failed,
+                None => StepStatus::Succeeded,
+            };
+            if keeps(status) {
+                let ordinal = u32::try_from(checkpoint.skipped.len()).unwrap_or(u32::MAX - 1) + 1;
+                self.tables.insert_history(HistoryRow {
+                    activation: passed.activation,
+                    detail: HistoryDetail {
+                        fault: passed.fault.clone(),
+                        ..HistoryDetail::default()
+                    },
+                    ..row(ordinal, passed.node, status)
+                })?;
+            }
         }
         if let Some(attempt) = checkpoint.attempt.as_ref().filter(|a| keeps(a.status)) {
             self.tables.insert_history(HistoryRow {

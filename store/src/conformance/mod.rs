@@ -17,8 +17,8 @@ use windlass_workflow_model::{
 
 use crate::backend::Reader;
 use crate::change::{
-    Admit, Aside, AttemptRecord, Change, Checkpoint, Committed, Ended, RunOutcome, SignalOutcome,
-    Then,
+    Admit, Aside, AttemptRecord, Change, Checkpoint, Committed, Ended, PassedWait, RunOutcome,
+    SignalOutcome, Then,
 };
 use crate::clock::ManualClock;
 use crate::error::{AdmitError, WriteError};

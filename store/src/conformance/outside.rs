@@ -60,6 +60,44 @@ fn an_event_waits_for_its_wait_is_delivered_once_and_goes_with_its_run() {
 }
 
 #[test]
+fn a_wait_that_is_over_leaves_a_row_that_says_whether_it_failed() {
+    let mut draft = Draft::new("event", "1");
+    let wait = draft.await_event("wait", "go", None);
+    draft.start_at(wait);
+    let definition = draft.finish().unwrap();
+    let fault = Fault::new("late", "nobody has answered").permanent();
+    on_each(&definition, Options::default(), |rig| {
+        for (fault, status) in [
+            (None, StepStatus::Succeeded),
+            (Some(fault.clone()), StepStatus::Failed),
+        ] {
+            let run = rig.admit(1).unwrap()[0];
+            let woken = rig.take();
+            let mut done = rig.outcome(&woken, Ok(Payload::null()));
+            done.attempt = None;
+            done.passed = Some(PassedWait {
+                node: wait,
+                activation: woken.row.activation,
+                fault: fault.clone(),
+            });
+            let last = Last {
+                node: wait,
+                activation: woken.row.activation,
+                data: Payload::null(),
+            };
+            done.then = Then::Move(Next::End {
+                result: Ok(Payload::null()),
+                last,
+            });
+            rig.write(done).unwrap();
+            let rows = rig.reader().history(run).unwrap();
+            assert_eq!(rows.len(), 1);
+            assert_eq!((rows[0].status, &rows[0].detail.fault), (status, &fault));
+        }
+    });
+}
+
+#[test]
 fn a_bulk_is_admitted_whole_or_not_at_all() {
     let options = shed(3, ShedPolicy::RejectNew);
     on_each(&sequence(&["a"]), options, |rig| {

@@ -96,6 +96,8 @@ pub struct Moves {
     pub rounds: Rounds,
     /// What happens beside that, if anything.
     pub besides: Option<Box<Besides>>,
+    /// The wait that the branch was in, if it has failed and the branch goes on all the same.
+    pub failed: Option<Box<FailedWait>>,
     /// Where the branch itself goes.
     pub next: Next,
 }
@@ -121,9 +123,19 @@ impl Moves {
             detached: Vec::new(),
             rounds: Rounds::new(),
             besides: None,
+            failed: None,
             next,
         }
     }
+}
+
+/// A wait that has failed, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedWait {
+    /// The node.
+    pub node: NodeId,
+    /// Why.
+    pub fault: Fault,
 }
 
 /// A step or call that was passed by.
@@ -346,7 +358,8 @@ pub fn advance(
     walk.resume(node, activation, data, inputs)
 }
 
-/// What follows from the final outcome of a step: `result` holds its new data, or its fault.
+/// What follows from the final outcome of a step: `result` holds its new data, or its fault in the words
+/// of the step's author ([`Functions::worded`]).
 pub fn after_step(
     definition: &Definition,
     functions: &Functions,
@@ -358,7 +371,7 @@ pub fn after_step(
     walk.decided = true;
     let advance = match result {
         Ok(data) => walk.follow(step.node, step.activation, data),
-        Err(fault) => walk.fail(step.node, step.activation, &step.data, fault),
+        Err(fault) => walk.fail_worded(step.node, step.activation, &step.data, fault),
     };
     match advance {
         Advance::Moves(moves) => moves,

@@ -23,11 +23,10 @@ impl Walk<'_> {
         let definition = self.definition;
         match (&definition.node(node).kind, inputs) {
             (kind, Inputs::Refused(fault)) => {
-                let failed = match kind {
-                    NodeKind::Join { split, .. } => *split,
-                    _ => node,
-                };
-                self.fail(failed, activation, &data, fault)
+                if let NodeKind::Join { split, .. } = kind {
+                    return self.fail(*split, activation, &data, fault);
+                }
+                self.fail_waiting(node, activation, &data, fault)
             }
             (NodeKind::Step(_), _) => self.attempt(node, activation, data),
             (NodeKind::Join { split, .. }, Inputs::Arrivals(tally, arrivals)) => {
@@ -51,13 +50,13 @@ impl Walk<'_> {
             (NodeKind::Await { event, reply, .. }, Inputs::Event(_, came)) => {
                 match self.replied(event, reply.as_deref(), &data, &came) {
                     Ok(replied) => self.follow(node, activation, replied),
-                    Err(fault) => self.fail(node, activation, &data, fault),
+                    Err(fault) => self.fail_waiting(node, activation, &data, fault),
                 }
             }
             (NodeKind::Await { event, .. }, Inputs::Due(_)) => {
                 let text = format!("event {event:?} did not come in time");
                 let fault = Fault::new(codes::WAIT_TIMEOUT, text).permanent();
-                self.fail(node, activation, &data, fault)
+                self.fail_waiting(node, activation, &data, fault)
             }
             (NodeKind::Select { arms }, Inputs::Event(arm, came)) => {
                 let Some(way) = arms.get(arm as usize) else {
@@ -69,7 +68,7 @@ impl Walk<'_> {
                 };
                 match self.replied(event, reply.as_deref(), &data, &came) {
                     Ok(replied) => self.go(to, node, activation, replied),
-                    Err(fault) => self.fail(node, activation, &data, fault),
+                    Err(fault) => self.fail_waiting(node, activation, &data, fault),
                 }
             }
             (NodeKind::Select { arms }, Inputs::Due(arm)) => match arms.get(arm as usize) {
@@ -97,7 +96,7 @@ impl Walk<'_> {
                 };
                 match result {
                     Ok(data) => self.follow(node, activation, data),
-                    Err(fault) => self.fail(node, activation, &data, fault),
+                    Err(fault) => self.fail_waiting(node, activation, &data, fault),
                 }
             }
             // It has its mutex now.

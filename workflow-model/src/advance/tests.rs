@@ -235,3 +235,62 @@ fn a_circle_of_gateways_is_a_fault_not_a_hang() {
             if fault.errors[0].code == codes::LOOP_WITHOUT_STEP
     ));
 }
+
+#[test]
+fn a_fault_comes_in_the_words_of_its_node_handled_or_not() {
+    let worded = |handled: bool, wording: Function| {
+        let mut draft = Draft::new("w", "1");
+        let step = draft.step("s", StepSpec::new("h"));
+        let wait = draft.await_event("ask", "ask", None);
+        draft.start_at(wait);
+        draft.connect(wait, step);
+        draft.wording(wait, "words");
+        if handled {
+            draft.on_fault(wait, step, Some("keep".to_owned()));
+        }
+        let definition = draft.finish().unwrap();
+        let mut functions = Functions::new();
+        functions.insert("words", wording);
+        let keep = |_: &Payload, fault: &Fault| Ok(Payload::encode(&fault.summary()).unwrap());
+        functions.insert("keep", Function::Fold(Arc::new(keep)));
+        let token = Token {
+            position: Position::at(wait),
+            ..start(&definition)
+        };
+        let Advance::Moves(moves) = advance(&definition, &functions, token, Inputs::Due(1), NOW)
+        else {
+            panic!("a failure is written down")
+        };
+        let failed = moves.failed.map(|failed| failed.fault.summary());
+        match moves.next {
+            Next::End { result, .. } => {
+                assert_eq!(failed, None, "the branch fails with it");
+                result.unwrap_err().summary()
+            }
+            Next::Run { data, .. } => {
+                let folded: String = data.decode().unwrap();
+                assert_eq!(
+                    failed.as_ref(),
+                    Some(&folded),
+                    "the wait has failed all the same"
+                );
+                folded
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    let late = |fault: &Fault| {
+        assert_eq!(fault.errors[0].step, "", "it is the node's own");
+        Ok(Fault::new("late", "nobody has answered").errors)
+    };
+    let late = Function::Wording(Arc::new(late));
+    assert_eq!(worded(false, late.clone()), "ask: nobody has answered");
+    assert_eq!(worded(true, late), "ask: nobody has answered");
+    let broken = worded(false, Function::Wording(Arc::new(|_| panic!("no"))));
+    assert!(
+        broken.contains("did not come in time") && broken.contains("panicked"),
+        "{broken}"
+    );
+    let nothing = worded(false, Function::Wording(Arc::new(|_| Ok(Vec::new()))));
+    assert!(nothing.contains("did not come in time"), "{nothing}");
+}

@@ -8,7 +8,7 @@ use crate::limits::GATEWAYS_PER_MOVE_MAX;
 use crate::payload::Payload;
 use crate::time::Timestamp;
 
-use super::{Advance, Besides, Child, Handover, Last, Moves, Next, Rounds, SkipRecord};
+use super::{Advance, Besides, Child, FailedWait, Handover, Last, Moves, Next, Rounds, SkipRecord};
 use crate::definition::NodeKind;
 
 /// One token on its way through gateways.
@@ -24,6 +24,8 @@ pub(super) struct Walk<'a> {
     pub(super) rounds: Rounds,
     /// What else happens.
     pub(super) besides: Option<Box<Besides>>,
+    /// The wait that failed and whose failure is handled.
+    pub(super) failed: Option<Box<FailedWait>>,
     /// Whether something was decided that has to be written down before the next step acts on it.
     pub(super) decided: bool,
 }
@@ -53,6 +55,7 @@ impl<'a> Walk<'a> {
             detached: Vec::new(),
             rounds,
             besides: None,
+            failed: None,
             decided: false,
         }
     }
@@ -84,6 +87,39 @@ impl<'a> Walk<'a> {
 
     /// The way on from a node that failed; `data` is as it was before.
     pub(super) fn fail(
+        self,
+        node: NodeId,
+        activation: ActivationId,
+        data: &Payload,
+        fault: Fault,
+    ) -> Advance {
+        let fault = self.worded(node, fault);
+        self.fail_worded(node, activation, data, fault)
+    }
+
+    /// The same for a node in which the token waited: that it failed is told even if somebody handles it.
+    pub(super) fn fail_waiting(
+        mut self,
+        node: NodeId,
+        activation: ActivationId,
+        data: &Payload,
+        fault: Fault,
+    ) -> Advance {
+        let fault = self.worded(node, fault);
+        let at = self.definition.node(node);
+        if at.on_fault.is_some() {
+            let place = &at.place;
+            let fault =
+                fault
+                    .clone()
+                    .at(&at.name, place.parent.as_deref(), place.branch.as_deref());
+            self.failed = Some(Box::new(FailedWait { node, fault }));
+        }
+        self.fail_worded(node, activation, data, fault)
+    }
+
+    /// The same with a fault that is in the words of the node's author.
+    pub(super) fn fail_worded(
         mut self,
         node: NodeId,
         activation: ActivationId,
@@ -94,6 +130,10 @@ impl<'a> Walk<'a> {
             Ok((to, data)) => self.enter(to, activation.derive(to, 0), data),
             Err(fault) => self.end(node, activation, data.clone(), Err(fault)),
         }
+    }
+
+    fn worded(&self, node: NodeId, fault: Fault) -> Fault {
+        self.functions.worded(self.definition.node(node), fault)
     }
 
     /// The end of the branch at `node`, to which it came with `data`.
@@ -171,6 +211,7 @@ impl<'a> Walk<'a> {
                 Passed::To(to, next_data) => (to, next_data),
                 Passed::Stop(next) => return self.stop(next),
                 Passed::Failed(failed, fault, before) => {
+                    let fault = self.worded(failed, fault);
                     match self.handle_fault(failed, &before, fault) {
                         Ok((to, folded)) => (Some(to), folded),
                         Err(fault) => return self.end(failed, activation, before, Err(fault)),
@@ -233,6 +274,7 @@ impl<'a> Walk<'a> {
             detached: self.detached,
             rounds: self.rounds,
             besides: self.besides,
+            failed: self.failed,
             next,
         })
     }

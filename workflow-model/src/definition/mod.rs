@@ -280,6 +280,10 @@ pub struct Node {
     pub next: Option<NodeId>,
     /// Where the token goes when this node fails; without one the branch fails.
     pub on_fault: Option<FaultPath>,
+    /// Function of role [`Wording`](crate::FunctionRole::Wording) that puts what it fails with into the
+    /// words of its author, before that is recorded, folded or told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wording: Option<String>,
     /// Where it stands in the eyes of its author.
     #[serde(default)]
     pub place: Place,

@@ -224,6 +224,11 @@ impl Draft {
         self.node(from).on_fault = Some(FaultPath { to, fold });
     }
 
+    /// Function of role `Wording` that puts what `node` fails with into words.
+    pub fn wording(&mut self, node: NodeId, wording: impl Into<String>) {
+        self.node(node).wording = Some(wording.into());
+    }
+
     /// Changes a step's settings.
     pub fn change_step(&mut self, step: NodeId, change: impl FnOnce(&mut StepSpec)) {
         match &mut self.node(step).kind {
@@ -303,6 +308,7 @@ impl Draft {
             kind,
             next: None,
             on_fault: None,
+            wording: None,
             place,
         };
         self.definition.nodes.push(node);
