@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod cacao;
+mod cacao_failures;
 mod checking;
 mod crashes;
 mod examples;

@@ -234,6 +234,10 @@ fn a_while_goes_round_until_its_condition_is_false() {
     );
     assert_eq!(played.done.len(), 5);
     assert_eq!(played.errors(), ["W: loop-limit"]);
+    assert_eq!(
+        played.result.unwrap_err().errors[0].message,
+        "5 iterations; the cap is reached; change the condition or raise the cap"
+    );
 }
 
 #[test]

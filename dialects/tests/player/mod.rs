@@ -128,6 +128,7 @@ impl Player<'_> {
                         panic!("{} is no step", node.name);
                     };
                     let result = self.world.work(&node.name, spec, &step.data);
+                    let result = result.map_err(|fault| functions.worded(node, fault));
                     after_step(definition, functions, &step, result, now)
                 }
             };

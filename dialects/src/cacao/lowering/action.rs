@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value as Json, json};
-use windlass_workflow_model::{CallSpec, Delay, NodeId, Place, StepSpec};
+use windlass_workflow_model::{CallSpec, Delay, NodeId, StepSpec};
 
 use super::{Lowering, Made, Work};
 use crate::cacao::call::{Call, Writing};
 use crate::cacao::check::{command_texts, definitions, handler, handler_names, target};
 use crate::cacao::playbook::{Action, Command, Named, PlaybookAction};
 use crate::cacao::read::MANUAL;
-use crate::cacao::rule::{Answer, Child, Returned, Rule, Task, answers};
+use crate::cacao::rule::{Answer, Child, Returned, Rule, Task, Wording, answers};
 use crate::cacao::template;
 use crate::dialect::Dialect;
 use crate::options::HandlerTypes;
@@ -69,16 +69,16 @@ impl Lowering<'_> {
         }
         let made = self.together(work, &calls, limit.filter(|_| !single), limit);
         if !single {
-            let inside = Place {
-                parent: Some(work.name.clone()),
-                ..Place::default()
-            };
-            let ends = calls.iter().flat_map(|call| [call.first, call.last]);
-            for node in ends.chain([made.first, made.last]) {
-                self.draft.place(node, inside.clone());
-            }
+            self.place_inside(work, &calls, &made);
         }
         made
+    }
+
+    fn place_inside(&mut self, work: &Work, calls: &[CallNodes], made: &Made) {
+        let ends = calls.iter().flat_map(|call| [call.first, call.last]);
+        for node in ends.chain([made.first, made.last]) {
+            self.draft.place(node, Self::inside(work));
+        }
     }
 
     fn call_name(&mut self, work: &Work, slot: &Slot<'_>, single: bool) -> String {
@@ -119,8 +119,6 @@ impl Lowering<'_> {
                 failing: failing.into_iter().collect(),
                 own,
                 limit_ms,
-                // A task begins with a node of its own.
-                needs_words: limit_ms.is_some() && first.first != last.last,
             };
         };
         let scope_name = self.names.take(&format!("{}/limit", work.name));
@@ -138,7 +136,6 @@ impl Lowering<'_> {
             failing: vec![scope],
             own,
             limit_ms,
-            needs_words: true,
         }
     }
 
@@ -440,16 +437,31 @@ impl Lowering<'_> {
             depth_max: self.plan.options.cacao.max_playbook_depth,
             ..CallSpec::new(called.workflow)
         };
+        let limit = self.limit(&self.playbook.steps[work.step], false);
+        let name = match limit {
+            Some(_) => self.names.take(&format!("{}/call", work.name)),
+            None => work.name.clone(),
+        };
         self.nodes += 1;
-        let node = self.draft.call(work.name.clone(), spec);
+        let node = self.draft.call(name.clone(), spec);
         self.place(work.frame, node);
+        let wording = Wording {
+            called: Some(called.playbook),
+            ..Wording::of(self.standing(work))
+        };
+        self.words(node, wording);
         let calls = [CallNodes {
             first: node,
             last: node,
-            name: work.name.clone(),
+            name,
         }];
-        let limit = self.limit(&self.playbook.steps[work.step], false);
-        Some(self.together(work, &calls, limit, limit))
+        let made = self.together(work, &calls, limit, limit);
+        if limit.is_some() {
+            // What keeps the limit is no row, so the step is one of its own.
+            self.block(work, "playbook-action", None, None);
+            self.place_inside(work, &calls, &made);
+        }
+        Some(made)
     }
 }
 

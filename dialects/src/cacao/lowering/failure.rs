@@ -4,7 +4,7 @@ use windlass_workflow_model::{NodeId, Place};
 
 use super::frame::Unhandled;
 use super::{Lowering, Work};
-use crate::cacao::rule::{Folding, Rule, Standing};
+use crate::cacao::rule::{Folding, Rule, Standing, Wording};
 use crate::stored_rule::StoredRule;
 
 impl Lowering<'_> {
@@ -117,11 +117,8 @@ impl Lowering<'_> {
                 branch: None,
             };
             let fold = Folding {
-                at,
                 id: None,
-                limit_ms: None,
-                own: Vec::new(),
-                called: None,
+                wording: Wording::of(at),
             };
             self.on_fault(raise, fault, fold);
         }
@@ -147,12 +144,14 @@ impl Lowering<'_> {
     /// How a failure is written down as that of a step.
     pub(super) fn folding(&self, work: &Work) -> Folding {
         Folding {
-            at: self.standing(work),
             id: Some(self.playbook.steps[work.step].id.clone()),
-            limit_ms: None,
-            own: Vec::new(),
-            called: None,
+            wording: Wording::of(self.standing(work)),
         }
+    }
+
+    /// Whatever `node` fails with is told in these words.
+    pub(super) fn words(&mut self, node: NodeId, wording: Wording) {
+        self.draft.wording(node, Rule::Words(wording).name());
     }
 
     pub(super) fn new_group(&mut self) -> usize {

@@ -5,7 +5,7 @@ use windlass_workflow_model::{FailurePolicy, NodeId};
 use super::frame::{Frame, Unhandled};
 use super::{Lowering, Work};
 use crate::cacao::playbook::{Kind, Pointer};
-use crate::cacao::rule::{By, Decision, Folding, Merging, ON_FALSE, ON_TRUE, Rule};
+use crate::cacao::rule::{By, Decision, Merging, ON_FALSE, ON_TRUE, Rule, Wording};
 use crate::stored_rule::StoredRule;
 
 /// Where a logic step stands once what surrounds it is made.
@@ -96,21 +96,24 @@ impl Lowering<'_> {
             let name = self.names.take(&format!("{}/limit", work.name));
             self.nodes += 2;
             let (scope, join) = self.draft.scope(name.clone(), None);
-            self.place(work.frame, scope);
-            self.place(work.frame, join);
+            for node in [scope, join] {
+                self.draft.place(node, Self::inside(work));
+            }
             self.draft.scope_timeout(scope, limit);
             self.draft.connect(around.before, scope);
             if let Some(next) = around.after {
                 self.draft.connect(join, next);
             }
-            // Written down even if nobody handles it: the engine has other words for a limit.
-            let fault = around.own_fault.unwrap_or_else(|| self.raise(work));
-            let fold = Folding {
+            let wording = Wording {
                 limit_ms: Some(limit),
                 own: vec![name.clone()],
-                ..self.folding(work)
+                ..Wording::of(self.standing(work))
             };
-            self.on_fault(scope, fault, fold);
+            self.words(scope, wording);
+            if let Some(fault) = around.own_fault {
+                let fold = self.folding(work);
+                self.on_fault(scope, fault, fold);
+            }
             let inside = self.compute(work.frame, &format!("{name}/enter"), &Rule::Pass);
             self.draft.body(scope, inside);
             let mut frame = self.frames[work.frame].clone();
@@ -205,11 +208,15 @@ impl Lowering<'_> {
             }
             None => self.question(work, name, choices),
         };
+        let wording = Wording {
+            own: vec![name.to_owned()],
+            ..Wording::of(self.standing(work))
+        };
+        for node in &failing {
+            self.words(*node, wording.clone());
+        }
         if let Some(fault) = around.own_fault {
-            let fold = Folding {
-                own: vec![name.to_owned()],
-                ..self.folding(work)
-            };
+            let fold = self.folding(work);
             for node in failing {
                 self.on_fault(node, fault, fold.clone());
             }
@@ -302,6 +309,11 @@ impl Lowering<'_> {
         self.place(around.frame, again);
         self.draft.connect(last, of);
         self.lead(of, around.after);
+        let wording = Wording {
+            iterations_max: Some(most),
+            ..Wording::of(self.standing(work))
+        };
+        self.words(of, wording);
         if let Some(fault) = around.own_fault {
             let fold = self.folding(work);
             self.on_fault(of, fault, fold);

@@ -18,7 +18,7 @@ use windlass_workflow_model::{
 use crate::cacao::binding::{Binding, Bindings};
 use crate::cacao::playbook::{Kind, Playbook, Pointer, Step};
 use crate::cacao::read::Reader;
-use crate::cacao::rule::{Begin, Declared, Entered, Folding, Rule, Standing};
+use crate::cacao::rule::{Begin, Declared, Entered, Rule, Standing, Wording};
 use crate::cacao::state::PLAYBOOK;
 use crate::dialect::Dialect;
 use crate::limits::PLAYBOOK_NODES_MAX;
@@ -159,8 +159,6 @@ struct Made {
     /// The names of those, as far as they are not the step's.
     own: Vec<String>,
     limit_ms: Option<u64>,
-    /// Whether its limit is kept by something that has other words for it than the dialect.
-    needs_words: bool,
 }
 
 impl Made {
@@ -171,7 +169,6 @@ impl Made {
             failing: Vec::new(),
             own: Vec::new(),
             limit_ms: None,
-            needs_words: false,
         }
     }
 }
@@ -325,24 +322,24 @@ impl Lowering<'_> {
         if opened.made.failing.is_empty() {
             return;
         }
-        let mut to = self.failing(&work);
-        if opened.made.needs_words {
-            to = to.or_else(|| Some(self.raise(&work)));
-        }
-        if let Some(to) = to {
-            let Made {
-                failing,
-                own,
-                limit_ms,
-                ..
-            } = opened.made;
-            let called = self.plan.called.get(&step);
-            let fold = Folding {
+        let Made {
+            failing,
+            own,
+            limit_ms,
+            ..
+        } = opened.made;
+        if limit_ms.is_some() || !own.is_empty() {
+            let wording = Wording {
                 limit_ms,
                 own,
-                called: called.map(|called| called.playbook.clone()),
-                ..self.folding(&work)
+                ..Wording::of(self.standing(&work))
             };
+            for node in &failing {
+                self.words(*node, wording.clone());
+            }
+        }
+        if let Some(to) = self.failing(&work) {
+            let fold = self.folding(&work);
             for node in failing {
                 self.on_fault(node, to, fold.clone());
             }
@@ -369,6 +366,14 @@ impl Lowering<'_> {
             parent,
             branch,
             join_policy: frame.join_policy.map(str::to_owned),
+        }
+    }
+
+    /// Where nodes stand that are the step's own and in none of its branches.
+    fn inside(work: &Work) -> Place {
+        Place {
+            parent: Some(work.name.clone()),
+            ..Place::default()
         }
     }
 

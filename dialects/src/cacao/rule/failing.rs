@@ -4,76 +4,42 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use windlass_workflow_model::{ErrorEntry, Fault, Function, Payload, codes};
+use windlass_workflow_model::{ErrorEntry, Fault, Function, Payload};
 
-use crate::cacao::rule::{Standing, stray};
+use crate::cacao::rule::{Wording, stray};
 use crate::cacao::state::{Failure, State};
-use crate::diagnostic::quoted;
+
+/// What the message of an error ends with whose exception chain came to its end. An error that is stored
+/// has no field for it.
+pub(super) const EXCEPTION_HANDLED: &str = " (exception_handled: true)";
 
 /// How the failure of a node is written into the data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Folding {
-    pub(crate) at: Standing,
     /// The step's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) id: Option<String>,
-    /// The limit of the step, for its message.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) limit_ms: Option<u64>,
-    /// The nodes whose failure is the step's own.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) own: Vec<String>,
-    /// The name of the playbook that the step calls: errors of other steps are that one's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) called: Option<String>,
+    /// What it is called. Nodes of newer definitions have said so themselves before.
+    #[serde(flatten)]
+    pub(crate) wording: Wording,
 }
 
 impl Folding {
     pub(super) fn fold(&self, data: &Payload, fault: &Fault) -> Result<Payload, Fault> {
         let mut state = State::read(data)?;
-        let is_own =
-            |error: &ErrorEntry| error.step == self.at.step || self.own.contains(&error.step);
-        let own = fault.errors.first().is_some_and(is_own);
-        let errors = fault.errors.iter().map(|error| self.told(error)).collect();
+        let mut fault = fault.clone();
+        // Here they have the step's name already.
+        let step = &self.wording.at.step;
+        let named = fault.errors.iter_mut().filter(|error| error.step == *step);
+        named.for_each(|error| error.step.clear());
+        let own = fault.errors.first();
+        let own = own.is_some_and(|error| self.wording.is_own(error));
         state.fail(&Failure {
-            errors,
+            errors: self.wording.words(&fault),
             own,
             id: self.id.clone(),
         });
         state.write()
-    }
-
-    /// The error in the dialect's words.
-    fn told(&self, error: &ErrorEntry) -> ErrorEntry {
-        let mut error = error.clone();
-        if self.own.contains(&error.step) {
-            error.step.clone_from(&self.at.step);
-        }
-        if let Some(called) = self.called.as_ref().filter(|_| error.step != self.at.step) {
-            // Nobody knows the steps of another playbook here.
-            return ErrorEntry {
-                step: self.at.step.clone(),
-                parent: self.at.parent.clone(),
-                branch: self.at.branch.clone(),
-                message: format!(
-                    "playbook {} step {}: {}",
-                    quoted(called),
-                    quoted(&error.step),
-                    error.message
-                ),
-                code: error.code,
-            };
-        }
-        let late = matches!(
-            error.code.as_str(),
-            codes::SCOPE_TIMEOUT | codes::WAIT_TIMEOUT | codes::STEP_TIMEOUT
-        );
-        if let (true, true, Some(limit)) = (late, error.step == self.at.step, self.limit_ms) {
-            "step-timeout".clone_into(&mut error.code);
-            error.message =
-                format!("ACTION_TIMEOUT after {limit} ms; its work was cancelled; raise timeout");
-        }
-        error
     }
 }
 
@@ -133,9 +99,8 @@ pub(super) fn raise_exception() -> Function {
         let state = State::read(data)?;
         let mut errors = state.exception_errors();
         match state.failure() {
-            // An error has no field for it.
             None => errors.iter_mut().for_each(|error| {
-                error.message.push_str(" (exception_handled: true)");
+                error.message.push_str(EXCEPTION_HANDLED);
             }),
             Some(failure) => errors.extend(failure.errors),
         }

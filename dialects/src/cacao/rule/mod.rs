@@ -6,6 +6,7 @@ mod decision;
 mod failing;
 mod manual;
 mod subplaybook;
+mod wording;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ pub(crate) use decision::{By, Decision, ON_FALSE, ON_TRUE, Question, answers};
 pub(crate) use failing::Folding;
 pub(crate) use manual::{Answer, Task};
 pub(crate) use subplaybook::{Child, Returned};
+pub(crate) use wording::Wording;
 
 use crate::stored_rule::StoredRule;
 
@@ -70,6 +72,8 @@ pub(crate) enum Rule {
     HasArrived { parallel: String },
     /// Writes a failure into the data.
     Fail(Folding),
+    /// Puts what a node fails with into the words of the dialect.
+    Words(Wording),
     /// Notes that `on_failure` handles what has failed.
     Handled { step: String },
     /// Gives what has failed to the exception chain.
@@ -111,6 +115,9 @@ impl StoredRule for Rule {
             Self::HasArrived { parallel } => branches::has_arrived(parallel),
             Self::Fail(folding) => {
                 Function::Fold(Arc::new(move |data, fault| folding.fold(data, fault)))
+            }
+            Self::Words(wording) => {
+                Function::Wording(Arc::new(move |fault| Ok(wording.words(fault))))
             }
             Self::Handled { step } => failing::handled(step),
             Self::BeginException => failing::begin_exception(),

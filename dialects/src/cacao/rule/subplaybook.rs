@@ -52,7 +52,12 @@ impl Returned {
         });
         let values: Map<String, Json> = values.collect();
         state.record(&self.node, &json!({ "variables": values }));
-        self.writing.write(&mut state, values, None)?;
+        let written = self.writing.write(&mut state, values, None);
+        written.map_err(|mut fault| {
+            // An error that names a step is one of the called playbook.
+            fault.errors.iter_mut().for_each(|error| error.step.clear());
+            fault
+        })?;
         state.write()
     }
 }

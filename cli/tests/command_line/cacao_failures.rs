@@ -1,0 +1,147 @@
+//! What the steps of playbooks fail with, handled or not, and that they can be done again.
+
+use std::fs::create_dir;
+
+use serde_json::{Value, json};
+
+use crate::lab::Lab;
+use crate::short::playbook;
+
+fn bash(text: &str) -> Value {
+    json!([{ "type": "bash", "command": text }])
+}
+
+/// The step, code and message of an error.
+fn said(error: &Value) -> [&str; 3] {
+    ["step", "code", "message"].map(|field| error[field].as_str().unwrap_or_default())
+}
+
+/// The only row of a step that is of this kind.
+fn row<'s>(show: &'s Value, step: &str, kind: &str) -> &'s Value {
+    let rows = show["steps"].as_array().unwrap().iter();
+    let found: Vec<_> = rows
+        .filter(|row| row["step"] == step && row["kind"] == kind)
+        .collect();
+    let [row] = found[..] else {
+        panic!("{} rows {step} of kind {kind} in {show:#}", found.len());
+    };
+    row
+}
+
+const LATE: [&str; 3] = [
+    "A",
+    "step-timeout",
+    "ACTION_TIMEOUT after 400 ms; its work was cancelled; raise timeout",
+];
+
+#[test]
+fn a_limit_that_nobody_handles_is_told_as_one_and_its_step_can_be_done_again() {
+    let waits = "[ -e ready ] || sleep 100";
+    for (action, kind) in [
+        (json!({ "commands": bash(waits) }), "bash"),
+        (
+            json!({ "commands": [{ "type": "bash", "command": "true" }, { "type": "bash", "command": waits }] }),
+            "action",
+        ),
+    ] {
+        let lab = Lab::new();
+        let mut action = action;
+        action["timeout"] = 400.into();
+        action["on_completion"] = "e1".into();
+        let short =
+            json!({ "steps": { "S": { "type": "start", "on_completion": "A" }, "A": action } });
+        lab.write("p.json", &playbook(&short));
+        let failed = lab.call(&["run", "p.json", "--allow", "bash", "--json"]);
+        let failed = failed.expect(1).json();
+        let errors = failed["runs"][0]["errors"].as_array().unwrap();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert_eq!(said(&errors[0]), LATE, "{kind}");
+        let show = lab.last_run();
+        assert_eq!(said(&row(&show, "A", kind)["error"]), LATE, "{show:#}");
+        lab.write("ready", "");
+        lab.call(&["retry", "last"]).expect(0);
+        let show = lab.last_run();
+        assert_eq!(row(&show, "A", kind)["status"], "succeeded", "{show:#}");
+    }
+}
+
+#[test]
+fn the_limit_of_a_logic_step_is_told_as_one_and_the_step_can_be_done_again() {
+    let lab = Lab::new();
+    let short = json!({ "playbook_variables": { "__n__": { "type": "integer", "value": "1" } }, "steps": {
+        "S": { "type": "start", "on_completion": "I" },
+        "I": { "type": "if-condition", "condition": "__n__:value = 1", "on_true": "A", "timeout": 400, "on_completion": "e1" },
+        "A": { "commands": bash("[ -e ready ] || sleep 100"), "on_completion": "e2" },
+    } });
+    lab.write("p.json", &playbook(&short));
+    let failed = lab.call(&["run", "p.json", "--allow", "bash", "--json"]);
+    let failed = failed.expect(1).json();
+    let errors = &failed["runs"][0]["errors"];
+    assert_eq!(said(&errors[0])[..2], ["I", "step-timeout"]);
+    lab.write("ready", "");
+    lab.call(&["retry", "last"]).expect(0);
+    let show = lab.last_run();
+    assert_eq!(row(&show, "I", "if-condition")["status"], "succeeded");
+}
+
+const CHILD: &str = "playbook--767d859e-7387-4e0c-95c0-458ca369486f";
+
+/// A playbook that calls another one, whose step has the name of the one that calls.
+fn calling(lab: &Lab, more: &Value) {
+    let child = json!({ "id": CHILD, "name": "Clean", "steps": {
+        "S": { "type": "start", "on_completion": "P" },
+        "P": { "commands": bash("test -e ready"), "on_completion": "e1" },
+    } });
+    create_dir(lab.path("store")).unwrap();
+    lab.write("store/child.json", &playbook(&child));
+    let mut action =
+        json!({ "type": "playbook-action", "playbook_id": CHILD, "on_completion": "e1" });
+    let more = more.as_object().unwrap().clone();
+    action.as_object_mut().unwrap().extend(more);
+    let short = json!({ "steps": { "S": { "type": "start", "on_completion": "P" }, "P": action } });
+    lab.write("p.json", &playbook(&short));
+}
+
+#[test]
+fn a_called_playbook_that_failed_is_named_under_the_step_that_calls_and_called_again() {
+    for (more, names) in [
+        (json!({}), &["P"][..]),
+        (json!({ "timeout": 60_000 }), &["P", "P/call"]),
+    ] {
+        let lab = Lab::new();
+        calling(&lab, &more);
+        let words = [
+            "run",
+            "p.json",
+            "--playbooks",
+            "store",
+            "--allow",
+            "bash",
+            "--json",
+        ];
+        let failed = lab.call(&words).expect(1).json();
+        let errors = failed["runs"][0]["errors"].as_array().unwrap();
+        let [step, code, message] = said(&errors[0]);
+        assert_eq!((errors.len(), step, code), (1, "P", "handler-failed"));
+        assert!(
+            message.starts_with("playbook \"Clean\" step \"P\": command 1: exit code 1"),
+            "{message}"
+        );
+        let show = lab.last_run();
+        let rows = show["steps"].as_array().unwrap();
+        let steps: Vec<_> = rows
+            .iter()
+            .map(|row| row["step"].as_str().unwrap())
+            .collect();
+        assert_eq!(steps, names, "nothing of the engine is among them");
+        for row in rows {
+            assert_eq!(
+                (&row["status"], said(&row["error"])[0]),
+                (&"failed".into(), "P")
+            );
+        }
+        lab.write("ready", "");
+        lab.call(&["retry", "last"]).expect(0);
+        assert_eq!(lab.last_run()["steps"][0]["status"], "succeeded");
+    }
+}
