@@ -183,15 +183,20 @@ impl Walk<'_> {
     ) -> Result<Payload, Fault> {
         let definition = self.definition;
         let rule = definition.join_rule(join).unwrap_or_default();
-        let (merge, keeps_only) = match &definition.node(join).kind {
-            NodeKind::Join { split, merge, .. } => {
+        let (merge, keeps_only, judges) = match &definition.node(join).kind {
+            NodeKind::Join {
+                split,
+                merge,
+                judges,
+                ..
+            } => {
                 let scope = matches!(definition.node(*split).kind, NodeKind::Scope { .. });
-                (merge, scope)
+                (merge, scope, *judges)
             }
-            NodeKind::Meet { merge, .. } => (merge, false),
+            NodeKind::Meet { merge, .. } => (merge, false, false),
             _ => unreachable!("only joins and meets merge"),
         };
-        if rule.fails(&tally) {
+        if !judges && rule.fails(&tally) {
             let failed = arrivals.filter_map(|arrival| match arrival.outcome {
                 BranchOutcome::Failed(fault) => Some(fault),
                 BranchOutcome::Succeeded(_) | BranchOutcome::Cancelled(_) => None,

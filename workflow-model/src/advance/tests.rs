@@ -216,6 +216,77 @@ fn a_split_fails_with_all_errors_in_branch_order() {
     assert_eq!(steps, ["a", "b"]);
 }
 
+/// What a split with one failed branch of two comes to whose merge gives the number of those that
+/// came, or fails if `fails`.
+fn judged(judges: bool, fails: bool) -> Result<u32, String> {
+    let mut draft = Draft::new("w", "1");
+    let (split, join) = draft.split("p", Some("merge".to_owned()));
+    for name in ["a", "b"] {
+        let step = draft.step(name, StepSpec::new("h"));
+        draft.connect(step, join);
+        draft.branch(split, name, step);
+    }
+    draft.on_failure(split, crate::FailurePolicy::FailFast);
+    if judges {
+        draft.merge_judges(join);
+    }
+    draft.start_at(split);
+    let definition = draft.finish().unwrap();
+    let merge = move |_: &Payload, arrivals: crate::Arrivals<'_>| {
+        let came = u32::try_from(arrivals.count()).unwrap();
+        if fails {
+            return Err(Fault::new("judged", came.to_string()));
+        }
+        Ok(payload(came))
+    };
+    let mut functions = Functions::new();
+    functions.insert("merge", Function::Merge(Arc::new(merge)));
+    let token = Token {
+        position: Position::at(join),
+        ..start(&definition)
+    };
+    let tally = Tally {
+        expected: 2,
+        succeeded: 1,
+        failed: 1,
+        ..Tally::default()
+    };
+    let came = |index, outcome| Arrival {
+        index,
+        name: String::new(),
+        outcome,
+    };
+    let mut both = vec![
+        came(0, BranchOutcome::Succeeded(payload(1))),
+        came(1, BranchOutcome::Failed(Fault::new("x", "boom"))),
+    ]
+    .into_iter();
+    let inputs = Inputs::Arrivals(tally, &mut both);
+    match advance(&definition, &functions, token, inputs, NOW) {
+        Advance::Moves(Moves {
+            next: Next::End { result, .. },
+            ..
+        }) => match result {
+            Ok(data) => Ok(data.decode().unwrap()),
+            Err(fault) => Err(fault.errors[0].code.clone()),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_merge_that_judges_its_join_decides_what_a_broken_rule_comes_to() {
+    for (judges, fails, expected) in [
+        (false, false, Err("x")),
+        (true, false, Ok(2)),
+        (true, true, Err("judged")),
+    ] {
+        let found = judged(judges, fails);
+        let found = found.as_ref().map_err(String::as_str).copied();
+        assert_eq!(found, expected, "{judges} {fails}");
+    }
+}
+
 #[test]
 fn a_circle_of_gateways_is_a_fault_not_a_hang() {
     let mut draft = Draft::new("w", "1");

@@ -52,6 +52,11 @@ pub enum NodeKind {
         /// join. `None` keeps the data from before; after a scope through which one token came, its
         /// data.
         merge: Option<String>,
+        /// Whether `merge` also says what becomes of a join whose rule cannot be met any more: what
+        /// it makes goes on, and what it fails with is the failure. Else such a join fails with the
+        /// errors of its branches, and `merge` is not asked.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        judges: bool,
     },
     /// A part of the workflow that is entered, left and withdrawn as one. Inside it tokens may fork
     /// and meet freely; it is over when none is left.

@@ -33,6 +33,14 @@ impl Draft {
         }
     }
 
+    /// Lets the merge of a join say what becomes of it when its rule cannot be met any more.
+    pub fn merge_judges(&mut self, join: NodeId) {
+        match &mut self.node(join).kind {
+            NodeKind::Join { judges, .. } => *judges = true,
+            _ => self.misuse(join, "only a join has a rule that its merge could judge"),
+        }
+    }
+
     /// What a failed branch does to the others of a split, scope or map, and to itself.
     pub fn on_failure(&mut self, split: NodeId, policy: FailurePolicy) {
         match &mut self.node(split).kind {

@@ -88,6 +88,7 @@ impl Draft {
                 need,
                 rest,
                 merge,
+                judges: false,
             },
         );
         (split, join)

@@ -105,8 +105,18 @@ impl Check<'_> {
                 self.has_join(id, *join);
             }
             NodeKind::Join {
-                split, need, rest, ..
-            } => self.join(&node.name, *split, *need, *rest),
+                split,
+                need,
+                rest,
+                merge,
+                judges,
+            } => {
+                self.join(&node.name, *split, *need, *rest);
+                if *judges && merge.is_none() {
+                    let text = "its merge is to judge it, and it has none; name a function";
+                    self.report("join-invalid", name, text);
+                }
+            }
             NodeKind::Fork { arms, otherwise } => {
                 let tokens: u64 = arms.iter().map(|arm| u64::from(arm.copies)).sum();
                 if arms.is_empty() || arms.iter().any(|arm| arm.copies == 0) {
