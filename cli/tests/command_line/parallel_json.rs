@@ -610,6 +610,54 @@ esac
 }
 
 #[test]
+fn the_chain_behind_a_loop_that_stopped_reads_what_each_iteration_came_to() {
+    let looped = r#""type": "loop", "on_failure": "fix", "loop_config": {"collection": [0, 1, 2, 3, 4], "loop_body": ["b"], "execution_mode": "parallel", "max_parallelism": 3}"#;
+    let fix = r#""agent_name": "told", "input_mapping": {"r": "${l.error.result}"}"#;
+    let told = "[handlers.told]\ncommand = ['cat']\n";
+    // The first iteration ends at once, the second fails then, and the third is still at it.
+    let work = r#"read line
+case "$line" in
+*'"iteration_index":0'*) echo '"done"'; touch first ;;
+*'"iteration_index":1'*) while [ ! -e first ] || [ ! -e third ]; do sleep 0.02; done; sleep 0.3; touch failed; exit 1 ;;
+*'"iteration_index":2'*) touch third; while [ ! -e failed ]; do sleep 0.02; done; sleep 0.3; echo '"late"' ;;
+*) touch third; while [ ! -e failed ]; do sleep 0.02; done; sleep 0.3; echo '"later"' ;;
+esac
+"#;
+    for (stop, third, fourth) in [
+        ("drain", json!("late"), json!("COMPLETED")),
+        ("cancel", Value::Null, json!("NOT_RUN")),
+    ] {
+        let lab = lab(
+            &[("l", looped), ("b", OK), ("fix", fix)],
+            &format!("{told}[handlers.ok]\ncommand = ['sh', './work']\n"),
+        );
+        lab.write("work", work);
+        lab.write(
+            "windlass.toml",
+            &format!("[dialects.parallel-json]\nparallel_loop_stop = '{stop}'\n"),
+        );
+        let outputs = run(&lab, &[]).expect(0).json();
+        let result = &outputs["fix"]["input"]["r"];
+        let records = result["iterations"].as_array().unwrap();
+        let statuses: Vec<_> = records.iter().map(|record| &record["status"]).collect();
+        let expected = [
+            &json!("COMPLETED"),
+            &json!("FAILED"),
+            &fourth,
+            &fourth,
+            &json!("NOT_RUN"),
+        ];
+        assert_eq!(statuses, expected, "{stop}");
+        assert_eq!(records[0]["output_data"], "done");
+        assert_eq!(records[2]["output_data"], third);
+        assert_eq!(
+            (&result["total_count"], &result["failed_count"]),
+            (&json!(5), &json!(1))
+        );
+    }
+}
+
+#[test]
 fn a_run_is_resumed_with_the_settings_it_was_begun_with() {
     let looped = r#""type": "loop", "loop_config": {"collection": [1, 2, 3], "loop_body": ["b"], "execution_mode": "parallel"}"#;
     let slow = "[handlers.'*']\ncommand = ['sh', '-c', 'cat > /dev/null; [ -e go ] || { touch waits; sleep 100; }; echo 1']\n";

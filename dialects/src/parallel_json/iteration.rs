@@ -1,8 +1,7 @@
 //! What a `loop` does in a run: which items it goes through, and what its iterations have given.
 //!
-//! A loop is a map. One that goes on after failures tolerates them all, and its merge judges; one
-//! that stops is withdrawn by the engine at the first failure, so the iteration that failed tells
-//! what the loop fails with.
+//! A loop is a map, and its merge judges what its iterations came to, also when the engine has
+//! stopped it at the first failure.
 
 use std::sync::Arc;
 
@@ -22,7 +21,6 @@ pub(crate) struct Iterations {
     pub(crate) collection: Mapping,
     /// Items that are kept; `None` is all of them.
     pub(crate) most: Option<u32>,
-    pub(crate) parallel: bool,
     pub(crate) on_error: OnError,
     /// The last step of the body, and what it was given.
     pub(crate) last: String,
@@ -36,6 +34,15 @@ struct Items {
     kept: Vec<Json>,
     /// How many there were before some were cut off.
     length: usize,
+}
+
+/// What has become of the iterations of a loop.
+struct Settled {
+    /// By index.
+    entries: Vec<Json>,
+    /// The failed iterations, in index order, and their errors.
+    failed: Vec<u64>,
+    errors: Vec<ErrorEntry>,
 }
 
 impl Iterations {
@@ -66,16 +73,12 @@ impl Iterations {
         }))
     }
 
-    /// Writes the error of a loop that stopped into the data.
+    /// Writes the error of a loop that failed before its iterations into the data.
     pub(crate) fn fold(self: &Arc<Self>) -> Function {
         let of = Arc::clone(self);
         Function::Fold(Arc::new(move |before, fault| {
             let mut state = RunState::read(before)?;
-            let error = match (of.items(&state), of.first_failed(fault)) {
-                (Ok(items), Some(first)) => of.stopped(&items, first, fault),
-                _ => error_of(fault, &of.standing.id),
-            };
-            state.set_error(&of.standing.id, &error);
+            state.set_error(&of.standing.id, &error_of(fault, &of.standing.id));
             state.write()
         }))
     }
@@ -104,19 +107,10 @@ impl Iterations {
                     error.branch = Some(branch.clone());
                 }
             }
-            let total = state.loop_values(0).and_then(|values| values.get("total"));
-            let stops = of.on_error == OnError::Stop && !of.hands_over;
-            let own = stops.then(|| {
-                let total = total.and_then(Json::as_u64).unwrap_or(0);
-                let message = errors.first().map_or("", |error| &error.message);
-                of.standing
-                    .fault("loop-failed", &stopped_by(index, total, message))
-            });
-            let below = Fault {
+            Err(Fault {
                 errors,
                 retryable: false,
-            };
-            Err(Fault::join(own.into_iter().chain([below])))
+            })
         }))
     }
 
@@ -154,33 +148,12 @@ impl Iterations {
     fn settle(&self, before: &Payload, arrivals: Arrivals<'_>) -> Result<Payload, Fault> {
         let mut state = RunState::read(before)?;
         let items = self.items(&state)?;
-        let bare = state.options().bare_outputs;
-        let (mut entries, mut failed, mut errors) = (Vec::new(), Vec::new(), Vec::new());
-        for arrival in arrivals {
-            let index = u64::from(arrival.index);
-            match &arrival.outcome {
-                BranchOutcome::Succeeded(data) => {
-                    let arrived = RunState::read(data)?;
-                    entries.push(self.completed(index, &arrived, bare));
-                    state.take_notes(&arrived, (0, 0));
-                }
-                BranchOutcome::Failed(fault) => {
-                    entries.push(if bare {
-                        Json::Null
-                    } else {
-                        failed_record(index, fault)
-                    });
-                    failed.push(index);
-                    errors.extend(fault.errors.iter().cloned());
-                }
-                BranchOutcome::Cancelled(_) => entries.push(not_run(index)),
-            }
-        }
+        let settled = self.gather(&mut state, items.kept.len(), arrivals)?;
         let id = &self.standing.id;
         let mut result = json!({
-            "iterations": entries,
+            "iterations": settled.entries,
             "total_count": items.kept.len(),
-            "failed_count": failed.len(),
+            "failed_count": settled.failed.len(),
         });
         if items.length > items.kept.len() {
             result["truncated_from"] = items.length.into();
@@ -190,25 +163,18 @@ impl Iterations {
                 items.length
             ));
         }
-        if failed.is_empty() || self.on_error == OnError::Continue {
-            if !errors.is_empty() {
-                state.note_handled(id, &errors);
+        if settled.failed.is_empty() || self.on_error == OnError::Continue {
+            if !settled.errors.is_empty() {
+                state.note_handled(id, &settled.errors);
             }
             state.set_output(id, &result);
         } else {
-            let names: Vec<_> = failed.iter().map(u64::to_string).collect();
-            let message = format!(
-                "Loop failed: {} of {} iteration(s) failed: {}",
-                failed.len(),
-                items.kept.len(),
-                names.join(", ")
-            );
             let error = json!({
                 "code": "loop-failed",
-                "message": message,
-                "failed": failed,
+                "message": self.message(&settled, items.kept.len()),
+                "failed": settled.failed,
                 "result": result,
-                "errors": errors,
+                "errors": settled.errors,
             });
             if !self.hands_over {
                 return Err(fault_of(&self.standing, &error));
@@ -216,6 +182,63 @@ impl Iterations {
             state.set_error(id, &error);
         }
         state.write()
+    }
+
+    /// What has become of each of `count` iterations. Those that a stopped loop did not come to, or
+    /// broke off, bring nothing.
+    fn gather(
+        &self,
+        state: &mut RunState,
+        count: usize,
+        arrivals: Arrivals<'_>,
+    ) -> Result<Settled, Fault> {
+        let bare = state.options().bare_outputs;
+        let nothing = |index| if bare { Json::Null } else { not_run(index) };
+        let mut settled = Settled {
+            entries: (0..count as u64).map(nothing).collect(),
+            failed: Vec::new(),
+            errors: Vec::new(),
+        };
+        for arrival in arrivals {
+            let Some(entry) = settled.entries.get_mut(arrival.index as usize) else {
+                continue;
+            };
+            let index = u64::from(arrival.index);
+            match &arrival.outcome {
+                BranchOutcome::Succeeded(data) => {
+                    let arrived = RunState::read(data)?;
+                    *entry = self.completed(index, &arrived, bare);
+                    state.take_notes(&arrived, (0, 0));
+                }
+                BranchOutcome::Failed(fault) => {
+                    if !bare {
+                        *entry = failed_record(index, fault);
+                    }
+                    settled.failed.push(index);
+                    settled.errors.extend(fault.errors.iter().cloned());
+                }
+                BranchOutcome::Cancelled(_) => {}
+            }
+        }
+        Ok(settled)
+    }
+
+    /// Why the loop failed.
+    fn message(&self, settled: &Settled, total: usize) -> String {
+        if self.on_error == OnError::Stop
+            && let (Some(first), Some(error)) = (settled.failed.first(), settled.errors.first())
+        {
+            return format!(
+                "Loop failed: iteration {first} of {total}: {}",
+                error.message
+            );
+        }
+        let names: Vec<_> = settled.failed.iter().map(u64::to_string).collect();
+        format!(
+            "Loop failed: {} of {total} iteration(s) failed: {}",
+            names.len(),
+            names.join(", ")
+        )
     }
 
     fn completed(&self, index: u64, arrived: &RunState, bare: bool) -> Json {
@@ -236,55 +259,6 @@ impl Iterations {
             "output_data": output,
         })
     }
-
-    /// The iteration that a loop was stopped by: the first one that an error names.
-    fn first_failed(&self, fault: &Fault) -> Option<u64> {
-        let own = |error: &&ErrorEntry| error.parent.as_deref() == Some(&self.standing.id);
-        let branches = fault
-            .errors
-            .iter()
-            .filter(own)
-            .filter_map(|e| e.branch.as_deref());
-        branches
-            .filter_map(|branch| branch.strip_prefix(BRANCH)?.parse().ok())
-            .min()
-    }
-
-    fn stopped(&self, items: &Items, first: u64, fault: &Fault) -> Json {
-        let total = items.kept.len() as u64;
-        let name = branch(first);
-        let own = fault
-            .errors
-            .iter()
-            .find(|error| error.branch.as_deref() == Some(&name));
-        let message = own.map_or("", |error| &error.message);
-        let one = Fault {
-            errors: own.cloned().into_iter().collect(),
-            retryable: false,
-        };
-        // What the others have given is gone with them: the engine keeps nothing of a join that
-        // fails. In a sequence it is known all the same how far it got.
-        let iterations: Vec<Json> = (0..total)
-            .filter_map(|index| {
-                if index == first {
-                    Some(failed_record(index, &one))
-                } else if self.parallel {
-                    None
-                } else if index < first {
-                    Some(json!({ "index": index, "step_id": self.last, "status": "COMPLETED" }))
-                } else {
-                    Some(not_run(index))
-                }
-            })
-            .collect();
-        json!({
-            "code": "loop-failed",
-            "message": stopped_by(first, total, message),
-            "failed": [first],
-            "result": { "iterations": iterations, "total_count": total, "failed_count": 1 },
-            "errors": fault.errors,
-        })
-    }
 }
 
 const BRANCH: &str = "iteration-";
@@ -292,10 +266,6 @@ const BRANCH: &str = "iteration-";
 /// What rows call an iteration.
 pub(crate) fn branch(index: u64) -> String {
     format!("{BRANCH}{index}")
-}
-
-fn stopped_by(index: u64, total: u64, message: &str) -> String {
-    format!("Loop failed: iteration {index} of {total}: {message}")
 }
 
 fn failed_record(index: u64, fault: &Fault) -> Json {

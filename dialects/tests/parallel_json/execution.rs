@@ -280,10 +280,7 @@ fn a_loop_that_stops_starts_no_further_iteration() {
         Order::First,
         &options(),
     );
-    let result = &played.input_of("fix")["r"];
-    let statuses: Vec<_> = (0..3)
-        .map(|n| result["iterations"][n]["status"].clone())
-        .collect();
+    let statuses = statuses(&played.input_of("fix")["r"]);
     assert_eq!(statuses, ["COMPLETED", "FAILED", "NOT_RUN"]);
     let mut cancels = options();
     cancels.parallel_json.parallel_loop_stop = LoopStop::Cancel;
@@ -291,9 +288,59 @@ fn a_loop_that_stops_starts_no_further_iteration() {
     let played = looped(parallel, "", Order::Last, &cancels);
     assert_eq!(played.called.len(), 2);
     assert_eq!(
-        played.errors()[0],
-        "l (-) loop-failed: Loop failed: iteration 1 of 3: boom"
+        played.errors(),
+        [
+            "l (-) loop-failed: Loop failed: iteration 1 of 3: boom",
+            "each (iteration-1) handler-failed: boom",
+        ]
     );
+}
+
+fn statuses(result: &Value) -> Vec<Value> {
+    let iterations = result["iterations"].as_array().unwrap().iter();
+    iterations.map(|record| record["status"].clone()).collect()
+}
+
+#[test]
+fn a_loop_that_stops_tells_its_chain_what_every_iteration_came_to() {
+    let mut cancels = options();
+    cancels.parallel_json.parallel_loop_stop = LoopStop::Cancel;
+    let fix = r#", "on_failure": "fix""#;
+    let record = |index: u64, n: u64, last: bool| {
+        json!({"index": index, "step_id": "each", "status": "COMPLETED",
+            "input": {"n": n, "last": last, "of": 3}, "output_data": {"v": "each"}})
+    };
+    let failed = json!({"index": 1, "step_id": "each", "status": "FAILED", "input": null,
+        "output_data": null, "error": {"code": "handler-failed", "message": "boom"}});
+    let not_run = |index: u64| json!({"index": index, "step_id": null, "status": "NOT_RUN", "input": null, "output_data": null});
+    let parallel = r#""execution_mode": "parallel", "max_parallelism": 2"#;
+    let one_by_one = r#""execution_mode": "sequential""#;
+    let (first, last) = (record(0, 10, false), record(2, 30, true));
+    for (config, order, options, iterations) in [
+        (
+            one_by_one,
+            Order::First,
+            &options(),
+            [first.clone(), failed.clone(), not_run(2)],
+        ),
+        (
+            parallel,
+            Order::First,
+            &options(),
+            [first, failed.clone(), not_run(2)],
+        ),
+        (
+            parallel,
+            Order::Last,
+            &options(),
+            [not_run(0), failed.clone(), last.clone()],
+        ),
+        (parallel, Order::Last, &cancels, [not_run(0), failed, last]),
+    ] {
+        let played = looped(config, fix, order, options);
+        let expected = json!({"iterations": iterations, "total_count": 3, "failed_count": 1});
+        assert_eq!(played.input_of("fix")["r"], expected, "{config} {order:?}");
+    }
 }
 
 fn over(collection: &str, more: &str, input: &Value) -> Played {

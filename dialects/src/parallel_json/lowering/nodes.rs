@@ -237,7 +237,6 @@ impl Lowering<'_, '_> {
                 .clone()
                 .unwrap_or_else(|| Mapping::List(Vec::new())),
             most: looped.max_iterations,
-            parallel: looped.parallel,
             on_error: looped.on_error,
             last: looped
                 .body
@@ -265,6 +264,7 @@ impl Lowering<'_, '_> {
             OnError::Continue | OnError::Collect => FailurePolicy::Tolerate(u32::MAX),
         };
         self.draft.on_failure(map, policy);
+        self.draft.merge_judges(join);
         let raise = self.function(format!("{id}/iteration"), of.raise());
         let failed = self.draft.compute(format!("{id}/iteration"), raise);
         self.draft.connect(failed, join);
