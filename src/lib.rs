@@ -59,8 +59,8 @@ pub use windlass_runner::{
 };
 pub use windlass_scheduler::{Event, Request, RunHandle, ScheduleError, Scheduler, WaitError};
 pub use windlass_store::inspect::{
-    BranchWait, FindError, Inspector, MapError, MapResult, MapResults, MapView, RunDetail,
-    RunSummary, StepView, WaitsFor, Why,
+    BranchWait, FindError, Inspector, Instance, MapError, MapResult, MapResults, MapView,
+    RunDetail, RunSummary, StepView, WaitsFor, Why,
 };
 pub use windlass_store::{
     Admission, AdmitError, BackupError, Clock, CommitHook, CommitPoint, Durability, Examination,

@@ -6,37 +6,108 @@ use std::collections::{HashMap, HashSet};
 use petgraph::algo::dominators;
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde_json::Value as Json;
-use windlass::{Definition, ErrorEntry, Graph, RunDetail, StepStatus, StepView};
+use windlass::{
+    Definition, ErrorEntry, Graph, Inspector, Instance, Payload, RunDetail, StepStatus, StepView,
+};
 use windlass_dialects::{Dialect, run_notes, run_outputs};
 
+use crate::failure::Failure;
+use crate::iterations;
 use crate::json::dialect_of;
+
+/// Why steps are skipped that a block did not come by.
+const NOT_TAKEN: &str = "not-taken";
 
 /// Gives blocks that no branch was taken in, and that are done or have failed all the same, their
 /// status: a condition that chose nothing, a loop over nothing, a failure that the flow went on from.
-pub(crate) fn settle(detail: &mut RunDetail) {
-    let Some(data) = &detail.data else { return };
+///
+/// # Errors
+/// What iterations gave cannot be read.
+pub(crate) fn settle(inspector: &mut Inspector, detail: &mut RunDetail) -> Result<(), Failure> {
     let definition = &detail.definition;
     let blocks = definition.blocks().iter();
     let blocks: HashSet<&str> = blocks.map(|block| block.name.as_str()).collect();
-    let is_passed_by =
-        |row: &StepView| row.status == StepStatus::Skipped && blocks.contains(row.step.as_str());
-    if !detail.steps.iter().any(is_passed_by) {
-        return;
+    let mut passed_by: HashMap<Option<Instance>, Vec<usize>> = HashMap::new();
+    for (index, row) in detail.steps.iter().enumerate() {
+        if blocks.contains(row.step.as_str()) && may_be_over(row) {
+            passed_by.entry(row.instance).or_default().push(index);
+        }
     }
-    let outputs = run_outputs(data);
-    let handled = run_notes(data).handled_failures;
+    if passed_by.is_empty() {
+        return Ok(());
+    }
     // Only playbooks leave nothing in the data, and it takes a look at the whole graph.
     let passed = match dialect_of(detail) {
         Some(Dialect::Cacao) => passed(definition, &detail.steps),
         _ => HashSet::new(),
     };
-    for row in detail.steps.iter_mut().filter(|row| is_passed_by(row)) {
+    let rows = &mut detail.steps;
+    if let (Some(data), Some(own)) = (&detail.data, passed_by.remove(&None)) {
+        let empty = tell(rows, &own, data, &passed);
+        pass_over(rows, &empty);
+    }
+    let iterations: HashSet<_> = passed_by.keys().copied().flatten().collect();
+    iterations::visit(
+        inspector,
+        detail.summary.run,
+        &iterations,
+        |iteration, data| {
+            if let Some(own) = passed_by.get(&Some(iteration)) {
+                tell(rows, own, data, &HashSet::new());
+            }
+        },
+    )
+}
+
+/// Whether a row of a block may be of one that is over, though nothing in it was begun. Of a
+/// conditional that is known only later: it decides before its branch begins.
+fn may_be_over(row: &StepView) -> bool {
+    match row.status {
+        StepStatus::Skipped => true,
+        StepStatus::Pending => row.kind != "conditional",
+        _ => false,
+    }
+}
+
+/// Takes from the data of a run, or of an iteration, what has become of these rows; the blocks that are
+/// done.
+fn tell(
+    rows: &mut [StepView],
+    of: &[usize],
+    data: &Payload,
+    passed: &HashSet<String>,
+) -> Vec<String> {
+    let outputs = run_outputs(data);
+    let handled = run_notes(data).handled_failures;
+    let mut done = Vec::new();
+    for index in of {
+        let row = &mut rows[*index];
         let failure = handled.iter().find(|failure| failure["step"] == row.step);
         if let Some(failure) = failure {
             (row.status, row.reason) = (StepStatus::Failed, None);
             row.error = first_error(failure);
         } else if outputs.get(&row.step).is_some() || passed.contains(&decision_of(&row.step)) {
             (row.status, row.reason) = (StepStatus::Succeeded, None);
+            done.push(row.step.clone());
+        }
+    }
+    done
+}
+
+/// What is in blocks that are done without it was passed by there, whatever came later.
+fn pass_over(rows: &mut [StepView], done: &[String]) {
+    let mut inside: HashSet<String> = done.iter().cloned().collect();
+    // Blocks stand before what is in them.
+    for row in rows {
+        let is_open = matches!(row.status, StepStatus::Skipped | StepStatus::Pending);
+        if is_open
+            && row
+                .parent
+                .as_ref()
+                .is_some_and(|parent| inside.contains(parent))
+        {
+            (row.status, row.reason) = (StepStatus::Skipped, Some(NOT_TAKEN.to_owned()));
+            inside.insert(row.step.clone());
         }
     }
 }

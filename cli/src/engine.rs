@@ -77,7 +77,7 @@ pub(crate) fn show(inspector: &mut Inspector, run: RunId) -> Result<RunDetail, F
     let mut detail = shown.ok_or_else(|| {
         Failure::refused(format!("there is no run {run}: retention has removed it"))
     })?;
-    blocks::settle(&mut detail);
+    blocks::settle(inspector, &mut detail)?;
     approvals::settle(&mut detail);
     Ok(detail)
 }

@@ -253,6 +253,8 @@ pub(crate) struct StepJson {
     /// The branch once more, as the dialects call it.
     branch_name: Option<String>,
     join_policy: Option<String>,
+    /// Of the innermost loop that it is in.
+    iteration_index: Option<u32>,
     /// Empty while the step has not been reached.
     activation: String,
     attempt: u32,
@@ -286,6 +288,7 @@ impl From<&StepView> for StepJson {
             parent_step_id: step.parent.clone(),
             branch_name: step.branch.clone(),
             join_policy: step.join_policy.clone(),
+            iteration_index: step.instance.map(|instance| instance.index),
             activation: step.activation.map(|id| id.to_string()).unwrap_or_default(),
             attempt: step.attempt,
             status: step.status.as_str(),
@@ -551,6 +554,7 @@ mod tests {
             parent: None,
             branch: None,
             join_policy: None,
+            instance: None,
             activation: Some(ActivationId(7)),
             attempt: 1,
             status,
@@ -629,6 +633,7 @@ mod tests {
             "parent_step_id",
             "branch_name",
             "join_policy",
+            "iteration_index",
             "activation",
             "attempt",
             "status",

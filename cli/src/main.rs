@@ -22,6 +22,7 @@ mod handlers_file;
 mod input;
 mod interrupt;
 mod items;
+mod iterations;
 mod json;
 mod logging;
 mod masks;

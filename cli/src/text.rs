@@ -147,7 +147,7 @@ fn steps(steps: &[StepView]) -> String {
                 step.step.clone(),
                 step.kind.clone(),
                 step.parent.clone().unwrap_or_default(),
-                step.branch.clone().unwrap_or_default(),
+                branch(step),
                 step.join_policy.clone().unwrap_or_default(),
                 step.status.to_string(),
                 if step.attempt == 0 {
@@ -167,6 +167,16 @@ fn steps(steps: &[StepView]) -> String {
         "step", "kind", "parent", "branch", "policy", "status", "attempt", "started", "took", "why",
     ];
     table(&head, &rows)
+}
+
+/// The branch of a step, and the iteration that it is in where the branch is not that.
+fn branch(step: &StepView) -> String {
+    let branch = step.branch.clone().unwrap_or_default();
+    let index = step.instance.map(|instance| instance.index.to_string());
+    match index.filter(|index| !branch.ends_with(&format!("-{index}"))) {
+        Some(index) => format!("{branch} [{index}]"),
+        None => branch,
+    }
 }
 
 /// Two lines for each time in a map: how far it is, and what reads its results.

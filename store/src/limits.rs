@@ -56,6 +56,17 @@ pub const RESULTS_AT_ONCE: u32 = 64;
 /// Maps of one run that inspection looks at: a map inside a map begins anew for each instance.
 pub const MAPS_SHOWN_MAX: u32 = 10_000;
 
+/// Instances of maps of one run of which rows say which they stand in; those after them do not.
+pub const INSTANCES_SHOWN_MAX: u32 = 100_000;
+
+/// Places that an instance of a map may have come by, of which it is asked whether it did. There are
+/// many only where alternative ways come together again and again without a step between.
+pub const INSTANCE_PLACES_WALKED_MAX: usize = 10_000;
+
+/// Rows that are made of a map's instances, by the steps and blocks in its body. Of a larger one there
+/// is a row for what has happened, and one for each of its blocks in all.
+pub const INSTANCE_ROWS_MAX: usize = 100_000;
+
 /// Size of the write-ahead log at which it is emptied actively, in bytes.
 pub const WAL_BYTES_MAX: u64 = 64 << 20;
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use windlass::{ActivationId, RunDetail, RunId, StepStatus, StepView, Timestamp};
+use windlass::{ActivationId, Instance, RunDetail, RunId, StepStatus, StepView, Timestamp};
 
 use crate::text::{counted, short};
 use crate::time_text::elapsed;
@@ -10,8 +10,11 @@ use crate::time_text::elapsed;
 /// Remembers what was told.
 #[derive(Debug, Default)]
 pub(super) struct News {
-    told: HashMap<(RunId, String, Option<ActivationId>), Told>,
+    told: HashMap<Key, Told>,
 }
+
+/// A step or block, told apart by activation or iteration.
+type Key = (RunId, String, Option<ActivationId>, Option<Instance>);
 
 /// What was told about a step; an end at another time is another end.
 type Told = (StepStatus, u32, Option<Timestamp>);
@@ -46,8 +49,8 @@ impl News {
     }
 }
 
-fn key(run: RunId, step: &StepView) -> (RunId, String, Option<ActivationId>) {
-    (run, step.step.clone(), step.activation)
+fn key(run: RunId, step: &StepView) -> Key {
+    (run, step.step.clone(), step.activation, step.instance)
 }
 
 fn told(step: &StepView) -> Told {
@@ -161,6 +164,7 @@ mod tests {
             parent: Some("phase-1".to_owned()),
             branch: Some("a".to_owned()),
             join_policy: None,
+            instance: None,
             activation: Some(ActivationId(7)),
             attempt,
             status,

@@ -183,6 +183,196 @@ fn blocks_of_every_kind_are_rehearsed_without_agents() {
     );
 }
 
+/// Branch, iteration, status and reason of the rows of a step, in order.
+fn rows_of(show: &Value, step: &str) -> Vec<String> {
+    let rows = show["steps"].as_array().unwrap().iter();
+    let rows = rows.filter(|row| row["step"] == step);
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".to_owned(),
+        other => other.to_string(),
+    };
+    let keys = ["branch_name", "iteration_index", "status", "reason"];
+    rows.map(|row| keys.map(|key| text(&row[key])).join(" "))
+        .collect()
+}
+
+/// A loop with a parallel and a conditional in it, of which the second iteration fails.
+const BUSY: [(&str, &str); 6] = [
+    (
+        "l",
+        r#""type": "loop", "loop_config": {"collection": [0, 1, 2], "execution_mode": "parallel", "on_error": "continue", "loop_body": ["p", "c"]}"#,
+    ),
+    ("p", r#""type": "parallel", "parallel_steps": ["a", "b"]"#),
+    ("a", OK),
+    ("b", r#""agent_name": "second""#),
+    (
+        "c",
+        r#""type": "conditional", "condition": {"expression": "${loop.index} == 2"}, "if_true_step": "t""#,
+    ),
+    ("t", OK),
+];
+
+/// Agents that work, but for `second` in the second iteration.
+const PROGRAMS: &str = r#"
+[handlers.'*']
+command = ['sh', '-c', 'cat > /dev/null; echo 1']
+[handlers.second]
+command = ['sh', '-c', 'read line; case "$line" in *iteration_index\":1*) exit 1;; esac; echo 2']
+"#;
+
+#[test]
+fn blocks_and_steps_of_a_loop_have_a_row_for_each_iteration() {
+    let lab = lab(&BUSY, PROGRAMS);
+    run(&lab, &[]).expect(0);
+    let show = lab.last_run();
+    for (step, rows) in [
+        (
+            "p",
+            [
+                "iteration-0 0 succeeded -",
+                "iteration-1 1 failed -",
+                "iteration-2 2 succeeded -",
+            ],
+        ),
+        (
+            "a",
+            ["a 0 succeeded -", "a 1 succeeded -", "a 2 succeeded -"],
+        ),
+        ("b", ["b 0 succeeded -", "b 1 failed -", "b 2 succeeded -"]),
+        (
+            "t",
+            [
+                "then 0 skipped not-taken",
+                "then 1 skipped branch-failed",
+                "then 2 succeeded -",
+            ],
+        ),
+        (
+            "c",
+            [
+                "iteration-0 0 succeeded -",
+                "iteration-1 1 skipped branch-failed",
+                "iteration-2 2 succeeded -",
+            ],
+        ),
+    ] {
+        assert_eq!(rows_of(&show, step), rows, "{step}");
+    }
+    let rows = show["steps"].as_array().unwrap();
+    let failed = rows
+        .iter()
+        .find(|row| row["step"] == "p" && row["status"] == "failed");
+    assert_eq!(
+        failed.unwrap()["error"]["message"],
+        "Parallel execution failed: 1 step(s) failed: b"
+    );
+    assert_eq!(rows_of(&show, "l"), ["- - succeeded -"]);
+    let text = lab.call(&["show", "last"]).expect(0).out;
+    assert!(text.contains("then [2]"), "{text}");
+}
+
+#[test]
+fn steps_that_no_iteration_came_to_have_a_row_that_says_why() {
+    let looped = |collection: &str| {
+        format!(
+            r#""type": "loop", "next_step": "z", "loop_config": {{"collection": {collection}, "loop_body": ["x", "q"]}}"#
+        )
+    };
+    let steps = [
+        ("q", r#""type": "parallel", "parallel_steps": ["a", "b"]"#),
+        ("a", OK),
+        ("b", OK),
+    ];
+    let rows = |collection: &str, x: &str, z: &str| {
+        let l = looped(collection);
+        let lab = lab(
+            &[&[("l", &*l), ("x", x), ("z", z)], &steps[..]].concat(),
+            SIMULATED,
+        );
+        run(&lab, &[]).expect(i32::from(x != OK || z != OK));
+        let show = lab.last_run();
+        ["l", "x", "q", "a", "z"].map(|step| rows_of(&show, step).join(", "))
+    };
+    // Nothing to go through: neither in a run that ends well nor in one that fails later.
+    for (z, end) in [(OK, "- - succeeded -"), (BAD, "- - failed -")] {
+        assert_eq!(
+            rows("[]", OK, z),
+            [
+                "- - succeeded -",
+                "iteration - skipped not-taken",
+                "iteration - skipped not-taken",
+                "a - skipped not-taken",
+                end,
+            ]
+        );
+    }
+    // Stopped before some; the next one was to begin.
+    assert_eq!(
+        rows("[7, 8, 9]", BAD, OK),
+        [
+            "- - failed -",
+            "iteration-0 0 failed -, iteration-1 1 skipped chain-failed",
+            "iteration-0 0 skipped branch-failed, iteration-1 1 skipped chain-failed",
+            "a 0 skipped branch-failed, a 1 skipped chain-failed",
+            "- - skipped chain-failed",
+        ]
+    );
+}
+
+#[test]
+fn loops_in_loops_have_a_row_for_each_iteration_of_both() {
+    let lab = lab(
+        &[
+            (
+                "outer",
+                r#""type": "loop", "loop_config": {"collection": [["x"], [], ["y", "z"]], "on_error": "continue", "loop_body": ["inner"]}"#,
+            ),
+            (
+                "inner",
+                r#""type": "loop", "loop_config": {"collection": "${loop.item}", "loop_body": ["f"], "execution_mode": "parallel"}"#,
+            ),
+            (
+                "f",
+                r#""type": "fork_join", "fork_join_config": {"join_policy": "any", "branches": {"one": {"steps": ["s"], "timeout_seconds": 60}, "two": {"steps": ["b"]}}}"#,
+            ),
+            ("s", OK),
+            ("b", BAD),
+        ],
+        SIMULATED,
+    );
+    run(&lab, &[]).expect(0);
+    let show = lab.last_run();
+    assert_eq!(
+        rows_of(&show, "inner"),
+        [
+            "iteration-0 0 succeeded -",
+            "iteration-1 1 succeeded -",
+            "iteration-2 2 succeeded -",
+        ]
+    );
+    assert_eq!(
+        rows_of(&show, "f"),
+        [
+            "iteration-0 0 succeeded -",
+            "iteration-0 0 succeeded -",
+            "iteration-1 1 succeeded -",
+        ]
+    );
+    assert_eq!(
+        rows_of(&show, "s"),
+        [
+            "one 0 succeeded -",
+            "one 0 succeeded -",
+            "one 1 succeeded -",
+        ]
+    );
+    assert_eq!(
+        rows_of(&show, "b"),
+        ["two 0 failed -", "two 0 failed -", "two 1 failed -"]
+    );
+}
+
 /// A fork of one step per agent under a policy.
 fn fork(agents: &[&str], policy: &str) -> Vec<(String, String)> {
     let ids: Vec<_> = (0..agents.len()).map(|n| format!("s{n}")).collect();

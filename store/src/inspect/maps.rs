@@ -10,7 +10,7 @@ use super::Inspector;
 use crate::apply::{late, no_map};
 use crate::backend::{MapRow, Reader, Result, ResultRow};
 use crate::error::StorageError;
-use crate::limits::{MAPS_SHOWN_MAX, RESULTS_AT_ONCE};
+use crate::limits::{INSTANCES_SHOWN_MAX, MAPS_SHOWN_MAX, RESULTS_AT_ONCE};
 use crate::sync::Arc;
 
 /// Why the results of a map cannot be read.
@@ -177,6 +177,38 @@ impl Inspector {
             page: VecDeque::new(),
             next: Some(0),
         }
+    }
+
+    /// The times that a run has begun a map that is a block, oldest first, each with how many
+    /// instances have begun.
+    pub(super) fn instances_begun(
+        &mut self,
+        run: RunId,
+        definition: &Definition,
+    ) -> Result<Vec<(MapRow, u32)>> {
+        let is_block = |node: NodeId| {
+            let name = &definition.node(node).name;
+            definition.blocks().iter().any(|block| block.name == *name)
+        };
+        let nodes = (0..).map(NodeId).zip(definition.nodes());
+        let maps = nodes.filter(|(_, node)| matches!(node.kind, NodeKind::Map { .. }));
+        let maps: Vec<_> = maps.map(|(id, _)| id).filter(|id| is_block(*id)).collect();
+        let (mut begun, mut left) = (Vec::new(), INSTANCES_SHOWN_MAX);
+        if maps.is_empty() {
+            return Ok(begun);
+        }
+        for row in self.reader.maps(run, MAPS_SHOWN_MAX)? {
+            super::all_known(definition, [row.map])?;
+            if !maps.contains(&row.map) {
+                continue;
+            }
+            let view = self.map_view(run, definition, row)?;
+            let count = u32::try_from(view.added() - view.waiting).unwrap_or(u32::MAX);
+            let count = count.min(left);
+            left -= count;
+            begun.push((row, count));
+        }
+        Ok(begun)
     }
 
     fn map_view(&mut self, run: RunId, definition: &Definition, row: MapRow) -> Result<MapView> {

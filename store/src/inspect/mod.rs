@@ -26,7 +26,7 @@ use crate::store::{Store, StoreKind, open_reader};
 use crate::sync::Arc;
 
 pub use maps::{MapError, MapResult, MapResults, MapView};
-pub use views::{BranchWait, RunDetail, RunSummary, StepView, WaitsFor, Why};
+pub use views::{BranchWait, Instance, RunDetail, RunSummary, StepView, WaitsFor, Why};
 
 use steps::Steps;
 use why::{Serving, waits_for};
@@ -283,10 +283,12 @@ impl Inspector {
                 .into_iter()
                 .flat_map(|fault| fault.errors),
         );
+        let maps = self.instances_begun(run, &definition)?;
         let steps = Steps {
             definition: &definition,
             summary: &summary,
             running: &running,
+            maps: &maps,
             is_partial: root.flags & flags::PARTIAL != 0,
         }
         .views(&history, &live);

@@ -1,25 +1,30 @@
 //! The steps of a run, put together from its definition, history and live branches.
 
 mod blocks;
+mod instances;
 
 use std::collections::{HashMap, HashSet};
 
 use windlass_workflow_model::{
-    ActivationId, Block, BranchId, Definition, FencingToken, Node, NodeId, NodeKind, Payload,
-    Place, RunStatus, StepStatus, Timestamp,
+    ActivationId, Block, BranchId, Definition, ErrorEntry, FencingToken, Node, NodeId, NodeKind,
+    Payload, Place, RunStatus, StepStatus, Timestamp,
 };
 
 use super::RunningJobs;
 use super::views::{RunSummary, StepView};
+use crate::backend::MapRow;
 use crate::record::{BranchRow, HistoryRow, State, UNDO};
 
 use blocks::{Blocks, NOT_TAKEN};
+use instances::{At, Instances};
 
 /// Puts the steps of a run together from its definition, history and live branches.
 pub(super) struct Steps<'a> {
     pub(super) definition: &'a Definition,
     pub(super) summary: &'a RunSummary,
     pub(super) running: &'a RunningJobs,
+    /// The maps that are blocks, as often as they were begun, and how many instances have begun.
+    pub(super) maps: &'a [(MapRow, u32)],
     /// Whether attempts of this run may have left no row.
     pub(super) is_partial: bool,
 }
@@ -95,21 +100,143 @@ impl Steps<'_> {
             view.reason.clone_from(&row.record.reason);
             view.started_at = self.running.since(row).filter(|_| begun);
         }
-        let mut views = Vec::new();
+        let instances = self.instances(history, live);
+        for (node, views) in &mut by_node {
+            for view in views {
+                let at = view.activation.and_then(|to| instances.at((*node, to)));
+                view.instance = at.map(|at| instances.instance(at));
+            }
+        }
         let blocks = Blocks::new(self.definition, live, self.running, &by_node, begun_anew);
+        let left = self.left_by_instances(&instances, history, live, &by_node);
+        let loops = Loops::new(self.definition);
         let times = Times::new(self.definition, &by_node);
+        let all = All {
+            instances: &instances,
+            inside: loops.inside(&instances, &blocks, &left),
+            loops: &loops,
+            blocks: &blocks,
+            times: &times,
+        };
+        let mut views = Vec::new();
         for block in self.definition.blocks() {
-            views.push(self.block_view(block, &blocks, &times));
+            views.extend(self.block_views(block, &all));
         }
         for (id, node) in (0..).map(NodeId).zip(self.definition.nodes()) {
             // Where there are blocks, what a gateway came to is said by them.
             let has_failed = || by_node.contains_key(&id) && self.definition.blocks().is_empty();
             if is_work(&node.kind) || has_failed() {
-                let unreached = || vec![self.unreached(id, &blocks)];
-                views.extend(by_node.remove(&id).unwrap_or_else(unreached));
+                let own = by_node.remove(&id).unwrap_or_default();
+                views.extend(self.step_views(id, own, &all));
             }
         }
         views
+    }
+
+    /// The instances of the maps that are blocks. Of a run that leaves gaps they cannot be followed.
+    fn instances(&self, history: &[HistoryRow], live: &[BranchRow]) -> Instances {
+        if self.maps.is_empty() || self.is_partial {
+            return Instances::default();
+        }
+        let left = history.iter().map(|row| (row.node, row.activation));
+        let stand = live.iter().map(|row| self.running.place(row));
+        let stored = live.iter().map(|row| (row.position.node, row.activation));
+        let begun = self.maps.iter().map(|(map, _)| (map.map, map.scope));
+        let been = left.chain(stand).chain(stored).chain(begun).collect();
+        Instances::new(self.definition, self.maps, &been)
+    }
+
+    /// What each instance of a map, with those inside it, has left behind and where it lives.
+    fn left_by_instances(
+        &self,
+        instances: &Instances,
+        history: &[HistoryRow],
+        live: &[BranchRow],
+        by_node: &HashMap<NodeId, Vec<StepView>>,
+    ) -> HashMap<usize, Left> {
+        let mut left: HashMap<usize, Left> = HashMap::new();
+        let around = |at: At| {
+            let at = instances.at(at).into_iter();
+            at.flat_map(|at| instances.with_around(at))
+        };
+        for (node, views) in by_node {
+            for view in views {
+                for at in view
+                    .activation
+                    .into_iter()
+                    .flat_map(|to| around((*node, to)))
+                {
+                    let of = left.entry(at).or_default().by_node.entry(*node);
+                    of.or_default().push(StepView {
+                        output: None,
+                        ..view.clone()
+                    });
+                }
+            }
+        }
+        for row in history {
+            for error in row.detail.fault.iter().flat_map(|fault| &fault.errors) {
+                for at in around((row.node, row.activation)) {
+                    left.entry(at).or_default().errors.push(error.clone());
+                }
+            }
+        }
+        for row in live {
+            if !row.state.is_end() && row.state != State::Arrived {
+                let place = self.running.place(row);
+                for at in around(place) {
+                    left.entry(at).or_default().living.push(place.0);
+                }
+            }
+        }
+        left
+    }
+
+    /// A block: once, or in a loop once for each iteration.
+    fn block_views(&self, block: &Block, all: &All<'_>) -> Vec<StepView> {
+        let (around, instances) = all.around(block.parent.as_deref());
+        if instances.is_empty() {
+            return vec![self.block_view(block, all.blocks, all.times)];
+        }
+        let view = |at: &usize| {
+            let (blocks, times) = &all.inside[at];
+            let mut view = self.block_view(block, blocks, times);
+            let instance = all.instances.instance(*at);
+            if block.parent.as_deref() == around {
+                name_instance(&mut view, &instance.index.to_string());
+            }
+            view.instance = Some(instance);
+            view
+        };
+        instances.iter().map(view).collect()
+    }
+
+    /// A step: its activations, and that it was not reached; in a loop that for each iteration.
+    fn step_views(&self, id: NodeId, mut own: Vec<StepView>, all: &All<'_>) -> Vec<StepView> {
+        let parent = self.definition.node(id).place.parent.as_deref();
+        let (around, instances) = all.around(parent);
+        if instances.is_empty() {
+            if own.is_empty() {
+                own.push(self.unreached(id, all.blocks));
+            }
+            return own;
+        }
+        let mut order = HashMap::new();
+        let reached: HashSet<_> = own.iter().filter_map(|view| view.instance).collect();
+        for at in instances {
+            let instance = all.instances.instance(*at);
+            order.insert(Some(instance), order.len() + 1);
+            if !reached.contains(&instance) {
+                let mut view = self.unreached(id, &all.inside[at].0);
+                if parent == around {
+                    name_instance(&mut view, &instance.index.to_string());
+                }
+                view.instance = Some(instance);
+                own.push(view);
+            }
+        }
+        own.sort_by_key(|view| order.get(&view.instance).copied().unwrap_or(0));
+        own
     }
 
     /// The failures of gateways that a retry has got over. A gateway that comes through leaves no row,
@@ -147,6 +274,7 @@ impl Steps<'_> {
             parent: node.place.parent.clone(),
             branch: node.place.branch.clone().or(branch.map(str::to_owned)),
             join_policy: node.place.join_policy.clone(),
+            instance: None,
             activation: None,
             attempt: 0,
             status: StepStatus::Pending,
@@ -286,6 +414,7 @@ impl Steps<'_> {
             parent: block.parent.clone(),
             branch: block.label.clone(),
             join_policy: block.join_policy.clone(),
+            instance: None,
             activation: None,
             attempt: 0,
             status,
@@ -335,13 +464,127 @@ impl Bodies {
 
     /// The view of a node with the name of its instance in it.
     fn named(&self, mut view: StepView, node: NodeId, instance: Option<&str>) -> StepView {
-        if let (Some(branch), Some(instance), true) =
-            (&mut view.branch, instance, self.0.contains(&node))
-        {
-            branch.push('-');
-            branch.push_str(instance);
+        if let (Some(instance), true) = (instance, self.0.contains(&node)) {
+            name_instance(&mut view, instance);
         }
         view
+    }
+}
+
+/// Says in a view which instance its branch is.
+fn name_instance(view: &mut StepView, instance: &str) {
+    if let Some(branch) = &mut view.branch {
+        branch.push('-');
+        branch.push_str(instance);
+    }
+}
+
+/// What an instance of a map has left behind, with those inside it.
+#[derive(Default)]
+struct Left {
+    by_node: HashMap<NodeId, Vec<StepView>>,
+    errors: Vec<ErrorEntry>,
+    /// Where it has living branches.
+    living: Vec<NodeId>,
+}
+
+/// What the views of a run are made of.
+struct All<'a> {
+    blocks: &'a Blocks<'a>,
+    times: &'a Times<'a>,
+    loops: &'a Loops<'a>,
+    instances: &'a Instances,
+    /// By instance: how the blocks in it stand.
+    inside: HashMap<usize, (Blocks<'a>, Times<'a>)>,
+}
+
+impl<'a> All<'a> {
+    /// The loop around what stands right in the block `parent`, and its instances in order. None where
+    /// rows are not told apart by them.
+    fn around(&self, parent: Option<&str>) -> (Option<&'a str>, &'a [usize]) {
+        let around = parent.and_then(|parent| self.loops.around(parent));
+        match around {
+            Some((name, map)) => (Some(name), self.instances.of_map(map, self.loops.size(map))),
+            None => (None, &[]),
+        }
+    }
+}
+
+/// The maps of a workflow that are blocks.
+struct Loops<'a> {
+    /// For each block: the map that it is, or else the innermost that it is in.
+    around: HashMap<&'a str, (&'a str, NodeId)>,
+    /// How many nodes and blocks there are for each map that are in no map inside it.
+    sizes: HashMap<NodeId, usize>,
+}
+
+impl<'a> Loops<'a> {
+    fn new(definition: &'a Definition) -> Self {
+        let blocks = definition.blocks().iter();
+        let parents: HashMap<&str, Option<&str>> = blocks
+            .map(|block| (block.name.as_str(), block.parent.as_deref()))
+            .collect();
+        let nodes = (0..).map(NodeId).zip(definition.nodes());
+        let maps = nodes.filter(|(_, node)| matches!(node.kind, NodeKind::Map { .. }));
+        let maps: HashMap<&str, NodeId> = maps.map(|(id, node)| (&*node.name, id)).collect();
+        let mut found = Self {
+            around: HashMap::new(),
+            sizes: HashMap::new(),
+        };
+        if maps.is_empty() {
+            return found;
+        }
+        for block in definition.blocks() {
+            let mut at = Some(block.name.as_str());
+            // As many levels as there are blocks, whatever is stored.
+            for _ in 0..parents.len() {
+                let Some(name) = at else { break };
+                if let Some((name, map)) = maps.get_key_value(name) {
+                    found.around.insert(&block.name, (name, *map));
+                    break;
+                }
+                at = parents.get(name).copied().flatten();
+            }
+        }
+        let nodes = definition.nodes().iter();
+        let nodes = nodes.filter_map(|node| node.place.parent.as_deref());
+        let blocks = definition.blocks().iter();
+        let blocks = blocks.filter_map(|block| block.parent.as_deref());
+        for parent in nodes.chain(blocks) {
+            if let Some((_, map)) = found.around.get(parent) {
+                *found.sizes.entry(*map).or_default() += 1;
+            }
+        }
+        found
+    }
+
+    fn around(&self, block: &str) -> Option<(&'a str, NodeId)> {
+        self.around.get(block).copied()
+    }
+
+    fn size(&self, map: NodeId) -> usize {
+        self.sizes.get(&map).copied().unwrap_or(0)
+    }
+
+    /// How the blocks in each instance stand.
+    fn inside(
+        &self,
+        instances: &Instances,
+        blocks: &Blocks<'a>,
+        left: &'a HashMap<usize, Left>,
+    ) -> HashMap<usize, (Blocks<'a>, Times<'a>)> {
+        static NOTHING: std::sync::LazyLock<Left> = std::sync::LazyLock::new(Left::default);
+        let mut inside = HashMap::new();
+        for (name, map) in self.around.values() {
+            for at in instances.of_map(*map, self.size(*map)) {
+                let left = left.get(at).unwrap_or(&NOTHING);
+                inside.entry(*at).or_insert_with(|| {
+                    let standing = blocks.within(name, &left.living, &left.by_node, &left.errors);
+                    (standing, Times::new(blocks.definition(), &left.by_node))
+                });
+            }
+        }
+        inside
     }
 }
 
@@ -356,9 +599,9 @@ impl<'a> Times<'a> {
             .filter_map(|block| Some((block.name.as_str(), block.parent.as_deref()?)))
             .collect();
         let mut times = Self(HashMap::new());
-        for (id, node) in (0..).map(NodeId).zip(definition.nodes()) {
-            for view in by_node.get(&id).into_iter().flatten() {
-                let mut at = node.place.parent.as_deref();
+        for (id, views) in by_node {
+            for view in views {
+                let mut at = definition.node(*id).place.parent.as_deref();
                 // As many levels as there are blocks, whatever is stored.
                 for _ in 0..definition.blocks().len() {
                     let Some(name) = at else { break };

@@ -49,7 +49,8 @@ pub struct RunDetail {
     pub retries_at: Vec<String>,
 }
 
-/// One activation of a step, or a step that was not reached, or a block.
+/// One activation of a step, or a step that was not reached, or a block; of a block in a loop, one
+/// iteration of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepView {
     /// Its name.
@@ -62,6 +63,8 @@ pub struct StepView {
     pub branch: Option<String>,
     /// How the block around it joins its branches.
     pub join_policy: Option<String>,
+    /// The innermost iteration that it stands in, where the loop is a block.
+    pub instance: Option<Instance>,
     /// The activation; `None` if it was not reached.
     pub activation: Option<ActivationId>,
     /// The last attempt, from 1; 0 if there was none.
@@ -80,6 +83,15 @@ pub struct StepView {
     pub output: Option<Payload>,
     /// Why the last attempt failed.
     pub error: Option<ErrorEntry>,
+}
+
+/// One instance of a map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Instance {
+    /// The map's activation, which differs from time to time that the run is in the map.
+    pub map: ActivationId,
+    /// Its index, from 0.
+    pub index: u32,
 }
 
 /// What keeps a run from going on.

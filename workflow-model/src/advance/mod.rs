@@ -10,6 +10,7 @@
 mod gateways;
 mod resumed;
 mod walk;
+mod ways;
 
 use std::time::Duration;
 

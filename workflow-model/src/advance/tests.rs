@@ -287,6 +287,148 @@ fn a_merge_that_judges_its_join_decides_what_a_broken_rule_comes_to() {
     }
 }
 
+/// Whether a token that stands in a node under an activation may come to another one so, with gateways
+/// between.
+fn leads(
+    definition: &Definition,
+    from: (NodeId, ActivationId),
+    to: (NodeId, ActivationId),
+) -> bool {
+    let mut open = definition.ways(from.0, from.1);
+    while let Some(at) = open.pop() {
+        if at == to {
+            return true;
+        }
+        if !matches!(definition.node(at.0).kind, crate::NodeKind::Step(_)) {
+            open.extend(definition.ways(at.0, at.1));
+        }
+    }
+    false
+}
+
+#[test]
+fn ways_tell_where_a_token_comes_to_and_under_which_activation() {
+    let mut draft = Draft::new("w", "1");
+    let step = |draft: &mut Draft, name: &str| draft.step(name, StepSpec::new("h"));
+    let (a, b, c) = (
+        step(&mut draft, "a"),
+        step(&mut draft, "b"),
+        step(&mut draft, "c"),
+    );
+    let (inside, fix, end) = (
+        step(&mut draft, "i"),
+        step(&mut draft, "fix"),
+        step(&mut draft, "e"),
+    );
+    let (compute, choice) = (draft.compute("x", "same"), draft.choice("y"));
+    let (split, join) = draft.split("p", None);
+    let (scope, left) = draft.scope("s", None);
+    draft.connect(a, compute);
+    draft.on_fault(a, fix, None);
+    draft.connect(compute, choice);
+    draft.arm(choice, "never", "no", Some(fix));
+    draft.otherwise(choice, split);
+    draft.branch(split, "b", b);
+    draft.branch(split, "c", c);
+    draft.connect(b, join);
+    draft.connect(c, join);
+    draft.connect(join, scope);
+    draft.body(scope, inside);
+    draft.connect(inside, left);
+    draft.connect(left, end);
+    draft.start_at(a);
+    let definition = draft.finish().unwrap();
+    let mut functions = Functions::new();
+    functions.insert("no", Function::Predicate(Arc::new(|_| Ok(false))));
+    let same = |data: &Payload| Ok(data.clone());
+    functions.insert("same", Function::Compute(Arc::new(same)));
+    let first = ActivationId::ORIGIN.derive(a, 0);
+    let handover = Handover {
+        node: a,
+        activation: first,
+        data: payload(1),
+        rounds: Rounds::new(),
+    };
+    let after = |result| after_step(&definition, &functions, &handover, result, NOW).next;
+    let Next::Run {
+        position,
+        activation,
+        ..
+    } = after(Err(Fault::new("x", "boom")))
+    else {
+        panic!("its fault path")
+    };
+    assert_eq!(position.node, fix);
+    assert!(leads(&definition, (a, first), (fix, activation)));
+    let Next::Split {
+        activation,
+        scope: of,
+        children,
+        ..
+    } = after(Ok(payload(1)))
+    else {
+        panic!("a split")
+    };
+    assert!(leads(&definition, (a, first), (split, of)));
+    let of_split = of;
+    for child in &children {
+        assert!(leads(
+            &definition,
+            (a, first),
+            (child.node, child.activation)
+        ));
+    }
+    let token = |node, activation| Token {
+        position: Position::at(node),
+        activation,
+        data: payload(1),
+        rounds: Rounds::new(),
+    };
+    let came = |node, activation| {
+        let tally = Tally {
+            expected: 1,
+            succeeded: 1,
+            ..Tally::default()
+        };
+        let inputs = Inputs::Arrivals(tally, &mut std::iter::empty());
+        match advance(
+            &definition,
+            &functions,
+            token(node, activation),
+            inputs,
+            NOW,
+        ) {
+            Advance::Moves(moves) => moves.next,
+            Advance::Attempt(step) => Next::Run {
+                position: Position::at(step.node),
+                activation: step.activation,
+                data: step.data,
+                gated: false,
+            },
+        }
+    };
+    let Next::Split {
+        activation,
+        scope: of,
+        children,
+        ..
+    } = came(join, activation)
+    else {
+        panic!("the scope behind the join")
+    };
+    assert!(leads(&definition, (split, of_split), (scope, of)));
+    assert!(leads(
+        &definition,
+        (scope, of),
+        (inside, children[0].activation)
+    ));
+    let Next::Run { activation, .. } = came(left, activation) else {
+        panic!("the step behind the scope")
+    };
+    assert!(leads(&definition, (scope, of), (end, activation)));
+    assert!(!leads(&definition, (scope, of), (end, of)));
+}
+
 #[test]
 fn a_circle_of_gateways_is_a_fault_not_a_hang() {
     let mut draft = Draft::new("w", "1");

@@ -4,6 +4,7 @@
 //! came to, from its steps, from how it joins its branches, and from the errors of the run.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
 
 use windlass_workflow_model::{
     Block, Definition, ErrorEntry, Node, NodeId, NodeKind, Place, StepStatus, Timestamp,
@@ -27,12 +28,12 @@ const EXCLUSIVE: &str = "exclusive";
 pub(super) struct Blocks<'a> {
     definition: &'a Definition,
     /// By name, with the nodes and blocks right inside each.
-    by_name: HashMap<&'a str, Inside<'a>>,
+    by_name: Rc<HashMap<&'a str, Inside<'a>>>,
     /// The nodes that have the name of a block.
-    begins: HashMap<&'a str, &'a Node>,
+    begins: Rc<HashMap<&'a str, &'a Node>>,
     /// Those in which a live branch is.
     occupied: HashSet<&'a str>,
-    /// Why the run failed.
+    /// Why the run, or the instance of a map, failed.
     errors: &'a [ErrorEntry],
     /// Gateways that a retry has begun anew, with the time up to which failures in them are over.
     begun_anew: HashMap<NodeId, Timestamp>,
@@ -108,12 +109,11 @@ impl<'a> Blocks<'a> {
         let fault = root.and_then(|root| root.record.fault.as_ref());
         let nodes = definition.nodes().iter();
         let begins = nodes.map(|node| (node.name.as_str(), node));
+        let begins = begins.filter(|(name, _)| blocks.contains_key(name));
         let mut found = Self {
             definition,
-            begins: begins
-                .filter(|(name, _)| blocks.contains_key(name))
-                .collect(),
-            by_name: blocks,
+            begins: Rc::new(begins.collect()),
+            by_name: Rc::new(blocks),
             occupied: HashSet::new(),
             errors: fault.map_or(&[], |fault| &fault.errors),
             begun_anew,
@@ -127,6 +127,36 @@ impl<'a> Blocks<'a> {
         for block in definition.blocks() {
             found.stand(&block.name, by_node);
         }
+        found
+    }
+
+    pub(super) fn definition(&self) -> &'a Definition {
+        self.definition
+    }
+
+    /// The same of one instance of the map `name` and of what is inside it: where it has living branches,
+    /// what it has left behind, and why it failed.
+    pub(super) fn within(
+        &self,
+        name: &'a str,
+        living: &[NodeId],
+        by_node: &HashMap<NodeId, Vec<StepView>>,
+        errors: &'a [ErrorEntry],
+    ) -> Self {
+        let mut found = Self {
+            definition: self.definition,
+            by_name: Rc::clone(&self.by_name),
+            begins: Rc::clone(&self.begins),
+            occupied: HashSet::new(),
+            errors,
+            // A retry begins a map anew, with other instances.
+            begun_anew: HashMap::new(),
+            standings: HashMap::new(),
+        };
+        for node in living {
+            found.occupy(*node);
+        }
+        found.stand(name, by_node);
         found
     }
 
@@ -145,7 +175,8 @@ impl<'a> Blocks<'a> {
         };
         let own = Some(begins.name.as_str()).filter(|name| self.by_name.contains_key(name));
         let mut at = own.or(node.place.parent.as_deref());
-        while let Some(inside) = at.and_then(|name| self.by_name.get(name)) {
+        let by_name = Rc::clone(&self.by_name);
+        while let Some(inside) = at.and_then(|name| by_name.get(name)) {
             if !self.occupied.insert(&inside.block.name) {
                 return;
             }
@@ -423,6 +454,7 @@ mod tests {
             parent: None,
             branch: None,
             join_policy: None,
+            instance: None,
             activation: Some(ActivationId(1)),
             attempt: 1,
             status,
