@@ -72,7 +72,10 @@ impl Reader for SqliteReader {
             first + i64::from(range.count),
             limit
         ];
-        query(&self.db, &sql, params, rows::branch)
+        let page = query(&self.db, &sql, params, rows::branch)?;
+        rows::rising(page, (first + i64::from(from)).saturating_sub(1), |row| {
+            row.id.0
+        })
     }
 
     fn loose(&mut self, parent: BranchId) -> Result<Vec<ChildRange>> {
@@ -96,7 +99,8 @@ impl Reader for SqliteReader {
         let sql = "SELECT item, status, data FROM results \
                    WHERE run = ?1 AND scope = ?2 AND item >= ?3 ORDER BY item LIMIT ?4";
         let params = params![run.0, rows::activation(scope), from, limit];
-        query(&self.db, sql, params, rows::result)
+        let page = query(&self.db, sql, params, rows::result)?;
+        rows::rising(page, i64::from(from) - 1, |row| i64::from(row.index))
     }
 
     fn count_results(&mut self, run: RunId, scope: ActivationId) -> Result<[u64; 3]> {
@@ -202,7 +206,9 @@ impl Reader for SqliteReader {
             "SELECT {BRANCH_COLUMNS} FROM branches WHERE id < ?1 AND parent IS NULL \
              ORDER BY id DESC LIMIT ?2"
         );
-        query(&self.db, &sql, params![before, limit], rows::branch)
+        let page = query(&self.db, &sql, params![before, limit], rows::branch)?;
+        // `!` turns falling keys into rising ones, and no number is too large for it.
+        rows::rising(page, !before, |row| !row.id.0)
     }
 
     fn unfinished(&mut self, limit: u32) -> Result<Vec<BranchRow>> {

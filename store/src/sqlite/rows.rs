@@ -215,6 +215,23 @@ pub(super) fn history(row: &Row<'_>) -> Result<HistoryRow> {
     })
 }
 
+/// A page of a query whose keys rise from `after` on, as its statement says. In a damaged tree they need
+/// not, and whoever asks for page after page would never come to an end.
+pub(super) fn rising<T>(page: Vec<T>, after: i64, key: impl Fn(&T) -> i64) -> Result<Vec<T>> {
+    let mut last = after;
+    for row in &page {
+        let key = key(row);
+        if key <= last {
+            return Err(corrupt(
+                "database",
+                "rows are not in the order of their keys",
+            ));
+        }
+        last = key;
+    }
+    Ok(page)
+}
+
 /// All rows of one cached query.
 pub(super) fn query<T>(
     db: &rusqlite::Connection,

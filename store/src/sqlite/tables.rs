@@ -229,7 +229,7 @@ impl Tables for SqliteTransaction<'_> {
                 .query(sql, params![owner.0, after.0, limit], rows::branch)?;
         let sql = "SELECT locks_from FROM owners WHERE id = ?1";
         let Some(first) = self.statements.first(sql, params![owner.0], number)? else {
-            return Ok(locked);
+            return rows::rising(locked, after.0, |row| row.id.0);
         };
         let sql = select_branch!("WHERE id > ?1 AND id < ?2 AND owner = ?3 ORDER BY id LIMIT ?4");
         let from = after.0.max(first - 1);
@@ -237,7 +237,7 @@ impl Tables for SqliteTransaction<'_> {
         locked.extend(self.statements.query(sql, params, rows::branch)?);
         locked.sort_unstable_by_key(|row| row.id);
         locked.truncate(limit as usize);
-        Ok(locked)
+        rows::rising(locked, after.0, |row| row.id.0)
     }
 
     fn due(&mut self, now: Timestamp, limit: u32) -> Result<Vec<BranchId>> {
@@ -263,8 +263,10 @@ impl Tables for SqliteTransaction<'_> {
         let sql = select_branch!(
             "WHERE id >= ?1 AND flags & 1 <> 0 AND state IN (0, 2) ORDER BY id LIMIT ?2"
         );
-        self.statements
-            .query(sql, params![from.0, limit], rows::branch)
+        let page = self
+            .statements
+            .query(sql, params![from.0, limit], rows::branch)?;
+        rows::rising(page, from.0.saturating_sub(1), |row| row.id.0)
     }
 
     fn runs_from(&mut self, from: i64, limit: u32) -> Result<Vec<(RunId, Option<Timestamp>)>> {
