@@ -555,6 +555,7 @@ mod tests {
             branch: None,
             join_policy: None,
             instance: None,
+            round: None,
             activation: Some(ActivationId(7)),
             attempt: 1,
             status,

@@ -83,7 +83,7 @@ pub(crate) fn prepare(
         Advance::Attempt(handover) => step(serving, served, job, handover),
         Advance::Moves(moves) => {
             let moves = answered(serving, served, bounded(served, moves, &from), &from, now);
-            let attempt = failed_gateway(&moves, now);
+            let attempt = failed_gateway(&moves, row, now);
             Task::Done(Box::new(checkpoint(serving, served, job, attempt, moves)))
         }
     })
@@ -263,6 +263,7 @@ fn conclude_undo(undo: &UndoRow, outcome: Outcome<'_>) -> Checkpoint {
         output: None,
         input: None,
         undoes: true,
+        rounds: handover.rounds.clone(),
     };
     let Err(error) = result else {
         let then = Then::Undone {
@@ -317,6 +318,7 @@ fn conclude_step(outcome: Outcome<'_>) -> Checkpoint {
         output,
         input: None,
         undoes: false,
+        rounds: handover.rounds.clone(),
     };
     let error = match result {
         Ok(StepOutput { data, output }) => {
@@ -344,8 +346,12 @@ fn conclude_step(outcome: Outcome<'_>) -> Checkpoint {
         Err(error) => error,
     };
     let later = error.later();
+    let gave = error
+        .output()
+        .filter(|gave| gave.len() <= PAYLOAD_BYTES_MAX);
+    let gave = gave.cloned();
     let fault = error.into_fault();
-    let record = record(StepStatus::Failed, Some(&fault), None);
+    let record = record(StepStatus::Failed, Some(&fault), gave);
     let code = fault.errors.first().map_or("", |error| error.code.as_str());
     if is_unknown(served, node, code) {
         // Whether it has happened is asked at once, and not by trying it again.
@@ -590,7 +596,7 @@ fn answered(
 }
 
 /// A gateway that failed leaves a row of history, as a step does.
-fn failed_gateway(moves: &Moves, now: Timestamp) -> Option<AttemptRecord> {
+fn failed_gateway(moves: &Moves, row: &BranchRow, now: Timestamp) -> Option<AttemptRecord> {
     let Next::End {
         result: Err(fault),
         last,
@@ -607,6 +613,7 @@ fn failed_gateway(moves: &Moves, now: Timestamp) -> Option<AttemptRecord> {
         output: None,
         input: None,
         undoes: false,
+        rounds: row.record.flow().rounds.clone(),
     })
 }
 

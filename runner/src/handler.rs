@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use windlass_store::sync::Arc;
-use windlass_workflow_model::{Fault, Payload, codes};
+use windlass_workflow_model::{ErrorEntry, Fault, Payload, codes};
 
 use crate::context::Context;
 
@@ -38,6 +38,9 @@ pub struct StepError {
     message: String,
     retryable: bool,
     later: Option<Duration>,
+    output: Option<Payload>,
+    /// All errors, if it was made of a fault.
+    errors: Vec<ErrorEntry>,
 }
 
 impl StepError {
@@ -49,6 +52,8 @@ impl StepError {
             message: message.into(),
             retryable: true,
             later: None,
+            output: None,
+            errors: Vec::new(),
         }
     }
 
@@ -81,16 +86,31 @@ impl StepError {
         self
     }
 
+    /// The same, with what the attempt gave in spite of it, as JSON: shown in history, and nowhere else.
+    /// One that is larger than a payload may be is left out.
+    #[must_use]
+    pub fn with_output(mut self, output: Payload) -> Self {
+        self.output = Some(output);
+        self
+    }
+
+    pub(crate) fn output(&self) -> Option<&Payload> {
+        self.output.as_ref()
+    }
+
     pub(crate) fn later(&self) -> Option<Duration> {
         self.later
     }
 
     pub(crate) fn into_fault(self) -> Fault {
         let fault = Fault::new(self.code, self.message);
-        if self.retryable {
-            fault
-        } else {
-            fault.permanent()
+        let errors = match self.errors {
+            errors if errors.is_empty() => fault.errors,
+            errors => errors,
+        };
+        Fault {
+            errors,
+            retryable: self.retryable,
         }
     }
 }
@@ -109,6 +129,7 @@ impl From<Fault> for StepError {
             .map_or(codes::STEP_FAILED, |error| error.code.as_str());
         Self {
             retryable: fault.retryable,
+            errors: fault.errors.clone(),
             ..Self::new(code, fault.summary())
         }
     }

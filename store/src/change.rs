@@ -342,6 +342,8 @@ pub struct AttemptRecord {
     pub input: Option<Payload>,
     /// Whether it undid the step.
     pub undoes: bool,
+    /// The loops that the branch is in, and how many rounds of each it has done.
+    pub rounds: Rounds,
 }
 
 /// What became of an event.

@@ -603,6 +603,8 @@ pub struct HistoryDetail {
     pub output: Option<Vec<u8>>,
     /// What it worked on, as JSON.
     pub input: Option<Vec<u8>>,
+    /// The loops that the branch was in, and how many rounds of each it had done.
+    pub rounds: Rounds,
 }
 
 impl HistoryDetail {
@@ -618,7 +620,7 @@ impl HistoryDetail {
     }
 }
 
-/// As it was written before a step could say what it works on.
+/// As it was written before a step could say what it works on, and before rounds were kept.
 #[derive(Deserialize)]
 struct HistoryDetailOfFormat2 {
     fault: Option<Fault>,
@@ -635,6 +637,7 @@ impl From<HistoryDetailOfFormat2> for HistoryDetail {
             again: old.again,
             output: old.output,
             input: None,
+            rounds: Rounds::new(),
         }
     }
 }
@@ -658,7 +661,7 @@ pub struct OwnerRow {
 mod tests {
     use super::*;
 
-    /// A row of history as version 2 of the format had it, unchecked and without an input.
+    /// A row of history as version 2 of the format had it, unchecked, without an input and rounds.
     #[test]
     fn the_detail_of_an_attempt_of_an_earlier_format_is_read() {
         #[derive(Serialize)]
@@ -680,6 +683,7 @@ mod tests {
             again: true,
             output: old.output.clone(),
             input: None,
+            rounds: Rounds::new(),
         };
         let written = codec::encode(&old);
         let body = &written[2..written.len() - 4];
@@ -687,11 +691,12 @@ mod tests {
             let stored = [&[1, format], body].concat();
             assert_eq!(HistoryDetail::decode(&stored).unwrap(), now);
         }
-        let with_input = HistoryDetail {
+        let new = HistoryDetail {
             input: Some(b"{}".to_vec()),
+            rounds: vec![(NodeId(3), 1)],
             ..now
         };
-        let stored = codec::encode(&with_input);
-        assert_eq!(HistoryDetail::decode(&stored).unwrap(), with_input);
+        let stored = codec::encode(&new);
+        assert_eq!(HistoryDetail::decode(&stored).unwrap(), new);
     }
 }

@@ -165,6 +165,7 @@ mod tests {
             branch: Some("a".to_owned()),
             join_policy: None,
             instance: None,
+            round: None,
             activation: Some(ActivationId(7)),
             attempt,
             status,
@@ -179,6 +180,7 @@ mod tests {
             step: "phase-1".to_owned(),
             kind: "phase".to_owned(),
             branch: Some("single".to_owned()),
+            round: None,
             activation: None,
             ..step.clone()
         };
@@ -243,6 +245,7 @@ mod tests {
             parent: None,
             branch: None,
             status,
+            round: None,
             activation: (kind != "phase").then_some(ActivationId(7)),
             started_at: Some(Timestamp(started)),
             ended_at: ended.map(Timestamp),

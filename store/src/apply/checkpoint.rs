@@ -485,6 +485,17 @@ fn flow_after(job: &BranchRow, checkpoint: &Checkpoint) -> Option<Box<Flow>> {
     (flow != Flow::default()).then(|| Box::new(flow))
 }
 
+/// A branch is in the loops that its parent is in, for whoever looks at it.
+fn rounds_around(parent: &BranchRow) -> Option<Box<Flow>> {
+    let rounds = parent.record.flow().rounds.clone();
+    (!rounds.is_empty()).then(|| {
+        Box::new(Flow {
+            rounds,
+            ..Flow::default()
+        })
+    })
+}
+
 /// A new branch of `parent`, not ready yet.
 pub(super) fn child_row(
     parent: &BranchRow,
@@ -506,6 +517,7 @@ pub(super) fn child_row(
         data: child.data.clone(),
         record: Record::from(Extras {
             membership: Some(membership),
+            flow: rounds_around(parent),
             ..Extras::default()
         }),
         created_at: now,

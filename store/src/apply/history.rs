@@ -23,6 +23,10 @@ impl<T: Tables> Apply<'_, T> {
             .membership
             .as_ref()
             .map(|membership| membership.name.clone());
+        let around = || HistoryDetail {
+            rounds: job.record.flow().rounds.clone(),
+            ..HistoryDetail::default()
+        };
         let row = |ordinal: u32, node: NodeId, status: StepStatus| HistoryRow {
             run: job.run,
             branch: job.id,
@@ -48,7 +52,7 @@ impl<T: Tables> Apply<'_, T> {
                     activation: passed.activation,
                     detail: HistoryDetail {
                         fault: passed.fault.clone(),
-                        ..HistoryDetail::default()
+                        ..around()
                     },
                     ..row(ordinal, passed.node, status)
                 })?;
@@ -71,6 +75,7 @@ impl<T: Tables> Apply<'_, T> {
                         .input
                         .as_ref()
                         .map(|input| input.as_bytes().to_vec()),
+                    rounds: attempt.rounds.clone(),
                 },
                 ..row(0, attempt.node, attempt.status)
             })?;
@@ -82,7 +87,7 @@ impl<T: Tables> Apply<'_, T> {
                     attempt: 0,
                     detail: HistoryDetail {
                         reason: Some(skip.reason.clone()),
-                        ..HistoryDetail::default()
+                        ..around()
                     },
                     ..row(ordinal, skip.node, StepStatus::Skipped)
                 })?;
@@ -137,6 +142,7 @@ impl<T: Tables> Apply<'_, T> {
             branch_name: membership.map(|membership| membership.name.clone()),
             detail: HistoryDetail {
                 reason: Some(reason.to_owned()),
+                rounds: row.record.flow().rounds.clone(),
                 ..HistoryDetail::default()
             },
         })

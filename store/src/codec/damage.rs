@@ -120,7 +120,7 @@ fn damage_by_seed(seed: u64, damage: Damage, tally: &mut Seen) {
     match random.u8(0..8) {
         0..4 => damage_one::<Extras>(Extras::decode, damage, &other, random, tally),
         4 => damage_one::<JoinMore>(decode, damage, &other, random, tally),
-        5 => damage_one::<HistoryDetail>(decode, damage, &other, random, tally),
+        5 => damage_one::<HistoryDetail>(HistoryDetail::decode, damage, &other, random, tally),
         6 => damage_one::<Fault>(decode, damage, &other, random, tally),
         _ => damage_one::<Frontier>(decode, damage, &other, random, tally),
     }

@@ -206,6 +206,7 @@ impl Rig {
                         output: None,
                         input: None,
                         undoes: false,
+                        rounds: handover.rounds.clone(),
                     };
                     (
                         Some(record),

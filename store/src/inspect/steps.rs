@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use windlass_workflow_model::{
     ActivationId, Block, BranchId, Definition, ErrorEntry, FencingToken, Node, NodeId, NodeKind,
-    Payload, Place, RunStatus, StepStatus, Timestamp,
+    Payload, Place, Rounds, RunStatus, StepStatus, Timestamp,
 };
 
 use super::RunningJobs;
@@ -32,6 +32,7 @@ pub(super) struct Steps<'a> {
 impl Steps<'_> {
     pub(super) fn views(&self, history: &[HistoryRow], live: &[BranchRow]) -> Vec<StepView> {
         let bodies = Bodies::of(self.definition);
+        let loops = Repeats::of(self.definition);
         let mut by_node: HashMap<NodeId, Vec<StepView>> = HashMap::new();
         let mut seen: HashMap<(NodeId, ActivationId), usize> = HashMap::new();
         let mut last: HashMap<(NodeId, ActivationId), &HistoryRow> = HashMap::new();
@@ -47,13 +48,13 @@ impl Steps<'_> {
             let place = (row.node, row.activation);
             if let Some(index) = seen.get(&place) {
                 if last[&place].precedes(row) {
-                    views[*index] = self.ended_view(row, &bodies);
+                    views[*index] = self.ended_view(row, &bodies, &loops);
                     last.insert(place, row);
                 }
             } else {
                 seen.insert(place, views.len());
                 last.insert(place, row);
-                views.push(self.ended_view(row, &bodies));
+                views.push(self.ended_view(row, &bodies, &loops));
             }
         }
         for row in live {
@@ -74,6 +75,8 @@ impl Steps<'_> {
                     status: StepStatus::Succeeded,
                     ..self.blank(row.position.node, None)
                 };
+                let rounds = &row.record.flow().rounds;
+                let over = loops.counted(over, row.position.node, rounds);
                 by_node.entry(row.position.node).or_default().push(over);
             }
             let Some(status) = self.live_status(row, node) else {
@@ -86,7 +89,8 @@ impl Steps<'_> {
                 .as_ref()
                 .map(|membership| membership.name.as_str());
             let index = *seen.entry((node, activation)).or_insert_with(|| {
-                views.push(bodies.named(self.blank(node, name), node, name));
+                let view = bodies.named(self.blank(node, name), node, name);
+                views.push(loops.counted(view, node, &row.record.flow().rounds));
                 views.len() - 1
             });
             let view = &mut views[index];
@@ -275,6 +279,7 @@ impl Steps<'_> {
             branch: node.place.branch.clone().or(branch.map(str::to_owned)),
             join_policy: node.place.join_policy.clone(),
             instance: None,
+            round: None,
             activation: None,
             attempt: 0,
             status: StepStatus::Pending,
@@ -287,7 +292,7 @@ impl Steps<'_> {
         }
     }
 
-    fn ended_view(&self, row: &HistoryRow, bodies: &Bodies) -> StepView {
+    fn ended_view(&self, row: &HistoryRow, bodies: &Bodies, loops: &Repeats) -> StepView {
         let withdrawn = row.detail.again && self.summary.status == RunStatus::Cancelled;
         let error = row
             .detail
@@ -299,6 +304,7 @@ impl Steps<'_> {
             row.node,
             row.branch_name.as_deref(),
         );
+        let blank = loops.counted(blank, row.node, &row.detail.rounds);
         let reason = row.detail.reason.clone();
         let is_undo = reason.as_deref() == Some(UNDO);
         let kind = if is_undo { UNDO.to_owned() } else { blank.kind };
@@ -415,6 +421,7 @@ impl Steps<'_> {
             branch: block.label.clone(),
             join_policy: block.join_policy.clone(),
             instance: None,
+            round: None,
             activation: None,
             attempt: 0,
             status,
@@ -585,6 +592,57 @@ impl<'a> Loops<'a> {
             }
         }
         inside
+    }
+}
+
+/// The loops that are blocks, and what stands in them.
+struct Repeats {
+    /// The innermost loop around a node, and whether the node is right in it.
+    around: HashMap<NodeId, (NodeId, bool)>,
+}
+
+impl Repeats {
+    fn of(definition: &Definition) -> Self {
+        let nodes = || (0..).map(NodeId).zip(definition.nodes());
+        let blocks = definition.blocks().iter();
+        let blocks: HashMap<&str, &Block> = blocks.map(|block| (&*block.name, block)).collect();
+        let is_loop = |node: &Node| matches!(node.kind, NodeKind::Loop { .. });
+        let loops = nodes().filter(|(_, node)| is_loop(node));
+        let loops: HashMap<&str, NodeId> = loops.map(|(id, node)| (&*node.name, id)).collect();
+        let mut around = HashMap::new();
+        if loops.is_empty() {
+            return Self { around };
+        }
+        for (id, node) in nodes() {
+            let mut at = node.place.parent.as_deref();
+            // As many levels as there are blocks, whatever is stored.
+            for level in 0..blocks.len() {
+                let Some(block) = at.and_then(|name| blocks.get(name)) else {
+                    break;
+                };
+                if let Some(found) = loops.get(&*block.name) {
+                    around.insert(id, (*found, level == 0));
+                    break;
+                }
+                at = block.parent.as_deref();
+            }
+        }
+        Self { around }
+    }
+
+    /// The view of a node with the number of its round; right in a loop its branch is that round.
+    fn counted(&self, mut view: StepView, node: NodeId, rounds: &Rounds) -> StepView {
+        let Some((around, is_right_in)) = self.around.get(&node) else {
+            return view;
+        };
+        let done = rounds.iter().find(|(of, _)| of == around);
+        let Some((_, done)) = done else { return view };
+        let round = done.saturating_add(1);
+        view.round = Some(round);
+        if let (Some(branch), true) = (&mut view.branch, *is_right_in) {
+            *branch = format!("{branch}-{round}");
+        }
+        view
     }
 }
 

@@ -65,6 +65,8 @@ pub struct StepView {
     pub join_policy: Option<String>,
     /// The innermost iteration that it stands in, where the loop is a block.
     pub instance: Option<Instance>,
+    /// Which round it was of the innermost loop around it that is a block, from 1.
+    pub round: Option<u32>,
     /// The activation; `None` if it was not reached.
     pub activation: Option<ActivationId>,
     /// The last attempt, from 1; 0 if there was none.

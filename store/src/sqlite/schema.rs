@@ -8,7 +8,12 @@ use rusqlite_migration::{M, Migrations};
 /// Marks the file as ours: "WNDL". Set by the first step, so it is there as soon as a table is.
 pub(crate) const APPLICATION_ID: i64 = 0x574e_444c;
 
-const STEPS: &[M<'static>] = &[M::up(FIRST), M::up(LOCKS_BY_WINDOW), M::up(PATTERNS)];
+const STEPS: &[M<'static>] = &[
+    M::up(FIRST),
+    M::up(LOCKS_BY_WINDOW),
+    M::up(PATTERNS),
+    M::up(RECORDS_OF_FORMAT_3),
+];
 
 /// The schema that this version writes; kept in `user_version`.
 pub(crate) fn newest() -> i64 {
@@ -241,6 +246,10 @@ CREATE TABLE results (
     PRIMARY KEY (run, scope, item)
 ) STRICT, WITHOUT ROWID;
 ";
+
+/// No table changes. Earlier versions cannot read the records that are written from now on, and so refuse
+/// the file as a whole.
+const RECORDS_OF_FORMAT_3: &str = "SELECT 1;";
 
 #[cfg(test)]
 mod tests {

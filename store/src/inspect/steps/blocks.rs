@@ -455,6 +455,7 @@ mod tests {
             branch: None,
             join_policy: None,
             instance: None,
+            round: None,
             activation: Some(ActivationId(1)),
             attempt: 1,
             status,
