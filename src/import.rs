@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use windlass_dialects::{
-    command_call, group_input, group_record, record_output, record_result, step_input,
+    command_call, command_warnings, group_input, group_record, record_output, record_result,
+    step_input,
 };
 use windlass_runner::{Context, Handler, StepError, StepOutput};
 use windlass_workflow_model::Payload;
@@ -71,13 +72,32 @@ pub fn command_handler(
         let call = command_call(ctx.config(), data)?;
         let mut call = call.ok_or_else(|| foreign("a playbook"))?;
         complete(ctx, &mut call);
-        let result = work(ctx, &call)?;
-        let recorded = record_result(ctx.config(), data, ctx.step(), &result)?;
+        let warned = |result, error| warned(ctx, data, result, error);
+        let result = work(ctx, &call).map_err(|error| warned(None, error))?;
+        let recorded = record_result(ctx.config(), data, ctx.step(), &result);
+        let recorded = recorded.map_err(|fault| warned(Some(&result), fault.into()))?;
         output(
             recorded.ok_or_else(|| foreign("a playbook"))?,
             &result.outputs(),
         )
     })
+}
+
+/// The error of a command, with what it has warned of: nothing of a failed step is in the run's data.
+fn warned(
+    ctx: &Context,
+    data: &Payload,
+    result: Option<&CommandResult>,
+    error: StepError,
+) -> StepError {
+    let warnings = command_warnings(ctx.config(), data, result);
+    if warnings.is_empty() {
+        return error;
+    }
+    match Payload::encode(&json!({ "warnings": warnings })) {
+        Ok(output) => error.with_output(output),
+        Err(_) => error,
+    }
 }
 
 /// A handler for agents of parallel JSON: `work` is given the step's input with all references

@@ -14,6 +14,7 @@ use windlass_dialects::{Dialect, run_notes, run_outputs};
 use crate::failure::Failure;
 use crate::iterations;
 use crate::json::dialect_of;
+use crate::playbook_rows;
 
 /// Why steps are skipped that a block did not come by.
 const NOT_TAKEN: &str = "not-taken";
@@ -24,6 +25,9 @@ const NOT_TAKEN: &str = "not-taken";
 /// # Errors
 /// What iterations gave cannot be read.
 pub(crate) fn settle(inspector: &mut Inspector, detail: &mut RunDetail) -> Result<(), Failure> {
+    if dialect_of(detail) == Some(Dialect::Cacao) {
+        playbook_rows::settle(detail);
+    }
     let definition = &detail.definition;
     let blocks = definition.blocks().iter();
     let blocks: HashSet<&str> = blocks.map(|block| block.name.as_str()).collect();

@@ -12,6 +12,7 @@ use windlass_dialects::{Diagnostic, Dialect, Imported, group_run_secrets, run_no
 
 use crate::failure::Failure;
 use crate::masks::Masks;
+use crate::step_error::{StepErrorJson, with_exception_handled};
 use crate::tasks::Waiting;
 use crate::time_text::rfc3339;
 
@@ -63,7 +64,7 @@ pub(crate) struct FinishedJson {
     #[serde(flatten)]
     pub(crate) run: RunJson,
     pub(crate) outputs: Json,
-    pub(crate) errors: Vec<ErrorEntry>,
+    pub(crate) errors: Vec<StepErrorJson>,
     #[serde(flatten)]
     pub(crate) notes: NotesJson,
 }
@@ -80,7 +81,11 @@ impl From<&RunDetail> for NotesJson {
     fn from(detail: &RunDetail) -> Self {
         let is_imported = dialect_of(detail).is_some();
         let data = detail.data.as_ref().filter(|_| is_imported);
-        let notes = data.map(run_notes).unwrap_or_default();
+        let mut notes = data.map(run_notes).unwrap_or_default();
+        if dialect_of(detail) == Some(Dialect::Cacao) {
+            notes.warnings.extend(failed_steps_warned(detail));
+            with_exception_handled(&mut notes.handled_failures);
+        }
         let masks = masks(detail);
         Self {
             warnings: notes
@@ -99,7 +104,7 @@ impl From<&RunDetail> for FinishedJson {
         Self {
             run: RunJson::from(&detail.summary),
             outputs: outputs(detail),
-            errors: detail.errors.clone(),
+            errors: StepErrorJson::all(detail),
             notes: NotesJson::from(detail),
         }
     }
@@ -116,7 +121,7 @@ pub(crate) struct FinishedRunsJson {
 pub(crate) struct ShowJson {
     pub(crate) run: RunJson,
     pub(crate) outputs: Json,
-    pub(crate) errors: Vec<ErrorEntry>,
+    pub(crate) errors: Vec<StepErrorJson>,
     #[serde(flatten)]
     pub(crate) notes: NotesJson,
     pub(crate) steps: Vec<StepJson>,
@@ -159,9 +164,9 @@ impl ShowJson {
         Self {
             run: RunJson::from(&detail.summary),
             outputs: outputs(detail),
-            errors: detail.errors.clone(),
+            errors: StepErrorJson::all(detail),
             notes: NotesJson::from(detail),
-            steps: steps(detail),
+            steps: StepJson::all(detail),
             graph: Graph::of(&detail.definition),
             maps: maps.iter().map(MapJson::from).collect(),
             tasks: tasks.iter().map(TaskJson::from).collect(),
@@ -255,6 +260,8 @@ pub(crate) struct StepJson {
     join_policy: Option<String>,
     /// Of the innermost loop that it is in.
     iteration_index: Option<u32>,
+    /// The round of the loop around it, from 1.
+    iteration: Option<u32>,
     /// Empty while the step has not been reached.
     activation: String,
     attempt: u32,
@@ -264,22 +271,23 @@ pub(crate) struct StepJson {
     ended_at: Option<String>,
     input: Option<Json>,
     output: Option<Json>,
-    error: Option<ErrorEntry>,
+    error: Option<StepErrorJson>,
 }
 
-/// The rows of a run. What a later step has made a secret may stand in the settings of an earlier one.
-fn steps(detail: &RunDetail) -> Vec<StepJson> {
-    let masks = masks(detail);
-    let masked = |step: &StepView| {
-        let row = StepJson::from(step);
-        let input = row.input.map(|input| masks.hide_in(input));
-        StepJson { input, ..row }
-    };
-    detail.steps.iter().map(masked).collect()
-}
+impl StepJson {
+    /// The rows of a run. What a later step has made a secret may stand in the settings of an earlier
+    /// one.
+    fn all(detail: &RunDetail) -> Vec<Self> {
+        let (dialect, masks) = (dialect_of(detail), masks(detail));
+        let masked = |step: &StepView| {
+            let row = Self::of(dialect, step);
+            let input = row.input.map(|input| masks.hide_in(input));
+            Self { input, ..row }
+        };
+        detail.steps.iter().map(masked).collect()
+    }
 
-impl From<&StepView> for StepJson {
-    fn from(step: &StepView) -> Self {
+    fn of(dialect: Option<Dialect>, step: &StepView) -> Self {
         Self {
             step: step.step.clone(),
             kind: step.kind.clone(),
@@ -289,6 +297,7 @@ impl From<&StepView> for StepJson {
             branch_name: step.branch.clone(),
             join_policy: step.join_policy.clone(),
             iteration_index: step.instance.map(|instance| instance.index),
+            iteration: step.round,
             activation: step.activation.map(|id| id.to_string()).unwrap_or_default(),
             attempt: step.attempt,
             status: step.status.as_str(),
@@ -297,9 +306,26 @@ impl From<&StepView> for StepJson {
             ended_at: text(step.ended_at),
             input: step.input.as_ref().map(value),
             output: step.output.as_ref().map(value),
-            error: step.error.clone(),
+            error: step
+                .error
+                .as_ref()
+                .map(|error| StepErrorJson::of(dialect, error)),
         }
     }
+}
+
+/// What the last attempts of steps of a playbook warned of before they failed. Those that succeeded have
+/// put theirs into the data.
+fn failed_steps_warned(detail: &RunDetail) -> Vec<String> {
+    let failed = detail.steps.iter();
+    let failed = failed.filter(|row| row.status == StepStatus::Failed);
+    let said = failed.filter_map(|row| row.output.as_ref()).map(value);
+    said.flat_map(|said| match &said["warnings"] {
+        Json::Array(warnings) => warnings.clone(),
+        _ => Vec::new(),
+    })
+    .filter_map(|warning| warning.as_str().map(str::to_owned))
+    .collect()
 }
 
 /// What a run gave: the outputs of its steps by name if it was imported from a dialect that keeps
@@ -635,6 +661,7 @@ mod tests {
             "branch_name",
             "join_policy",
             "iteration_index",
+            "iteration",
             "activation",
             "attempt",
             "status",

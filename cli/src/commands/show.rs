@@ -1,10 +1,13 @@
 //! `windlass show RUN`: one run in full.
 
+use windlass_dialects::Dialect;
+
 use super::reading;
 use crate::args::{Global, OneRun};
+use crate::branch_rows;
 use crate::engine;
 use crate::failure::{Exit, Failure};
-use crate::json::ShowJson;
+use crate::json::{ShowJson, dialect_of};
 use crate::stdout::{print, print_json};
 use crate::tasks;
 use crate::text;
@@ -12,7 +15,10 @@ use crate::text;
 pub(super) fn show(global: &Global, args: &OneRun) -> Result<Exit, Failure> {
     let mut inspector = reading(global)?;
     let run = engine::find(&mut inspector, &args.run)?;
-    let detail = engine::show(&mut inspector, run)?;
+    let mut detail = engine::show(&mut inspector, run)?;
+    if dialect_of(&detail) == Some(Dialect::Cacao) {
+        branch_rows::add(&mut detail);
+    }
     let maps = inspector
         .maps(run)
         .map_err(|error| Failure::broken_off(&error))?;

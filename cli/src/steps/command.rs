@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json, json};
 use windlass::{Context, Payload, StepError, StepOutput};
-use windlass_dialects::{CommandCall, CommandResult, command_call, made_up_result, record_result};
+use windlass_dialects::{
+    CommandCall, CommandResult, command_call, command_warnings, made_up_result, record_result,
+};
 
 use super::outcome::Setback;
 use crate::clock::now_micros;
@@ -90,6 +92,23 @@ pub(super) fn record(
         data: recorded.unwrap_or_else(|| data.clone()),
         output: Some(output),
     })
+}
+
+/// An error of the step, with what it has warned of: it writes nothing into the run's data.
+pub(super) fn warned(
+    ctx: &Context,
+    data: &Payload,
+    result: Option<&CommandResult>,
+    error: StepError,
+) -> StepError {
+    let warnings = command_warnings(ctx.config(), data, result);
+    if warnings.is_empty() {
+        return error;
+    }
+    match Payload::encode(&json!({ "warnings": warnings })) {
+        Ok(output) => error.with_output(output),
+        Err(_) => error,
+    }
 }
 
 #[cfg(test)]

@@ -64,8 +64,12 @@ impl Workbench {
     async fn attempt(&self, ctx: &Context, data: &Payload) -> Result<StepOutput, StepError> {
         if let Some(call) = command::call_of(ctx, data)? {
             let result = self.perform(ctx, call).await;
-            let result = result.map_err(|setback| setback.into_error(self.entry.backoff))?;
-            return command::record(ctx, data, &result);
+            let result = result.map_err(|setback| {
+                let error = setback.into_error(self.entry.backoff);
+                command::warned(ctx, data, None, error)
+            })?;
+            let recorded = command::record(ctx, data, &result);
+            return recorded.map_err(|error| command::warned(ctx, data, Some(&result), error));
         }
         let masks = group_step::masks(ctx, data);
         if let Some(given) = group_step::input(ctx, data, &masks)? {

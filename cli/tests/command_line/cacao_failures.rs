@@ -145,3 +145,72 @@ fn a_called_playbook_that_failed_is_named_under_the_step_that_calls_and_called_a
         assert_eq!(lab.last_run()["steps"][0]["status"], "succeeded");
     }
 }
+
+#[test]
+fn each_error_of_a_step_is_told_by_itself() {
+    let lab = Lab::new();
+    let short = json!({
+        "playbook_variables": { "__n__": { "type": "integer" }, "__k__": { "type": "string", "value": "x", "constant": true } },
+        "steps": {
+            "S": { "type": "start", "on_completion": "A" },
+            "A": { "commands": bash("echo '{\"__n__\": \"many\", \"__k__\": \"y\"}'"), "out_args": ["__n__", "__k__"], "on_completion": "e1" },
+        },
+    });
+    lab.write("p.json", &playbook(&short));
+    let failed = lab.call(&["run", "p.json", "--allow", "bash", "--json"]);
+    let failed = failed.expect(1).json();
+    let errors = failed["runs"][0]["errors"].as_array().unwrap();
+    let told: Vec<_> = errors.iter().map(said).collect();
+    assert_eq!(
+        told,
+        [
+            [
+                "A",
+                "variable-type",
+                "__n__ is \"many\", which is no integer; comparisons would be meaningless; correct it"
+            ],
+            [
+                "A",
+                "constant-written",
+                "out_args names the constant __k__; it must not change; use another variable"
+            ],
+        ]
+    );
+}
+
+#[test]
+fn a_called_playbook_that_cannot_start_says_so_without_a_step() {
+    let lab = Lab::new();
+    let child = json!({ "id": CHILD, "name": "Clean",
+        "playbook_variables": { "__in__": { "type": "string", "external": true } },
+        "steps": {
+            "S": { "type": "start", "on_completion": "C" },
+            "C": { "commands": bash("true"), "on_completion": "e1" },
+        },
+    });
+    create_dir(lab.path("store")).unwrap();
+    lab.write("store/child.json", &playbook(&child));
+    let short = json!({ "steps": {
+        "S": { "type": "start", "on_completion": "P" },
+        "P": { "type": "playbook-action", "playbook_id": CHILD, "on_completion": "e1" },
+    } });
+    lab.write("p.json", &playbook(&short));
+    let words = [
+        "run",
+        "p.json",
+        "--playbooks",
+        "store",
+        "--allow",
+        "bash",
+        "--json",
+    ];
+    let failed = lab.call(&words).expect(1).json();
+    let told = said(&failed["runs"][0]["errors"][0]);
+    let message =
+        "playbook \"Clean\": start of Clean: __in__ is external and has no value; pass it";
+    assert_eq!(told, ["P", "external-missing", message]);
+    assert_eq!(
+        row(&lab.last_run(), "P", "playbook-action")["status"],
+        "failed"
+    );
+}

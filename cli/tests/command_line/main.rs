@@ -4,6 +4,7 @@
 
 mod cacao;
 mod cacao_failures;
+mod cacao_rows;
 mod checking;
 mod crashes;
 mod examples;

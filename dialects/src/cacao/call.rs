@@ -350,6 +350,29 @@ pub fn record_result(
     state.write().map(Some)
 }
 
+/// What a call that has failed warned of: nothing of it is in the run's data. `result` is what the
+/// handler brought, if it failed only where that was written. Empty for a step of another dialect.
+pub fn command_warnings(
+    config: &Json,
+    data: &Payload,
+    result: Option<&CommandResult>,
+) -> Vec<String> {
+    let (Ok(Some(call)), Ok(mut state)) = (call_of(config), State::read(data)) else {
+        return Vec::new();
+    };
+    let known = state.notes().0;
+    let (_, missing) = filled_in(&call, &state);
+    let judged = call.writing.judge_missing(&mut state, missing);
+    if let (Ok(()), Some(result), true) = (judged, result, call.choices.is_empty()) {
+        let variables = result.variables.clone().into_iter().collect();
+        // Why it failed is known; what it warned of before stays in this copy.
+        let _why = call
+            .writing
+            .write(&mut state, variables, result.result.clone());
+    }
+    state.warnings_from(known)
+}
+
 /// A result for rehearsals: every variable that the step writes gets a value of its type that says
 /// where it comes from. `None` for a step of another dialect.
 ///

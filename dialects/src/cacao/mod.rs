@@ -6,6 +6,7 @@
 //! dialect's page alone.
 
 mod binding;
+mod branches;
 mod call;
 mod check;
 mod condition;
@@ -25,12 +26,15 @@ mod template;
 mod upgrade;
 mod value;
 
-pub use call::{CommandCall, CommandResult, command_call, made_up_result, record_result};
+pub use branches::{playbook_branches, taken_branches};
+pub use call::{
+    CommandCall, CommandResult, command_call, command_warnings, made_up_result, record_result,
+};
 pub use feature::ALL as PROCESSING_FLAGS;
 pub(crate) use file::{import, recognises};
 pub(crate) use manual::tasks;
 pub use manual::{ManualTask, asked};
-pub use rule::functions as playbook_functions;
+pub use rule::{exception_handled, functions as playbook_functions};
 pub(crate) use start::{invalidity, refusals};
 
 /// Reads, checks and evaluates any text.

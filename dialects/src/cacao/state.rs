@@ -121,6 +121,14 @@ impl State {
         }
     }
 
+    /// Takes what was decided in a branch, for whoever looks at it.
+    pub(crate) fn take_choices(&mut self, branch: &Self) {
+        let taken = branch.data.get(CHOICES).and_then(Json::as_object);
+        for (step, choice) in taken.into_iter().flatten() {
+            self.object(CHOICES).insert(step.clone(), choice.clone());
+        }
+    }
+
     pub(crate) fn choice(&self, step: &str) -> Option<&str> {
         self.data.get(CHOICES)?.get(step)?.as_str()
     }

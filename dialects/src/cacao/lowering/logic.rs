@@ -4,6 +4,7 @@ use windlass_workflow_model::{FailurePolicy, NodeId};
 
 use super::frame::{Frame, Unhandled};
 use super::{Lowering, Work};
+use crate::cacao::branches::CHOICE;
 use crate::cacao::playbook::{Kind, Pointer};
 use crate::cacao::rule::{By, Decision, Merging, ON_FALSE, ON_TRUE, Rule, Wording};
 use crate::stored_rule::StoredRule;
@@ -239,7 +240,7 @@ impl Lowering<'_> {
             self.lead(last, around.after);
             return;
         }
-        let name = self.names.take(&format!("{}/branch", work.name));
+        let name = self.names.take(&format!("{}{CHOICE}", work.name));
         self.nodes += 1;
         let choice = self.draft.choice(name);
         self.place(around.frame, choice);

@@ -18,7 +18,7 @@ use windlass_workflow_model::{
 use crate::cacao::binding::{Binding, Bindings};
 use crate::cacao::playbook::{Kind, Playbook, Pointer, Step};
 use crate::cacao::read::Reader;
-use crate::cacao::rule::{Begin, Declared, Entered, Rule, Standing, Wording};
+use crate::cacao::rule::{BEGIN, Begin, Declared, Entered, Rule, Standing, Wording};
 use crate::cacao::state::PLAYBOOK;
 use crate::dialect::Dialect;
 use crate::limits::PLAYBOOK_NODES_MAX;
@@ -194,7 +194,7 @@ impl Lowering<'_> {
             valid_until: playbook.valid_until.clone(),
             ignore_validity: self.plan.options.cacao.ignore_validity,
         });
-        let begin = self.compute(0, "playbook/begin", &begin);
+        let begin = self.compute(0, BEGIN, &begin);
         self.draft.start_at(begin);
         begin
     }

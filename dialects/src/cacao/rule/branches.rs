@@ -78,6 +78,7 @@ impl Merging {
                     let branch = State::read(data)?;
                     note_changes(&snapshot, &branch, arrival.index + 1, &mut changes);
                     state.take_steps(&branch);
+                    state.take_choices(&branch);
                     state.take_notes(&branch, snapshot.notes());
                     if branch.has_arrived(&self.step) {
                         state.arrive(&self.step);

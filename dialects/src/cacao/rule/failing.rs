@@ -13,6 +13,11 @@ use crate::cacao::state::{Failure, State};
 /// has no field for it.
 pub(super) const EXCEPTION_HANDLED: &str = " (exception_handled: true)";
 
+/// Whether the exception chain came to its end for the error of a playbook that has this message.
+pub fn exception_handled(message: &str) -> bool {
+    message.ends_with(EXCEPTION_HANDLED)
+}
+
 /// How the failure of a node is written into the data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Folding {

@@ -17,9 +17,10 @@ pub(crate) use begin::{Begin, Declared, as_value};
 pub(crate) use branches::{Entered, Merging};
 pub(crate) use decision::{By, Decision, ON_FALSE, ON_TRUE, Question, answers};
 pub(crate) use failing::Folding;
+pub use failing::exception_handled;
 pub(crate) use manual::{Answer, Task};
 pub(crate) use subplaybook::{Child, Returned};
-pub(crate) use wording::Wording;
+pub(crate) use wording::{BEGIN, Wording};
 
 use crate::stored_rule::StoredRule;
 

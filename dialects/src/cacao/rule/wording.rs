@@ -11,6 +11,9 @@ use crate::diagnostic::quoted;
 /// before the engine does.
 const COMMAND_TIMEOUT: &str = "command-timeout";
 
+/// The node that makes the data of a run.
+pub(crate) const BEGIN: &str = "playbook/begin";
+
 /// How the errors of a node are told as those of its step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Wording {
@@ -87,12 +90,13 @@ impl Wording {
             Some(message) => (message, EXCEPTION_HANDLED),
             None => (error.message.as_str(), ""),
         };
-        let step = quoted(&error.step);
+        let step = match error.step.as_str() {
+            // It could not start: its message says so, and this is no step of its file.
+            BEGIN => String::new(),
+            step => format!(" step {}", quoted(step)),
+        };
         ErrorEntry {
-            message: format!(
-                "playbook {} step {step}{handled}: {message}",
-                quoted(called)
-            ),
+            message: format!("playbook {}{step}{handled}: {message}", quoted(called)),
             ..self.placed(error)
         }
     }

@@ -1,0 +1,99 @@
+//! Rows of runs of playbooks where the graph says less than the file: what a step is, and what a logic
+//! step came to.
+
+use std::collections::{HashMap, HashSet};
+
+use windlass::{Block, Definition, RunDetail, StepStatus, StepView};
+use windlass_dialects::{manual_tasks, run_notes, taken_branches};
+
+/// What the rows of steps are that people do.
+const MANUAL: &str = "manual";
+
+/// What the engine calls a node that calls a workflow, and what a playbook does.
+const CALLS: (&str, &str) = ("call", "playbook-action");
+
+/// The kind of logic steps that are loops.
+pub(crate) const WHILE: &str = "while-condition";
+
+/// Says what steps are in the words of playbooks, and judges logic steps by what the run's data says.
+pub(crate) fn settle(detail: &mut RunDetail) {
+    name_kinds(detail);
+    let Some(data) = &detail.data else { return };
+    let blocks = Blocks::of(&detail.definition);
+    let handled = run_notes(data).handled_failures;
+    let decided = taken_branches(&detail.definition, data);
+    for row in detail.steps.iter_mut().filter(|row| blocks.has(row)) {
+        let mut failures = handled.iter();
+        let failure = failures.find(|failure| failure["step"] == row.step);
+        // What was withdrawn in it does not tell that it was too late, nor what was done in it that it
+        // went round too often. In a loop it may have come to something else in the next round.
+        let is_told = matches!(row.status, StepStatus::Succeeded | StepStatus::Cancelled);
+        if let (true, Some(failure), None) = (is_told, failure, blocks.loop_around(&row.step)) {
+            let errors = failure["errors"].get(0).cloned();
+            row.error = errors.and_then(|error| serde_json::from_value(error).ok());
+            row.status = StepStatus::Failed;
+        } else if row.status == StepStatus::Skipped
+            && failure.is_none()
+            && decided.contains_key(&row.step)
+        {
+            // It was judged, and what it led to was no step.
+            (row.status, row.reason) = (StepStatus::Succeeded, None);
+        }
+    }
+}
+
+fn name_kinds(detail: &mut RunDetail) {
+    let tasks = manual_tasks(&detail.definition);
+    let tasks: HashSet<&str> = tasks.iter().map(|task| task.step.as_str()).collect();
+    let blocks = detail.definition.blocks().iter();
+    let calling: HashSet<&str> = blocks
+        .filter(|block| block.kind == CALLS.1)
+        .map(|block| block.name.as_str())
+        .collect();
+    for row in &mut detail.steps {
+        let parent = row.parent.as_deref();
+        if tasks.contains(row.step.as_str()) {
+            MANUAL.clone_into(&mut row.kind);
+        } else if row.kind == CALLS.0 && !parent.is_some_and(|parent| calling.contains(parent)) {
+            CALLS.1.clone_into(&mut row.kind);
+        }
+    }
+}
+
+/// The blocks of a definition, by name.
+pub(crate) struct Blocks<'a>(HashMap<&'a str, &'a Block>);
+
+impl<'a> Blocks<'a> {
+    pub(crate) fn of(definition: &'a Definition) -> Self {
+        let blocks = definition.blocks().iter();
+        Self(blocks.map(|block| (block.name.as_str(), block)).collect())
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&'a Block> {
+        self.0.get(name).copied()
+    }
+
+    /// Whether it is the row of a block: a step may be called the same.
+    pub(crate) fn has(&self, row: &StepView) -> bool {
+        let block = self.get(&row.step);
+        row.activation.is_none() && block.is_some_and(|block| block.kind == row.kind)
+    }
+
+    /// The innermost loop around a block.
+    pub(crate) fn loop_around(&self, block: &str) -> Option<&'a str> {
+        self.loop_from(self.get(block)?.parent.as_deref())
+    }
+
+    /// The innermost loop from this block outwards.
+    pub(crate) fn loop_from(&self, block: Option<&str>) -> Option<&'a str> {
+        let mut at = self.get(block?)?;
+        // As many levels as there are blocks, whatever is stored.
+        for _ in 0..self.0.len() {
+            if at.kind == WHILE {
+                return Some(&at.name);
+            }
+            at = self.get(at.parent.as_deref()?)?;
+        }
+        None
+    }
+}

@@ -1,0 +1,305 @@
+//! The rows of runs of playbooks: branches, rounds, what people were asked, what failed.
+
+use serde_json::{Value, json};
+
+use crate::lab::{Lab, ended, eventually};
+use crate::short::playbook;
+
+fn bash(text: &str) -> Value {
+    json!([{ "type": "bash", "command": text }])
+}
+
+/// Rows in short, one line each, of the kinds that are asked for: step, branch, status and reason.
+fn rows(show: &Value, kinds: &[&str]) -> Vec<String> {
+    let rows = show["steps"].as_array().unwrap().iter();
+    let text = |row: &Value, field: &str| row[field].as_str().unwrap_or("-").to_owned();
+    rows.filter(|row| kinds.contains(&row["kind"].as_str().unwrap()))
+        .map(|row| {
+            let words = [
+                "step",
+                "parent",
+                "branch",
+                "join_policy",
+                "status",
+                "reason",
+            ];
+            // Ids of steps say nothing here.
+            let words = words.map(|field| {
+                let text = text(row, field);
+                let types = ["action--", "end--", "if-condition--"];
+                let end = types.iter().filter_map(|id| text.find(id)).min();
+                text[..end.unwrap_or(text.len())].to_owned()
+            });
+            words.join(" ")
+        })
+        .collect()
+}
+
+#[test]
+fn every_branch_has_a_row_also_one_that_is_an_end_alone() {
+    let lab = Lab::new();
+    let short = json!({
+        "playbook_variables": { "__n__": { "type": "integer", "value": "1" }, "__k__": { "type": "string", "value": "b" } },
+        "steps": {
+            "S": { "type": "start", "on_completion": "P" },
+            "P": { "type": "parallel", "next_steps": ["A", "e1", "B"], "on_success": "I", "on_failure": "I" },
+            "A": { "commands": bash("true"), "on_completion": "e2" },
+            "B": { "commands": bash("false"), "on_completion": "e3" },
+            "I": { "type": "if-condition", "condition": "__n__:value = 1", "on_true": "e4", "on_false": "C", "on_completion": "K" },
+            "C": { "commands": bash("true"), "on_completion": "e5" },
+            "K": { "type": "switch-condition", "switch": "__k__:value", "cases": { "a": "D", "b": "E" }, "on_completion": "e6" },
+            "D": { "commands": bash("true"), "on_completion": "e7" },
+            "E": { "commands": bash("true"), "on_completion": "e8" },
+        },
+    });
+    lab.write("p.json", &playbook(&short));
+    lab.call(&["run", "p.json", "--allow", "bash"]).expect(0);
+    let show = lab.last_run();
+    assert_eq!(
+        rows(&show, &["branch"]),
+        [
+            "P/1: P 1: all succeeded -",
+            "P/2: P 2: all succeeded -",
+            "P/3: P 3: all failed -",
+            "I/on_true I on_true exclusive succeeded -",
+            "I/on_false I on_false exclusive skipped not-taken",
+            "K/a K a exclusive skipped not-taken",
+            "K/b K b exclusive succeeded -",
+        ]
+    );
+    let steps = show["steps"].as_array().unwrap();
+    let third = steps
+        .iter()
+        .find(|row| row["kind"] == "branch" && row["status"] == "failed");
+    assert_eq!(third.unwrap()["error"]["step"], "B");
+    assert!(third.unwrap()["started_at"].is_string());
+}
+
+#[test]
+fn branches_that_were_not_begun_have_rows_that_say_so() {
+    let lab = Lab::new();
+    let short = json!({
+        "playbook_variables": { "__n__": { "type": "integer", "value": "1" } },
+        "steps": {
+            "S": { "type": "start", "on_completion": "A" },
+            "A": { "commands": bash("touch stuck; [ -e go ] || sleep 100"), "on_completion": "P" },
+            "P": { "type": "parallel", "next_steps": ["B", "e1", "J"], "on_completion": "I" },
+            "B": { "commands": bash("true"), "on_completion": "e2" },
+            "J": { "type": "if-condition", "condition": "__n__:value = 1", "on_true": "e5", "on_false": "e6", "on_completion": "e7" },
+            "I": { "type": "if-condition", "condition": "__n__:value = 1", "on_true": "e3", "on_completion": "e4" },
+        },
+    });
+    lab.write("p.json", &playbook(&short));
+    let mut engine = lab.start(&["run", "p.json", "--allow", "bash"]);
+    eventually("it is stuck", || lab.path("stuck").exists());
+    let pending = [
+        "P/1: P 1: all pending -",
+        "P/2: P 2: all pending -",
+        "P/3: P 3: all pending -",
+        "I/on_true I on_true exclusive pending -",
+        "J/on_true J on_true exclusive pending -",
+        "J/on_false J on_false exclusive pending -",
+    ];
+    assert_eq!(rows(&lab.last_run(), &["branch"]), pending);
+    engine.kill().unwrap();
+    engine.wait().unwrap();
+    lab.write("go", "");
+    lab.call(&["resume", "last"]).expect(0);
+    let done = [
+        "P/1: P 1: all succeeded -",
+        "P/2: P 2: all succeeded -",
+        "P/3: P 3: all succeeded -",
+        "I/on_true I on_true exclusive succeeded -",
+        "J/on_true J on_true exclusive succeeded -",
+        "J/on_false J on_false exclusive skipped not-taken",
+    ];
+    assert_eq!(rows(&lab.last_run(), &["branch"]), done);
+    let blocks = rows(&lab.last_run(), &["if-condition"]);
+    assert!(
+        blocks.iter().all(|row| row.contains("succeeded")),
+        "{blocks:?}"
+    );
+}
+
+#[test]
+fn the_rounds_of_a_while_are_named_by_their_number() {
+    let lab = Lab::new();
+    let short = json!({
+        "playbook_variables": { "__n__": { "type": "integer", "value": "0" } },
+        "steps": {
+            "S": { "type": "start", "on_completion": "W" },
+            "W": { "type": "while-condition", "condition": "__n__:value < 3", "on_true": "I", "on_completion": "e1" },
+            "I": { "type": "if-condition", "condition": "__n__:value = 1", "on_true": "P", "on_completion": "A" },
+            "P": { "type": "parallel", "next_steps": ["B", "e2"], "on_completion": "e3" },
+            "B": { "commands": bash("true"), "on_completion": "e4" },
+            "A": { "commands": bash("echo $((__n__:value + 1)); [ __n__:value != 2 ] || [ -e ready ]"), "out_args": ["__n__"], "on_completion": "e5" },
+        },
+    });
+    lab.write("p.json", &playbook(&short));
+    lab.call(&["run", "p.json", "--allow", "bash"]).expect(1);
+    let rounds = |last: &str| {
+        [
+            "W/iteration-1 W iteration-1 loop succeeded -".to_owned(),
+            "W/iteration-2 W iteration-2 loop succeeded -".to_owned(),
+            format!("W/iteration-3 W iteration-3 loop {last} -"),
+        ]
+    };
+    let show = lab.last_run();
+    assert_eq!(rows(&show, &["iteration"]), rounds("failed"));
+    let steps = show["steps"].as_array().unwrap();
+    let named = |step: &str| {
+        let rows = steps.iter().filter(|row| row["step"] == step);
+        let named = rows.map(|row| format!("{} {}", row["branch_name"], row["iteration"]));
+        named.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        named("A"),
+        [
+            "\"iteration-1\" 1",
+            "\"iteration-2\" 2",
+            "\"iteration-3\" 3"
+        ]
+    );
+    let [of_b] = &named("B")[..] else {
+        panic!("B was done once")
+    };
+    assert!(
+        of_b.starts_with("\"1:action--") && of_b.ends_with(" 2"),
+        "{of_b}"
+    );
+    lab.write("ready", "");
+    lab.call(&["retry", "last"]).expect(0);
+    assert_eq!(rows(&lab.last_run(), &["iteration"]), rounds("succeeded"));
+}
+
+#[test]
+fn a_rejected_step_is_shown_as_failed_with_who_and_why() {
+    let lab = Lab::new();
+    let short = json!({ "steps": {
+        "S": { "type": "start", "on_completion": "Ask" },
+        "Ask": { "commands": [{ "type": "manual", "command": "isolate?" }], "on_success": "A", "on_failure": "N" },
+        "A": { "commands": bash("true"), "on_completion": "e1" },
+        "N": { "commands": bash("true"), "on_completion": "e2" },
+    } });
+    lab.write("p.json", &playbook(&short));
+    let run = lab.start(&["run", "p.json", "--allow", "bash"]);
+    eventually("it is asked", || {
+        let show = lab.call(&["show", "last", "--json"]);
+        show.code == Some(0) && show.json()["tasks"][0]["text"] == "isolate?"
+    });
+    assert_eq!(rows(&lab.last_run(), &["manual"]), ["Ask - - - waiting -"]);
+    let words = [
+        "reject",
+        "last",
+        "Ask",
+        "--by",
+        "kim",
+        "--message",
+        "too risky",
+    ];
+    lab.call(&words).expect(0);
+    ended(run).expect(0);
+    let show = lab.last_run();
+    assert_eq!(rows(&show, &["manual"]), ["Ask - - - failed -"]);
+    let mut steps = show["steps"].as_array().unwrap().iter();
+    let error = &steps.find(|row| row["step"] == "Ask").unwrap()["error"];
+    assert_eq!(error["code"], "handler-failed");
+    let message = error["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("it was rejected by kim: too risky"),
+        "{message}"
+    );
+}
+
+#[test]
+fn an_error_says_whether_the_exception_chain_was_gone_through_for_it() {
+    for (chain, handled) in [("true", true), ("false", false)] {
+        let lab = Lab::new();
+        let short = json!({ "workflow_exception": "X", "steps": {
+            "S": { "type": "start", "on_completion": "A" },
+            "A": { "commands": bash("false"), "on_completion": "e1" },
+            "X": { "commands": bash(chain), "on_completion": "e2" },
+        } });
+        lab.write("p.json", &playbook(&short));
+        let run = lab
+            .call(&["run", "p.json", "--allow", "bash", "--json"])
+            .expect(1);
+        let show = lab.last_run();
+        for errors in [&run.json()["runs"][0]["errors"], &show["errors"]] {
+            assert_eq!(errors[0]["step"], "A");
+            assert_eq!(errors[0]["exception_handled"], handled, "{errors:#}");
+        }
+    }
+}
+
+#[test]
+fn what_a_step_that_failed_has_warned_of_is_among_the_warnings_of_its_run() {
+    for (steps, code) in [
+        (
+            json!({
+                "S": { "type": "start", "on_completion": "A" },
+                "A": { "commands": bash("echo __ip__:value; false"), "on_completion": "e1" },
+            }),
+            1,
+        ),
+        (
+            json!({
+                "S": { "type": "start", "on_completion": "P" },
+                "P": { "type": "parallel", "next_steps": ["A", "e1"], "on_success": "e2", "on_failure": "B" },
+                "A": { "commands": bash("echo __ip__:value; false"), "on_completion": "e3" },
+                "B": { "commands": bash("true"), "on_completion": "e4" },
+            }),
+            0,
+        ),
+    ] {
+        let lab = Lab::new();
+        let short =
+            json!({ "playbook_variables": { "__ip__": { "type": "string" } }, "steps": steps });
+        lab.write("p.json", &playbook(&short));
+        let words = ["run", "p.json", "--lenient", "--allow", "bash", "--json"];
+        let run = lab.call(&words).expect(code);
+        let warnings = run.json()["runs"][0]["warnings"].clone();
+        let warnings = warnings.as_array().unwrap();
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        let warning = warnings[0].as_str().unwrap();
+        assert!(
+            warning.starts_with("variable-no-value: A: __ip__ "),
+            "{warning}"
+        );
+        assert!(run.err.contains("warning: variable-no-value: A"), "{run:?}");
+    }
+}
+
+#[test]
+fn a_logic_step_whose_failure_was_handled_is_shown_as_failed() {
+    let lab = Lab::new();
+    let short = json!({
+        "playbook_variables": { "__n__": { "type": "integer", "value": "0" } },
+        "steps": {
+            "S": { "type": "start", "on_completion": "P" },
+            "P": { "type": "parallel", "timeout": 400, "next_steps": ["A", "B"], "on_success": "e1", "on_failure": "W" },
+            "A": { "commands": bash("sleep 100"), "on_completion": "e2" },
+            "B": { "commands": bash("true"), "on_completion": "e3" },
+            "W": { "type": "while-condition", "condition": "__n__:value = 0", "on_true": "C", "on_success": "e4", "on_failure": "F" },
+            "C": { "commands": bash("true"), "on_completion": "e5" },
+            "F": { "commands": bash("true"), "on_completion": "e6" },
+        },
+    });
+    lab.write("p.json", &playbook(&short));
+    lab.write(
+        "windlass.toml",
+        "[dialects.cacao]\nmax_loop_iterations = 2\n",
+    );
+    lab.call(&["run", "p.json", "--allow", "bash"]).expect(0);
+    let show = lab.last_run();
+    let steps = show["steps"].as_array().unwrap();
+    for (step, message) in [
+        ("P", "ACTION_TIMEOUT after 400 ms"),
+        ("W", "2 iterations; the cap is reached"),
+    ] {
+        let row = steps.iter().find(|row| row["step"] == step).unwrap();
+        assert_eq!(row["status"], "failed", "{row:#}");
+        let said = row["error"]["message"].as_str().unwrap();
+        assert!(said.starts_with(message), "{said}");
+    }
+}
