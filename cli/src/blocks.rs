@@ -7,7 +7,8 @@ use petgraph::algo::dominators;
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde_json::Value as Json;
 use windlass::{
-    Definition, ErrorEntry, Graph, Inspector, Instance, Payload, RunDetail, StepStatus, StepView,
+    BranchOutcome, Definition, ErrorEntry, Graph, Inspector, Instance, Payload, RunDetail,
+    StepStatus, StepView,
 };
 use windlass_dialects::{Dialect, run_notes, run_outputs};
 
@@ -55,12 +56,30 @@ pub(crate) fn settle(inspector: &mut Inspector, detail: &mut RunDetail) -> Resul
         inspector,
         detail.summary.run,
         &iterations,
-        |iteration, data| {
-            if let Some(own) = passed_by.get(&Some(iteration)) {
-                tell(rows, own, data, &HashSet::new());
+        |iteration, outcome| {
+            let own = passed_by.get(&Some(iteration)).map(Vec::as_slice);
+            match outcome {
+                BranchOutcome::Succeeded(data) => {
+                    tell(rows, own.unwrap_or_default(), data, &HashSet::new());
+                }
+                BranchOutcome::Failed(fault) => {
+                    for index in own.unwrap_or_default() {
+                        let row = &mut rows[*index];
+                        let error = fault.errors.iter().find(|error| error.step == row.step);
+                        fail(row, error.cloned());
+                    }
+                }
+                BranchOutcome::Cancelled(_) => {}
             }
         },
     )
+}
+
+fn fail(row: &mut StepView, error: Option<ErrorEntry>) {
+    if error.is_some() {
+        (row.status, row.reason) = (StepStatus::Failed, None);
+        row.error = error;
+    }
 }
 
 /// Whether a row of a block may be of one that is over, though nothing in it was begun. Of a
@@ -86,10 +105,8 @@ fn tell(
     let mut done = Vec::new();
     for index in of {
         let row = &mut rows[*index];
-        let failure = handled.iter().find(|failure| failure["step"] == row.step);
-        if let Some(failure) = failure {
-            (row.status, row.reason) = (StepStatus::Failed, None);
-            row.error = first_error(failure);
+        if let Some(error) = failure_of(&row.step, &handled) {
+            fail(row, Some(error));
         } else if outputs.get(&row.step).is_some() || passed.contains(&decision_of(&row.step)) {
             (row.status, row.reason) = (StepStatus::Succeeded, None);
             done.push(row.step.clone());
@@ -116,8 +133,17 @@ fn pass_over(rows: &mut [StepView], done: &[String]) {
     }
 }
 
-fn first_error(failure: &Json) -> Option<ErrorEntry> {
-    serde_json::from_value(failure["errors"].get(0)?.clone()).ok()
+/// What a block failed with, among failures that the flow went on from: its own, or one that was handled
+/// further out.
+fn failure_of(block: &str, handled: &[Json]) -> Option<ErrorEntry> {
+    let errors = |failure: &Json| -> Vec<ErrorEntry> {
+        serde_json::from_value(failure["errors"].clone()).unwrap_or_default()
+    };
+    if let Some(own) = handled.iter().find(|failure| failure["step"] == block) {
+        return errors(own).into_iter().next();
+    }
+    let mut all = handled.iter().flat_map(errors);
+    all.find(|error| error.step == block)
 }
 
 /// The node in which a logic step of a playbook judges its condition.

@@ -1,13 +1,13 @@
-//! What iterations of loops ended with: the data of those that have succeeded.
+//! What iterations of loops ended with.
 
 use std::collections::{HashMap, HashSet};
 
-use windlass::{ActivationId, BranchOutcome, Inspector, Instance, Payload, RunId};
+use windlass::{ActivationId, BranchOutcome, Inspector, Instance, RunId};
 
 use crate::failure::Failure;
 
-/// Calls `with` for each of these iterations of a run that has succeeded, with its last data. Of others
-/// nothing is left.
+/// Calls `with` for each of these iterations of a run that has ended, with its last data or why it
+/// failed.
 ///
 /// # Errors
 /// They cannot be read.
@@ -15,7 +15,7 @@ pub(crate) fn visit(
     inspector: &mut Inspector,
     run: RunId,
     iterations: &HashSet<Instance>,
-    mut with: impl FnMut(Instance, &Payload),
+    mut with: impl FnMut(Instance, &BranchOutcome),
 ) -> Result<(), Failure> {
     let mut last: HashMap<ActivationId, u32> = HashMap::new();
     for iteration in iterations {
@@ -38,10 +38,8 @@ pub(crate) fn visit(
                 map: map.activation,
                 index: result.index,
             };
-            if let (BranchOutcome::Succeeded(data), true) =
-                (&result.outcome, iterations.contains(&iteration))
-            {
-                with(iteration, data);
+            if iterations.contains(&iteration) {
+                with(iteration, &result.outcome);
             }
             if result.index >= *last {
                 break;

@@ -607,6 +607,7 @@ mod tests {
             data: Some(Payload::encode(&json!({"k": true})).unwrap()),
             errors: Vec::new(),
             steps: vec![view(StepStatus::Succeeded, Some(output))],
+            branches: Vec::new(),
             definition: Arc::new(draft.finish().unwrap()),
             note: None,
             called_by: None,

@@ -13,6 +13,7 @@ mod args;
 mod bench;
 mod blocks;
 mod branch_rows;
+mod branches;
 mod clock;
 mod commands;
 mod config;

@@ -5,6 +5,7 @@ use windlass_dialects::Dialect;
 use super::reading;
 use crate::args::{Global, OneRun};
 use crate::branch_rows;
+use crate::branches;
 use crate::engine;
 use crate::failure::{Exit, Failure};
 use crate::json::{ShowJson, dialect_of};
@@ -18,6 +19,8 @@ pub(super) fn show(global: &Global, args: &OneRun) -> Result<Exit, Failure> {
     let mut detail = engine::show(&mut inspector, run)?;
     if dialect_of(&detail) == Some(Dialect::Cacao) {
         branch_rows::add(&mut detail);
+    } else {
+        branches::add(&mut inspector, &mut detail)?;
     }
     let maps = inspector
         .maps(run)

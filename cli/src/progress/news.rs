@@ -198,6 +198,7 @@ mod tests {
             data: None,
             errors: Vec::new(),
             steps: vec![block, step],
+            branches: Vec::new(),
             definition: Arc::new(draft.finish().unwrap()),
             note: None,
             called_by: None,

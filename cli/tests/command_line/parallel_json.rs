@@ -273,6 +273,71 @@ fn blocks_and_steps_of_a_loop_have_a_row_for_each_iteration() {
 }
 
 #[test]
+fn branches_and_iterations_have_rows_of_their_own() {
+    let steps = [
+        (
+            "l",
+            r#""type": "loop", "next_step": "f", "loop_config": {"collection": [0, 1], "on_error": "continue", "loop_body": ["c", "x"]}"#,
+        ),
+        (
+            "c",
+            r#""type": "conditional", "condition": {"expression": "${loop.index} == 1"}, "if_true_step": "t""#,
+        ),
+        ("t", BAD),
+        ("x", OK),
+        (
+            "f",
+            r#""type": "fork_join", "fork_join_config": {"join_policy": "any", "branches": {"east": {"steps": ["a", "a2"]}, "west": {"steps": ["b", "b2"]}, "far": {"steps": ["s", "s2"], "timeout_seconds": 1}}}"#,
+        ),
+        ("a", OK),
+        ("a2", OK),
+        ("b", BAD),
+        ("b2", OK),
+        ("s", SLOW),
+        ("s2", OK),
+    ];
+    let lab = lab(&steps, &SIMULATED.replace("300ms", "100s"));
+    run(&lab, &[]).expect(0);
+    let show = lab.last_run();
+    let said = |step: &str| {
+        let rows = show["steps"].as_array().unwrap().iter();
+        let row = rows.filter(|row| row["step"] == step).next_back();
+        let row = row.unwrap_or_else(|| panic!("{step} is not in {:#}", show["steps"]));
+        let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+        let [kind, parent, branch, status] =
+            ["kind", "parent_step_id", "branch_name", "status"].map(|key| text(&row[key]));
+        let why = text(&row["reason"]) + " " + &text(&row["error"]["code"]);
+        format!("{kind} {parent} {branch} {status} {why}")
+    };
+    for (step, expected) in [
+        ("l/iteration-0", "iteration l iteration-0 succeeded - -"),
+        (
+            "l/iteration-1",
+            "iteration l iteration-1 failed - handler-failed",
+        ),
+        ("f/east", "branch f east succeeded - -"),
+        ("f/west", "branch f west failed - handler-failed"),
+        ("f/far", "branch f far failed - branch-timeout"),
+        ("s", "agent f far cancelled branch-timeout -"),
+        ("s2", "agent f far skipped branch-failed -"),
+    ] {
+        assert_eq!(said(step), expected);
+    }
+    let row = |step: &str| {
+        let rows = show["steps"].as_array().unwrap().iter();
+        rows.filter(|row| row["step"] == step).next_back().unwrap()
+    };
+    let late = row("f/far");
+    assert_eq!(
+        late["error"]["message"],
+        "branch far was not finished after 1 s; it was cancelled; raise timeout_seconds"
+    );
+    // From the beginning of its first step to the end of its time.
+    assert_eq!(late["started_at"], row("s")["started_at"]);
+    assert!(late["ended_at"].as_str() >= row("s")["ended_at"].as_str());
+}
+
+#[test]
 fn steps_that_no_iteration_came_to_have_a_row_that_says_why() {
     let looped = |collection: &str| {
         format!(
@@ -888,6 +953,7 @@ fn agents_have_limits_and_retries_and_may_be_unknown_until_their_step() {
         ]
     );
     let show = lab.last_run();
+    assert_eq!(told(&show, "b"), "agent - - failed agent-unknown");
     let a = show["steps"]
         .as_array()
         .unwrap()
@@ -915,6 +981,49 @@ fn agents_have_limits_and_retries_and_may_be_unknown_until_their_step() {
     lab.write("h.toml", SIMULATED);
     let found = errors(run(&lab, &["--json"]));
     assert!(found[0].starts_with("a (-) step-timeout:"), "{found:?}");
+}
+
+/// Where the last row of a step stands, and what it came to.
+fn told(show: &Value, step: &str) -> String {
+    let rows = show["steps"].as_array().unwrap().iter();
+    let row = rows.filter(|row| row["step"] == step).next_back().unwrap();
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    ["kind", "parent_step_id", "branch_name", "status"]
+        .map(|key| text(&row[key]))
+        .join(" ")
+        + " "
+        + &text(&row["error"]["code"])
+}
+
+#[test]
+fn a_step_whose_agent_is_unknown_has_a_row_wherever_it_stands() {
+    let looped = r#""type": "loop", "next_step": "f", "loop_config": {"collection": [0, 1], "on_error": "continue", "loop_body": ["e", "b"]}"#;
+    let fork = r#""type": "fork_join", "fork_join_config": {"join_policy": "any", "branches": {"east": {"steps": ["c", "d"]}, "west": {"steps": ["a"]}}}"#;
+    let gone = r#""agent_name": "gone""#;
+    let steps = [
+        ("l", looped),
+        ("e", OK),
+        ("b", gone),
+        ("f", fork),
+        ("c", gone),
+        ("d", gone),
+        ("a", OK),
+    ];
+    let lab = lab(&steps, "[handlers.ok]\nsimulate = '1ms'\n");
+    lab.write(
+        "windlass.toml",
+        "[dialects.parallel-json]\nresolve_agents = 'run'\n",
+    );
+    run(&lab, &[]).expect(0);
+    let show = lab.last_run();
+    for (step, row) in [
+        ("b", "agent l iteration-1 failed agent-unknown"),
+        ("c", "agent f east failed agent-unknown"),
+        ("d", "agent f east skipped -"),
+        ("f/east", "branch f east failed agent-unknown"),
+    ] {
+        assert_eq!(told(&show, step), row);
+    }
 }
 
 #[test]

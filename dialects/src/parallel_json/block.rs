@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json, json};
 use windlass_workflow_model::{
-    Arrivals, BranchOutcome, ErrorEntry, Fault, Function, Payload, codes,
+    Arrivals, BranchOutcome, Definition, ErrorEntry, Fault, Function, NodeKind, Payload, codes,
 };
 
 use crate::parallel_json::run_state::RunState;
@@ -197,14 +197,7 @@ impl Block {
             if let (Some(branch), Some(limit), codes::SCOPE_TIMEOUT) =
                 (branch, limit, error.code.as_str())
             {
-                "branch-timeout".clone_into(&mut error.code);
-                error.message = format!(
-                    "branch {} was not finished after {} s; it was cancelled; raise timeout_seconds",
-                    branch.name, limit.seconds
-                );
-                error.step.clone_from(&self.standing.id);
-                error.parent = Some(self.standing.id.clone());
-                error.branch = Some(branch.name.clone());
+                too_late(&mut error, &self.standing.id, &branch.name, limit.seconds);
             }
             error
         };
@@ -255,6 +248,43 @@ impl Block {
         };
         json!({ "code": code, "message": message, "failed": failed, "errors": errors })
     }
+}
+
+/// Says in the words of the dialect that a branch of a block was not finished in time.
+fn too_late(error: &mut ErrorEntry, block: &str, branch: &str, seconds: u32) {
+    *error = ErrorEntry {
+        step: block.to_owned(),
+        parent: Some(block.to_owned()),
+        branch: Some(branch.to_owned()),
+        code: BRANCH_TIMEOUT.to_owned(),
+        message: format!(
+            "branch {branch} was not finished after {seconds} s; it was cancelled; raise timeout_seconds"
+        ),
+    };
+}
+
+/// The code of a branch that was not finished in time.
+const BRANCH_TIMEOUT: &str = "branch-timeout";
+
+/// Says in the words of the dialect what the limit of a branch left in a run's rows; whether it was
+/// one.
+pub fn tell_branch_timeout(definition: &Definition, error: &mut ErrorEntry) -> bool {
+    let node = definition.find(&error.step).map(|id| definition.node(id));
+    let Some((node, ms)) = node.and_then(|node| match node.kind {
+        NodeKind::Scope {
+            timeout_ms: Some(ms),
+            ..
+        } if error.code == codes::SCOPE_TIMEOUT => Some((node, ms)),
+        _ => None,
+    }) else {
+        return false;
+    };
+    let (Some(block), Some(branch)) = (&node.place.parent, &node.place.branch) else {
+        return false;
+    };
+    let seconds = u32::try_from(ms / 1_000).unwrap_or(u32::MAX);
+    too_late(error, block, branch, seconds);
+    true
 }
 
 /// The error of a step that failed with `fault`.

@@ -23,6 +23,7 @@ mod seat;
 mod step;
 mod step_input;
 
+pub use block::tell_branch_timeout;
 pub(crate) use file::{import, recognises, takes_unknown};
 pub(crate) use run_state::RunState;
 pub use step_input::{StepInput, has_references, step_input};

@@ -284,7 +284,7 @@ impl Inspector {
                 .flat_map(|fault| fault.errors),
         );
         let maps = self.instances_begun(run, &definition)?;
-        let steps = Steps {
+        let (steps, branches) = Steps {
             definition: &definition,
             summary: &summary,
             running: &running,
@@ -308,6 +308,7 @@ impl Inspector {
             data: root.data,
             errors,
             steps,
+            branches,
             definition,
             note,
             called_by,

@@ -30,7 +30,12 @@ pub(super) struct Steps<'a> {
 }
 
 impl Steps<'_> {
-    pub(super) fn views(&self, history: &[HistoryRow], live: &[BranchRow]) -> Vec<StepView> {
+    /// The steps and blocks, and the branches of blocks.
+    pub(super) fn views(
+        &self,
+        history: &[HistoryRow],
+        live: &[BranchRow],
+    ) -> (Vec<StepView>, Vec<StepView>) {
         let bodies = Bodies::of(self.definition);
         let loops = Repeats::of(self.definition);
         let mut by_node: HashMap<NodeId, Vec<StepView>> = HashMap::new();
@@ -122,9 +127,10 @@ impl Steps<'_> {
             blocks: &blocks,
             times: &times,
         };
-        let mut views = Vec::new();
+        let (mut views, mut branches) = (Vec::new(), Vec::new());
         for block in self.definition.blocks() {
             views.extend(self.block_views(block, &all));
+            branches.extend(self.branch_views(block, &all));
         }
         for (id, node) in (0..).map(NodeId).zip(self.definition.nodes()) {
             // Where there are blocks, what a gateway came to is said by them.
@@ -134,7 +140,7 @@ impl Steps<'_> {
                 views.extend(self.step_views(id, own, &all));
             }
         }
-        views
+        (views, branches)
     }
 
     /// The instances of the maps that are blocks. Of a run that leaves gaps they cannot be followed.
@@ -213,6 +219,87 @@ impl Steps<'_> {
             view
         };
         instances.iter().map(view).collect()
+    }
+
+    /// The branches of a block; of a loop, its iterations.
+    fn branch_views(&self, block: &Block, all: &All<'_>) -> Vec<StepView> {
+        let mut views = Vec::new();
+        if let Some((name, map)) = all
+            .loops
+            .around(&block.name)
+            .filter(|(n, _)| *n == block.name)
+        {
+            for at in all.instances.of_map(map, all.loops.size(map)) {
+                let (blocks, times) = &all.inside[at];
+                let instance = all.instances.instance(*at);
+                for branch in blocks.branches(name) {
+                    let mut view = self.branch_view(block, branch, blocks, times);
+                    name_instance(&mut view, &instance.index.to_string());
+                    view.instance = Some(instance);
+                    views.push(view);
+                }
+            }
+            return views;
+        }
+        let (_, instances) = all.around(block.parent.as_deref());
+        for branch in all.blocks.branches(&block.name) {
+            if instances.is_empty() {
+                views.push(self.branch_view(block, branch, all.blocks, all.times));
+            }
+            for at in instances {
+                let (blocks, times) = &all.inside[at];
+                let mut view = self.branch_view(block, branch, blocks, times);
+                view.instance = Some(all.instances.instance(*at));
+                views.push(view);
+            }
+        }
+        views
+    }
+
+    fn branch_view(
+        &self,
+        block: &Block,
+        branch: &str,
+        blocks: &Blocks<'_>,
+        times: &Times<'_>,
+    ) -> StepView {
+        let place = Place {
+            parent: Some(block.name.clone()),
+            branch: Some(branch.to_owned()),
+            join_policy: block.join_policy.clone(),
+        };
+        let standing = blocks.standing(&block.name);
+        let (status, reason, error) = match standing.and_then(|standing| standing.branch(branch)) {
+            Some((status, error)) => (status, None, error),
+            None => {
+                let (status, reason) = self.passed_by(&place, None, blocks);
+                (status, reason, None)
+            }
+        };
+        let (started_at, ended_at) = times.of_branch(&block.name, branch);
+        // One of its steps is over, and the next one not begun.
+        let status = match status {
+            StepStatus::Pending if started_at.is_some() => StepStatus::Running,
+            status => status,
+        };
+        StepView {
+            step: block.name.clone(),
+            kind: "branch".to_owned(),
+            parent: place.parent,
+            branch: place.branch,
+            join_policy: place.join_policy,
+            instance: None,
+            round: None,
+            activation: None,
+            attempt: 0,
+            status,
+            reason,
+            started_at,
+            ended_at: ended_at.filter(|_| is_over(status)),
+            input: None,
+            output: None,
+            error,
+        }
     }
 
     /// A step: its activations, and that it was not reached; in a loop that for each iteration.
@@ -412,7 +499,6 @@ impl Steps<'_> {
             Some(status) => (status, None),
             None => self.passed_by(&place, None, blocks),
         };
-        let is_over = !matches!(status, StepStatus::Pending | StepStatus::Running);
         let (started_at, ended_at) = times.of(&block.name);
         StepView {
             step: block.name.clone(),
@@ -427,12 +513,16 @@ impl Steps<'_> {
             status,
             reason,
             started_at,
-            ended_at: ended_at.filter(|_| is_over),
+            ended_at: ended_at.filter(|_| is_over(status)),
             input: None,
             output: None,
             error: standing.and_then(|standing| standing.error.clone()),
         }
     }
+}
+
+fn is_over(status: StepStatus) -> bool {
+    !matches!(status, StepStatus::Pending | StepStatus::Running)
 }
 
 /// Whether a branch works or waits at such a node, and does not just pass it.
@@ -646,34 +736,61 @@ impl Repeats {
     }
 }
 
-/// When the first step of each block began, and when the last one ended.
-struct Times<'a>(HashMap<&'a str, (Option<Timestamp>, Option<Timestamp>)>);
+/// When the first step of each block, and of each branch of it, began, and when the last one ended.
+#[derive(Default)]
+struct Times<'a> {
+    blocks: HashMap<&'a str, Span>,
+    branches: HashMap<(&'a str, &'a str), Span>,
+}
+
+type Span = (Option<Timestamp>, Option<Timestamp>);
 
 impl<'a> Times<'a> {
     fn new(definition: &'a Definition, by_node: &HashMap<NodeId, Vec<StepView>>) -> Self {
-        let parents: HashMap<&str, &str> = definition
-            .blocks()
-            .iter()
-            .filter_map(|block| Some((block.name.as_str(), block.parent.as_deref()?)))
+        let blocks = definition.blocks().iter();
+        let places: HashMap<&str, (Option<&str>, Option<&str>)> = blocks
+            .map(|block| {
+                let place = (block.parent.as_deref(), block.label.as_deref());
+                (block.name.as_str(), place)
+            })
             .collect();
-        let mut times = Self(HashMap::new());
+        let mut times = Self::default();
         for (id, views) in by_node {
+            let Node { name, place, .. } = definition.node(*id);
+            let own = places.get_key_value(name.as_str()).map(|(name, _)| *name);
             for view in views {
-                let mut at = definition.node(*id).place.parent.as_deref();
+                // What a block failed with itself.
+                if let Some(name) = own {
+                    extend(times.blocks.entry(name).or_default(), view);
+                }
+                let mut at = (place.parent.as_deref(), place.branch.as_deref());
                 // As many levels as there are blocks, whatever is stored.
-                for _ in 0..definition.blocks().len() {
-                    let Some(name) = at else { break };
-                    let (began, ended) = times.0.entry(name).or_default();
-                    *began = [*began, view.started_at].into_iter().flatten().min();
-                    *ended = [*ended, view.ended_at].into_iter().flatten().max();
-                    at = parents.get(name).copied();
+                for _ in 0..places.len() {
+                    let (Some(name), branch) = at else { break };
+                    extend(times.blocks.entry(name).or_default(), view);
+                    if let Some(branch) = branch {
+                        extend(times.branches.entry((name, branch)).or_default(), view);
+                    }
+                    at = places.get(name).copied().unwrap_or_default();
                 }
             }
         }
         times
     }
 
-    fn of(&self, name: &str) -> (Option<Timestamp>, Option<Timestamp>) {
-        self.0.get(name).copied().unwrap_or_default()
+    fn of(&self, name: &str) -> Span {
+        self.blocks.get(name).copied().unwrap_or_default()
     }
+
+    fn of_branch(&self, block: &str, branch: &str) -> Span {
+        self.branches
+            .get(&(block, branch))
+            .copied()
+            .unwrap_or_default()
+    }
+}
+
+fn extend((began, ended): &mut Span, view: &StepView) {
+    *began = [*began, view.started_at].into_iter().flatten().min();
+    *ended = [*ended, view.ended_at].into_iter().flatten().max();
 }

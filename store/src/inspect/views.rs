@@ -38,6 +38,9 @@ pub struct RunDetail {
     pub errors: Vec<ErrorEntry>,
     /// Its steps and blocks, in the order of the definition.
     pub steps: Vec<StepView>,
+    /// The branches of its blocks, each under the name of its block, in that order; of a loop, its
+    /// iterations.
+    pub branches: Vec<StepView>,
     /// Its workflow.
     pub definition: Arc<Definition>,
     /// What was stored with it.

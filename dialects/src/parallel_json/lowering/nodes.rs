@@ -72,6 +72,8 @@ impl Lowering<'_, '_> {
         let unknown = self.unknown_agent(step, agent);
         let later = options.resolve_agents == ResolveAgents::Run;
         if later && !self.options.handlers.accepts(agent) {
+            // A step would need a handler; a node of another kind leaves no row, but a block does.
+            self.show_block(step, "agent");
             return self.draft.compute(id, unknown);
         }
         let own = options.agents.get(agent).cloned().unwrap_or_default();

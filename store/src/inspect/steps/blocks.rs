@@ -58,6 +58,8 @@ pub(super) struct Standing {
     has_begun: bool,
     /// How each of its branches stands that was begun.
     branches: BTreeMap<Option<String>, StepStatus>,
+    /// What branches failed with first.
+    errors: BTreeMap<Option<String>, ErrorEntry>,
 }
 
 impl<'a> Blocks<'a> {
@@ -88,6 +90,7 @@ impl<'a> Blocks<'a> {
             let opens = match &node.kind {
                 NodeKind::Split { .. } | NodeKind::Map { .. } | NodeKind::Scope { .. } => node,
                 NodeKind::Join { split, .. } => definition.node(*split),
+                NodeKind::Compute { .. } if blocks.contains_key(&*node.name) => node,
                 _ => continue,
             };
             let around = opens.place.parent.as_deref();
@@ -217,24 +220,29 @@ impl<'a> Blocks<'a> {
         let since = self.since(inside);
         for id in &inside.nodes {
             let node = self.definition.node(*id);
-            if !is_work(&node.kind) {
+            if !is_work(&node.kind) && !self.is_limit(node) {
                 continue;
             }
             for view in by_node.get(id).into_iter().flatten() {
                 let is_over = view.ended_at.is_some() && view.ended_at <= since;
                 let is_lost = matches!(view.status, StepStatus::Failed | StepStatus::Cancelled);
                 if !(is_over && is_lost) && self.counts(node, view.status) {
-                    standing.note(node.place.branch.as_deref(), view.status);
+                    let branch = node.place.branch.as_deref();
+                    standing.note(branch, view.status, view.error.as_ref());
                 }
             }
         }
         for name in &inside.blocks {
-            let status = self.standing(name).and_then(|standing| standing.status);
+            let Some(inner) = self.standing(name) else {
+                continue;
+            };
             let node = self.begins.get(name);
-            if let Some(status) = status
+            if let Some(status) = inner.status
                 && node.is_none_or(|node| self.counts(node, status))
             {
-                standing.note(self.label(name), status);
+                // A conditional fails with the failure of its branch.
+                let error = inner.error.as_ref().or(inner.errors.values().next());
+                standing.note(self.label(name), status, error);
             }
         }
         standing.status = self.judge(inside, &standing);
@@ -322,6 +330,22 @@ impl<'a> Blocks<'a> {
         !goes_on || to.place.parent != node.place.parent || to.place.branch != node.place.branch
     }
 
+    /// Whether a node is a limit around steps of a branch: it leaves a row when their time is over.
+    fn is_limit(&self, node: &Node) -> bool {
+        matches!(node.kind, NodeKind::Scope { .. }) && !self.by_name.contains_key(&*node.name)
+    }
+
+    /// The names of a block's branches, in the order of the definition.
+    pub(super) fn branches(&self, name: &str) -> Vec<&'a str> {
+        let mut found = Vec::new();
+        let nodes = self.by_name.get(name).map(|inside| inside.nodes.as_slice());
+        for id in nodes.unwrap_or_default() {
+            let branch = self.definition.node(*id).place.branch.as_deref();
+            found.extend(branch.filter(|branch| !found.contains(branch)));
+        }
+        found
+    }
+
     fn label(&self, name: &str) -> Option<&'a str> {
         self.by_name.get(name)?.block.label.as_deref()
     }
@@ -373,8 +397,16 @@ impl<'a> Blocks<'a> {
 }
 
 impl Standing {
+    /// What has become of a branch, if it was begun.
+    pub(super) fn branch(&self, name: &str) -> Option<(StepStatus, Option<ErrorEntry>)> {
+        let name = Some(name.to_owned());
+        let status = *self.branches.get(&name)?;
+        let error = self.errors.get(&name).cloned();
+        Some((status, error.filter(|_| status == StepStatus::Failed)))
+    }
+
     /// Of all that a branch has done the worst counts, and what goes on above all.
-    fn note(&mut self, branch: Option<&str>, status: StepStatus) {
+    fn note(&mut self, branch: Option<&str>, status: StepStatus, error: Option<&ErrorEntry>) {
         let rank = |status: StepStatus| match status {
             StepStatus::Running => 6,
             StepStatus::Waiting => 5,
@@ -386,6 +418,10 @@ impl Standing {
         };
         self.has_begun |= status != StepStatus::Pending;
         let branch = branch.map(str::to_owned);
+        if let (StepStatus::Failed, Some(error)) = (status, error) {
+            let errors = self.errors.entry(branch.clone());
+            errors.or_insert_with(|| error.clone());
+        }
         let found = self.branches.entry(branch).or_insert(status);
         if rank(status) > rank(*found) {
             *found = status;
