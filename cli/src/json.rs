@@ -10,6 +10,7 @@ use windlass::{
 };
 use windlass_dialects::{Diagnostic, Dialect, Imported, group_run_secrets, run_notes, run_outputs};
 
+use crate::conditions::{Condition, Conditions};
 use crate::failure::Failure;
 use crate::masks::Masks;
 use crate::step_error::{StepErrorJson, with_exception_handled};
@@ -160,13 +161,18 @@ impl From<&Waiting> for TaskJson {
 
 impl ShowJson {
     /// A run, the maps that it has begun, and what people are asked.
-    pub(crate) fn of(detail: &RunDetail, maps: &[MapView], tasks: &[Waiting]) -> Self {
+    pub(crate) fn of(
+        detail: &RunDetail,
+        maps: &[MapView],
+        tasks: &[Waiting],
+        conditions: &Conditions,
+    ) -> Self {
         Self {
             run: RunJson::from(&detail.summary),
             outputs: outputs(detail),
             errors: StepErrorJson::all(detail),
             notes: NotesJson::from(detail),
-            steps: StepJson::all(detail),
+            steps: StepJson::all(detail, conditions),
             graph: Graph::of(&detail.definition),
             maps: maps.iter().map(MapJson::from).collect(),
             tasks: tasks.iter().map(TaskJson::from).collect(),
@@ -272,19 +278,27 @@ pub(crate) struct StepJson {
     input: Option<Json>,
     output: Option<Json>,
     error: Option<StepErrorJson>,
+    /// Of conditionals.
+    #[serde(flatten)]
+    condition: Option<Condition>,
 }
 
 impl StepJson {
     /// The rows of a run. What a later step has made a secret may stand in the settings of an earlier
     /// one.
-    fn all(detail: &RunDetail) -> Vec<Self> {
+    fn all(detail: &RunDetail, conditions: &Conditions) -> Vec<Self> {
         let (dialect, masks) = (dialect_of(detail), masks(detail));
-        let masked = |step: &StepView| {
+        let whole = |step: &StepView| {
             let row = Self::of(dialect, step);
             let input = row.input.map(|input| masks.hide_in(input));
-            Self { input, ..row }
+            let condition = conditions.at(step).cloned();
+            Self {
+                input,
+                condition,
+                ..row
+            }
         };
-        detail.steps.iter().map(masked).collect()
+        detail.steps.iter().map(whole).collect()
     }
 
     fn of(dialect: Option<Dialect>, step: &StepView) -> Self {
@@ -310,6 +324,7 @@ impl StepJson {
                 .error
                 .as_ref()
                 .map(|error| StepErrorJson::of(dialect, error)),
+            condition: None,
         }
     }
 }
@@ -626,7 +641,8 @@ mod tests {
 
     #[test]
     fn a_run_and_its_steps_have_all_their_fields() {
-        let show = serde_json::to_value(ShowJson::of(&detail(), &[], &[])).unwrap();
+        let show = ShowJson::of(&detail(), &[], &[], &Conditions::default());
+        let show = serde_json::to_value(show).unwrap();
         assert_eq!(
             keys(&show),
             [

@@ -16,6 +16,7 @@ mod branch_rows;
 mod branches;
 mod clock;
 mod commands;
+mod conditions;
 mod config;
 mod engine;
 mod failure;

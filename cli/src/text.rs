@@ -8,6 +8,7 @@ use windlass::{
     RunSummary, StepView, Timestamp, Why,
 };
 
+use crate::conditions::Conditions;
 use crate::json::{NotesJson, outputs, status_of};
 use crate::tasks::Waiting;
 use crate::time_text::{elapsed, rfc3339, rfc3339_seconds};
@@ -77,7 +78,12 @@ const MAPS_LISTED_MAX: usize = 20;
 /// A run in full, with the maps that it has begun.
 ///
 /// `database` is the one that a flag names, if any; commands that are proposed name it too.
-pub(crate) fn show(detail: &RunDetail, maps: &[MapView], database: Option<&Path>) -> String {
+pub(crate) fn show(
+    detail: &RunDetail,
+    maps: &[MapView],
+    conditions: &Conditions,
+    database: Option<&Path>,
+) -> String {
     let run = &detail.summary;
     let reason = run.reason.as_ref().map(|reason| format!(" ({reason})"));
     let time = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), |at| rfc3339(at.0));
@@ -88,7 +94,7 @@ pub(crate) fn show(detail: &RunDetail, maps: &[MapView], database: Option<&Path>
         format!("created   {}", time(Some(run.created_at))),
         format!("started   {}", time(run.started_at)),
         format!("ended     {}", time(run.ended_at)),
-        format!("\n{}", steps(&detail.steps)),
+        format!("\n{}", steps(&detail.steps, conditions)),
     ];
     let mut text = lines.join("\n");
     if !maps.is_empty() {
@@ -134,7 +140,7 @@ pub(crate) fn tasks(tasks: &[Waiting]) -> String {
     format!("\nwaiting for people\n{}", lines(asks))
 }
 
-fn steps(steps: &[StepView]) -> String {
+fn steps(steps: &[StepView], conditions: &Conditions) -> String {
     let rows: Vec<_> = steps
         .iter()
         .map(|step| {
@@ -143,6 +149,9 @@ fn steps(steps: &[StepView]) -> String {
                 _ => String::new(),
             };
             let error = step.error.as_ref().map(|error| error.message.clone());
+            let condition = conditions.at(step);
+            let taken_as = condition.and_then(|condition| condition.condition_error.as_ref());
+            let taken_as = taken_as.map(|why| format!("taken as false: {why}"));
             vec![
                 step.step.clone(),
                 step.kind.clone(),
@@ -159,7 +168,11 @@ fn steps(steps: &[StepView]) -> String {
                     .map(|at| rfc3339_seconds(at.0))
                     .unwrap_or_default(),
                 took,
-                step.reason.clone().or(error).unwrap_or_default(),
+                step.reason
+                    .clone()
+                    .or(error)
+                    .or(taken_as)
+                    .unwrap_or_default(),
             ]
         })
         .collect();

@@ -55,7 +55,10 @@ pub use options::{
     AgentOptions, CacaoOptions, EarlyExit, HandlerTypes, ImportOptions, IterationShape, LoopStop,
     Mode, ParallelJsonOptions, PlaybookFile, ResolveAgents, StepGroupsOptions,
 };
-pub use parallel_json::{StepInput, has_references, step_input, tell_branch_timeout};
+pub use parallel_json::{
+    Decision, StepInput, condition_expressions, has_references, run_decisions, step_input,
+    tell_branch_timeout,
+};
 pub use run_data::{RunNotes, record_output, run_notes, run_outputs};
 pub use step_groups::{
     Approval, GroupInput, GroupResult, approvals, declared_parameters, group_digits,

@@ -1087,6 +1087,72 @@ fn a_condition_that_errs_is_false_or_fails_its_step_as_is_set() {
 }
 
 #[test]
+fn the_row_of_a_conditional_tells_its_condition_and_what_that_came_to() {
+    let on = |expression: &str, next: &str| {
+        format!(
+            r#""type": "conditional", "condition": {{"expression": "{expression}"}}, "if_true_step": "{next}t", "next_step": "{next}""#
+        )
+    };
+    let looped = r#""type": "loop", "next_step": "b", "loop_config": {"collection": [0, 1, 2], "on_error": "continue", "loop_body": ["d", "q"]}"#;
+    let (erring, skipped) = (on("${workflow.input.n} < 3", "e"), on("1 == 2", "z"));
+    let (each, of) = (
+        r#""type": "conditional", "condition": {"expression": "${loop.index} > 0"}, "if_true_step": "t", "if_false_step": "f""#,
+        r#""type": "parallel", "parallel_steps": ["q1", "q2"]"#,
+    );
+    let steps = [
+        ("c", &*erring),
+        ("et", OK),
+        ("e", r#""agent_name": "ok", "next_step": "l""#),
+        ("l", looped),
+        ("d", each),
+        ("t", OK),
+        ("f", BAD),
+        ("q", of),
+        ("q1", OK),
+        ("q2", OK),
+        ("b", r#""agent_name": "bad", "next_step": "s""#),
+        ("s", &*skipped),
+        ("zt", OK),
+        ("z", OK),
+    ];
+    let lab = lab(&steps, SIMULATED);
+    run(&lab, &["--input", r#"{"n": "5"}"#]).expect(1);
+    let show = lab.last_run();
+    let rows = show["steps"].as_array().unwrap();
+    let told = |step: &str| -> Vec<String> {
+        let keys = [
+            "condition_expression",
+            "condition_result",
+            "branch_taken",
+            "condition_error",
+        ];
+        let rows = rows.iter().filter(|row| row["step"] == step);
+        rows.map(|row| {
+            keys.map(|key| row[key].to_string().replace('"', ""))
+                .join(" | ")
+        })
+        .collect()
+    };
+    let text = "text is compared with a number, but only two numbers or two texts have an order; convert one";
+    assert_eq!(
+        told("c"),
+        [format!("${{workflow.input.n}} < 3 | false | else | {text}")]
+    );
+    assert_eq!(
+        told("d"),
+        [
+            "${loop.index} > 0 | false | else | null",
+            "${loop.index} > 0 | true | then | null",
+            "${loop.index} > 0 | true | then | null",
+        ]
+    );
+    assert_eq!(told("s"), ["1 == 2 | null | null | null"]);
+    assert!(rows.iter().any(|row| row.get("condition_result").is_none()));
+    let text = format!("taken as false: {text}");
+    assert!(lab.call(&["show", "last"]).out.contains(&text));
+}
+
+#[test]
 fn what_a_run_went_on_in_spite_of_is_told() {
     let decide = r#""type": "conditional", "condition": {"expression": "${workflow.input.n} < 3"}, "if_true_step": "t", "next_step": "p""#;
     let pair = r#""type": "parallel", "parallel_steps": ["a", "b"], "on_failure": "fix""#;

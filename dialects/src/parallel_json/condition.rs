@@ -1,8 +1,10 @@
 //! What a conditional does in a run.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use windlass_workflow_model::{Fault, Function};
+use serde_json::Value as Json;
+use windlass_workflow_model::{Definition, Fault, Function};
 
 use crate::parallel_json::block::Standing;
 use crate::parallel_json::evaluation::holds;
@@ -47,6 +49,21 @@ impl Condition {
             state.write()
         }))
     }
+}
+
+/// The conditions of a workflow's conditionals as its file has them, by step.
+pub fn condition_expressions(definition: &Definition) -> BTreeMap<String, String> {
+    let text = definition
+        .source()
+        .map_or("", |source| source.text.as_str());
+    // It was read when it was imported; what is no JSON has no conditions.
+    let document: Json = serde_json::from_str(text).unwrap_or_default();
+    let steps = document["steps"].as_object().into_iter().flatten();
+    let conditions = steps.filter_map(|(id, step)| {
+        let expression = step["condition"]["expression"].as_str()?;
+        Some((id.clone(), expression.to_owned()))
+    });
+    conditions.collect()
 }
 
 /// Whether the conditional `id` has decided for its first branch.

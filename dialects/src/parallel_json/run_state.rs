@@ -5,6 +5,7 @@
 //! run has to say when it ends (`warnings`, `handled_failures`).
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json, json};
 use windlass_workflow_model::{ErrorEntry, Fault, Payload, codes};
@@ -19,8 +20,24 @@ const WARNINGS: &str = "warnings";
 const HANDLED: &str = "handled_failures";
 /// Stands beside the output of a conditional: the rest of that is found when it is asked for.
 const CONDITIONAL: &str = "conditional";
+const CONDITION_ERROR: &str = "condition_error";
 const BRANCH_STEP: &str = "branch_step_id";
 const BRANCH_OUTPUT: &str = "branch_output";
+
+/// What a conditional has decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Whether its condition holds; its branch is `then`, else `else`.
+    pub result: bool,
+    /// Why the condition could not be judged, and so is false.
+    pub error: Option<String>,
+}
+
+/// What the conditionals of a run have decided, by step, from the data of a run or of an iteration; none
+/// for data of another shape.
+pub fn run_decisions(data: &Payload) -> BTreeMap<String, Decision> {
+    RunState::read(data).map_or_else(|_| BTreeMap::new(), |state| state.decisions())
+}
 
 /// The data of a run of this dialect.
 #[derive(Clone, Debug)]
@@ -139,6 +156,21 @@ impl RunState {
         Json::Object(outputs.collect())
     }
 
+    /// What all conditionals have decided that were come to.
+    pub(crate) fn decisions(&self) -> BTreeMap<String, Decision> {
+        let steps = self.data.get(STEPS).and_then(Json::as_object);
+        let decided = steps.into_iter().flatten().filter_map(|(step, entry)| {
+            entry.get(CONDITIONAL)?;
+            let error = entry.get(CONDITION_ERROR).and_then(Json::as_str);
+            let decision = Decision {
+                result: entry.get(OUTPUTS)?.get("condition_result")?.as_bool()?,
+                error: error.map(str::to_owned),
+            };
+            Some((step.clone(), decision))
+        });
+        decided.collect()
+    }
+
     pub(crate) fn error(&self, step: &str) -> Option<&Json> {
         self.step(step)?.get(ERROR)
     }
@@ -174,7 +206,7 @@ impl RunState {
         });
         let mut entry = json!({ OUTPUTS: output, CONDITIONAL: true });
         if let Some(error) = error {
-            entry["condition_error"] = error.into();
+            entry[CONDITION_ERROR] = error.into();
             self.warn(format!(
                 "step {step}: the condition is taken as false: {error}"
             ));
