@@ -47,7 +47,7 @@ pub use definition::{
     Arm, Block, Branches, CallSpec, Count, Definition, Delay, Effect, EventMatch, FailurePolicy,
     FaultPath, ForkArm, Need, Node, NodeKind, Place, Rest, SelectArm, Source, StepSpec, Trigger,
 };
-pub use draft::{Draft, MapSpec};
+pub use draft::{Draft, MapSpec, name_beside};
 pub use draw::{Graph, GraphEdge, GraphFormat, GraphNode, draw};
 pub use fault::{ErrorEntry, Fault, codes};
 pub use functions::{

@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
+use serde_json::{Value, json};
 use windlass_dialects::{Dialect, Imported, Severity, import, import_bytes, limits};
 
-use crate::checks::{codes, file, listing, options};
+use crate::checks::{codes, file, listing, options, workflow_with};
+use crate::play::{Order, agents, play};
 
 fn check(text: &str, code: &str) -> Imported {
     let imported = import(text, &options());
@@ -226,4 +228,54 @@ fn keys_as_long_as_the_file_are_neither_copied_nor_told_again_and_again() {
     let imported = check(&id, "id-invalid");
     let steps = imported.diagnostics.iter().filter_map(|d| d.step.as_ref());
     assert!(steps.map(String::len).max().unwrap() < 2_000);
+}
+
+#[test]
+fn ids_may_be_as_long_as_names_may_be() {
+    let id = |of: &str| of.repeat(255);
+    let ids = ["p", "f", "l", "c", "a", "b", "x", "y", "t", "h"].map(id);
+    let [p, f, l, c, a, b, x, y, t, h] = ids.each_ref().map(String::as_str);
+    let branch = "br".repeat(100);
+    let fields = [
+        (
+            p,
+            format!(
+                r#""type": "parallel", "parallel_steps": ["{a}", "{b}"], "next_step": "{f}", "on_failure": "{h}""#
+            ),
+        ),
+        (a, r#""agent_name": "ok""#.to_owned()),
+        (b, r#""agent_name": "bad""#.to_owned()),
+        (h, format!(r#""agent_name": "ok", "next_step": "{f}""#)),
+        (
+            f,
+            format!(
+                r#""type": "fork_join", "next_step": "{l}", "fork_join_config": {{"join_policy": "any", "early_exit": "absorb", "branches": {{"{branch}": {{"steps": ["{x}"], "timeout_seconds": 5}}, "{branch}2": {{"steps": ["{y}"], "timeout_seconds": 5}}}}}}"#
+            ),
+        ),
+        (x, r#""agent_name": "hang""#.to_owned()),
+        (y, r#""agent_name": "ok""#.to_owned()),
+        (
+            l,
+            format!(
+                r#""type": "loop", "loop_config": {{"collection": [1, 2], "loop_body": ["{c}"]}}"#
+            ),
+        ),
+        (
+            c,
+            format!(
+                r#""type": "conditional", "condition": {{"expression": "${{loop.index}} == 0"}}, "if_true_step": "{t}""#
+            ),
+        ),
+        (t, r#""agent_name": "ok""#.to_owned()),
+    ];
+    let steps: Vec<_> = fields
+        .iter()
+        .map(|(id, fields)| (*id, fields.as_str()))
+        .collect();
+    let imported = workflow_with(&file(&steps), &options());
+    let played = play(&imported, &Value::Null, Order::First, &agents);
+    let outputs = played.outputs();
+    assert_eq!(outputs[l]["failed_count"], 0);
+    assert_eq!(outputs[f][format!("{branch}2")], json!({"v": y}));
+    assert!(outputs[h].is_object());
 }

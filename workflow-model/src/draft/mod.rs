@@ -9,7 +9,28 @@ use crate::definition::{
     NodeKind, Place, Rest, Source, StepSpec,
 };
 use crate::ids::NodeId;
+use crate::limits::NAME_BYTES_MAX;
 use crate::validate::{InvalidWorkflow, Problem, validate};
+
+/// The name of a node that belongs to the node `name`: `<name>/<what>`. Where that would be longer than
+/// a name may be, it begins with the first bytes of it and ends in a hash of all of it.
+pub fn name_beside(name: &str, what: &str) -> String {
+    let full = format!("{name}/{what}");
+    // A join beside it has a name, too.
+    let most = NAME_BYTES_MAX - "/join".len();
+    if full.len() <= most || (what == "join" && full.len() <= NAME_BYTES_MAX) {
+        return full;
+    }
+    let hash = fnv(full.as_bytes());
+    let kept = full.floor_char_boundary(most - 17);
+    format!("{}~{hash:016x}", &full[..kept])
+}
+
+/// FNV-1a (Fowler, Noll, Vo): the same in every version.
+fn fnv(bytes: &[u8]) -> u64 {
+    let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, mix)
+}
 
 /// A definition in the making. Nothing is checked before [`finish`](Self::finish), which then
 /// reports all problems at once.
@@ -77,7 +98,7 @@ impl Draft {
         kind: impl FnOnce(NodeId) -> NodeKind,
     ) -> (NodeId, NodeId) {
         let name = name.into();
-        let join_name = format!("{name}/join");
+        let join_name = name_beside(&name, "join");
         let join = NodeId(u32::try_from(self.definition.nodes.len() + 1).unwrap_or(u32::MAX));
         let split = self.add(name, kind(join));
         let (need, rest) = (Need::All, Rest::Absorb);

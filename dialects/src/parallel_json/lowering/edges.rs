@@ -1,6 +1,6 @@
 //! The edges between nodes.
 
-use windlass_workflow_model::NodeId;
+use windlass_workflow_model::{NodeId, name_beside};
 
 use super::{Lowering, Nodes};
 use crate::parallel_json::block::{self, hand_over, has_failed};
@@ -90,7 +90,7 @@ impl Lowering<'_, '_> {
         if let (Some(first), true) = (own, is_block) {
             let failed = self.function(format!("{id}/failed"), has_failed(id.to_owned()));
             let note = self.function(format!("{id}/handled"), block::note_handled(id.to_owned()));
-            let handled = self.draft.compute(format!("{id}/handled"), note);
+            let handled = self.draft.compute(name_beside(id, "handled"), note);
             self.draft.arm(nodes.exit, "failed", failed, Some(handled));
             self.draft.connect(handled, first);
             return;

@@ -1,7 +1,7 @@
 //! A workflow as a graph.
 //!
 //! Every step is one node of its name; what a block or conditional needs besides is named
-//! `<id>/…`, which no id can be. Nodes come first, then the edges, so that a chain of any length
+//! `<id>/…`, which no id can be; where that would be too long, what is left of the id ends in a hash. Nodes come first, then the edges, so that a chain of any length
 //! needs no recursion.
 
 mod edges;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use windlass_workflow_model::{
-    Count, FailurePolicy, Function, MapSpec, Need, NodeId, Rest, RetryPolicy, StepSpec,
+    Count, FailurePolicy, Function, MapSpec, Need, NodeId, Rest, RetryPolicy, StepSpec, name_beside,
 };
 
 use super::{Lowering, Nodes};
@@ -170,10 +170,10 @@ impl Lowering<'_, '_> {
         let standing = self.standing(step);
         let id = standing.id.clone();
         let exit = if self.hands_over(step) {
-            self.draft.choice(format!("{id}/outcome"))
+            self.draft.choice(name_beside(&id, "outcome"))
         } else if exits_early {
             let raise = self.function(format!("{id}/raise"), raise(standing));
-            self.draft.compute(format!("{id}/outcome"), raise)
+            self.draft.compute(name_beside(&id, "outcome"), raise)
         } else {
             return Nodes {
                 entry,
@@ -203,7 +203,7 @@ impl Lowering<'_, '_> {
             let name = branch_name(document, step, index);
             let seconds = fork.and_then(|fork| fork.branches[index].timeout_seconds);
             let limit = seconds.map(|seconds| Limit {
-                node: format!("{id}/branch/{name}"),
+                node: name_beside(id, &format!("branch/{name}")),
                 seconds,
             });
             BlockBranch {
@@ -268,7 +268,7 @@ impl Lowering<'_, '_> {
         self.draft.on_failure(map, policy);
         self.draft.merge_judges(join);
         let raise = self.function(format!("{id}/iteration"), of.raise());
-        let failed = self.draft.compute(format!("{id}/iteration"), raise);
+        let failed = self.draft.compute(name_beside(id, "iteration"), raise);
         self.draft.connect(failed, join);
         Nodes {
             join: Some(join),
@@ -307,7 +307,7 @@ impl Lowering<'_, '_> {
         };
         let decide = self.function(format!("{id}/decide"), condition.decide());
         let entry = self.draft.compute(id, decide);
-        let exit = self.draft.choice(format!("{id}/choose"));
+        let exit = self.draft.choice(name_beside(id, "choose"));
         self.draft.connect(entry, exit);
         self.function(format!("{id}/then"), condition::is_then(id.to_owned()));
         Nodes {
