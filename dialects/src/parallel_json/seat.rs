@@ -201,6 +201,7 @@ impl Seats {
         ways.retain(|(to, called)| match *called {
             None => !markers.contains(to),
             Some("then" | "else") => !markers.contains(to) && next != Some(*to),
+            Some("on failure") => !markers.contains(to),
             Some(_) => true,
         });
         ways
@@ -211,6 +212,18 @@ impl Seats {
         let seat = self.of[step].as_ref()?;
         let link = document.steps[step].on_failure.as_ref()?;
         link.target.filter(|_| !seat.direct)
+    }
+
+    /// Where the chain goes on behind the failure of a step that says so: where its way ends if it
+    /// names an end of that.
+    pub(crate) fn after_failure(&self, document: &Document<'_>, step: usize) -> Option<End> {
+        let target = self.failure(document, step)?;
+        let way = &self.ways[self.of[step].as_ref()?.way];
+        Some(if way.markers.contains(&target) {
+            way.end
+        } else {
+            End::Step(target)
+        })
     }
 
     /// The scope around a scope.
@@ -547,14 +560,8 @@ fn led_to(document: &Document<'_>, seats: &Seats, report: &Report) -> Vec<bool> 
             let failure = document.steps[at].on_failure.as_ref();
             open.extend(failure.and_then(|link| link.target));
         }
-        let markers = seat.map(|seat| &seats.ways[seat.way].markers);
-        let is_end = |to: &usize| markers.is_some_and(|markers| markers.contains(to));
         let ways = seats.ways(document, at, seat.is_some_and(|seat| seat.direct));
-        let ways = ways.into_iter();
-        open.extend(
-            ways.filter(|(to, called)| *called != Some("on failure") || !is_end(to))
-                .map(|(to, _)| to),
-        );
+        open.extend(ways.into_iter().map(|(to, _)| to));
     }
     led_to
 }

@@ -545,6 +545,58 @@ fn a_conditional_in_a_block_ends_where_the_block_says() {
 }
 
 #[test]
+fn a_failure_may_lead_to_the_end_of_its_branch() {
+    let c = r#""type": "conditional", "condition": {"expression": "true"}, "if_true_step": "t", "next_step": "END""#;
+    let par = r#""type": "parallel", "parallel_steps": ["c", "x"], "next_step": "mark""#;
+    let loops = r#""type": "loop", "loop_config": {"collection": [1], "loop_body": ["c"]}, "next_step": "mark""#;
+    let fork = r#""type": "fork_join", "fork_join_config": {"branches": {"one": {"steps": ["c"], "timeout_seconds": 9}, "two": {"steps": ["x"]}}}, "next_step": "mark""#;
+    let t = r#""agent_name": "bad", "next_step": "u", "on_failure": "END""#;
+    // The step behind the block, or the block itself.
+    for (block, end) in [(par, "mark"), (par, "b"), (loops, "mark"), (fork, "mark")] {
+        let (c, t) = (c.replace("END", end), t.replace("END", end));
+        let mut steps = vec![
+            ("b", block),
+            ("c", &*c),
+            ("t", &*t),
+            ("u", OK),
+            ("mark", OK),
+        ];
+        if block != loops {
+            steps.push(("x", OK));
+        }
+        let played = run_with(&steps, &options(), &Value::Null, Order::First);
+        let called: Vec<_> = played.called.iter().filter(|step| *step != "x").collect();
+        assert_eq!(called, ["t", "mark"], "{block} {end}");
+        assert!(played.outputs()["b"].is_object());
+        if block != loops {
+            assert_eq!(played.data()["handled_failures"][0]["step"], "t");
+        }
+    }
+    // A conditional hands over the failures of its branches there, and a block is handled so.
+    let c = r#""type": "conditional", "condition": {"expression": "true"}, "if_true_step": "d", "next_step": "mark""#;
+    let d = r#""type": "conditional", "condition": {"expression": "true"}, "if_true_step": "t", "on_failure": "mark", "next_step": "q""#;
+    let q = r#""type": "parallel", "parallel_steps": ["q1", "q2"], "on_failure": "mark""#;
+    for (t, expected) in [
+        (BAD, &["t", "x", "mark"][..]),
+        (OK, &["t", "q1", "q2", "x", "mark"]),
+    ] {
+        let steps = [
+            ("b", par),
+            ("c", c),
+            ("x", OK),
+            ("d", d),
+            ("t", t),
+            ("q", q),
+            ("q1", BAD),
+            ("q2", OK),
+            ("mark", OK),
+        ];
+        let played = run_with(&steps, &options(), &Value::Null, Order::First);
+        assert_eq!(played.called, expected);
+    }
+}
+
+#[test]
 fn a_branch_may_name_the_block_around_it_as_its_end() {
     let c = r#""type": "conditional", "condition": {"expression": "${workflow.input}"}, "if_true_step": "t", "if_false_step": "p", "next_step": "p""#;
     let steps = [

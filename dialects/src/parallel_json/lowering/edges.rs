@@ -84,8 +84,8 @@ impl Lowering<'_, '_> {
         let id = document.steps[step].id;
         let own = self
             .seats
-            .failure(document, step)
-            .and_then(|first| self.entry(first));
+            .after_failure(document, step)
+            .and_then(|to| self.end(to, step));
         let is_block = nodes.join.is_some();
         if let (Some(first), true) = (own, is_block) {
             let failed = self.function(format!("{id}/failed"), has_failed(id.to_owned()));
@@ -116,10 +116,10 @@ impl Lowering<'_, '_> {
         let document = self.document;
         let seat = self.seats.of[step].as_ref()?;
         if let Some(conditional) = self.seats.ways[seat.way].handler {
-            let first = self.seats.failure(document, conditional)?;
+            let to = self.seats.after_failure(document, conditional)?;
             let id = document.steps[conditional].id;
             let fold = self.function(format!("{id}/hand-over"), hand_over(id.to_owned()));
-            return Some((self.entry(first)?, fold));
+            return Some((self.end(to, conditional)?, fold));
         }
         let block = self.seats.scopes[seat.scope].block?;
         let failed = self.nodes.get(&block)?.failed?;
