@@ -685,6 +685,7 @@ mod tests {
             "reason",
             "started_at",
             "ended_at",
+            "input",
             "output",
             "error",
         ];

@@ -2,12 +2,15 @@
 
 mod blocks;
 mod instances;
+mod loops;
+mod maps;
+mod times;
 
 use std::collections::{HashMap, HashSet};
 
 use windlass_workflow_model::{
-    ActivationId, Block, BranchId, Definition, ErrorEntry, FencingToken, Node, NodeId, NodeKind,
-    Payload, Place, Rounds, RunStatus, StepStatus, Timestamp,
+    ActivationId, Block, BranchId, Definition, FencingToken, Node, NodeId, NodeKind, Payload,
+    Place, RunStatus, StepStatus, Timestamp,
 };
 
 use super::RunningJobs;
@@ -17,6 +20,9 @@ use crate::record::{BranchRow, HistoryRow, State, UNDO};
 
 use blocks::{Blocks, NOT_TAKEN};
 use instances::{At, Instances};
+use loops::Loops;
+use maps::{All, Bodies, Left, Maps, name_instance};
+use times::Times;
 
 /// Puts the steps of a run together from its definition, history and live branches.
 pub(super) struct Steps<'a> {
@@ -37,7 +43,7 @@ impl Steps<'_> {
         live: &[BranchRow],
     ) -> (Vec<StepView>, Vec<StepView>) {
         let bodies = Bodies::of(self.definition);
-        let loops = Repeats::of(self.definition);
+        let loops = Loops::of(self.definition);
         let mut by_node: HashMap<NodeId, Vec<StepView>> = HashMap::new();
         let mut seen: HashMap<(NodeId, ActivationId), usize> = HashMap::new();
         let mut last: HashMap<(NodeId, ActivationId), &HistoryRow> = HashMap::new();
@@ -118,12 +124,12 @@ impl Steps<'_> {
         }
         let blocks = Blocks::new(self.definition, live, self.running, &by_node, begun_anew);
         let left = self.left_by_instances(&instances, history, live, &by_node);
-        let loops = Loops::new(self.definition);
+        let maps = Maps::new(self.definition);
         let times = Times::new(self.definition, &by_node);
         let all = All {
             instances: &instances,
-            inside: loops.inside(&instances, &blocks, &left),
-            loops: &loops,
+            inside: maps.inside(&instances, &blocks, &left),
+            maps: &maps,
             blocks: &blocks,
             times: &times,
         };
@@ -225,11 +231,11 @@ impl Steps<'_> {
     fn branch_views(&self, block: &Block, all: &All<'_>) -> Vec<StepView> {
         let mut views = Vec::new();
         if let Some((name, map)) = all
-            .loops
+            .maps
             .around(&block.name)
             .filter(|(n, _)| *n == block.name)
         {
-            for at in all.instances.of_map(map, all.loops.size(map)) {
+            for at in all.instances.of_map(map, all.maps.size(map)) {
                 let (blocks, times) = &all.inside[at];
                 let instance = all.instances.instance(*at);
                 for branch in blocks.branches(name) {
@@ -269,12 +275,12 @@ impl Steps<'_> {
             join_policy: block.join_policy.clone(),
         };
         let standing = blocks.standing(&block.name);
-        let (status, reason, error) = match standing.and_then(|standing| standing.branch(branch)) {
-            Some((status, error)) => (status, None, error),
-            None => {
-                let (status, reason) = self.passed_by(&place, None, blocks);
-                (status, reason, None)
-            }
+        let standing = standing.and_then(|standing| standing.branch(branch));
+        let (status, reason, error) = if let Some((status, error)) = standing {
+            (status, None, error)
+        } else {
+            let (status, reason) = self.passed_by(&place, None, blocks);
+            (status, reason, None)
         };
         let (started_at, ended_at) = times.of_branch(&block.name, branch);
         // One of its steps is over, and the next one not begun.
@@ -379,7 +385,7 @@ impl Steps<'_> {
         }
     }
 
-    fn ended_view(&self, row: &HistoryRow, bodies: &Bodies, loops: &Repeats) -> StepView {
+    fn ended_view(&self, row: &HistoryRow, bodies: &Bodies, loops: &Loops) -> StepView {
         let withdrawn = row.detail.again && self.summary.status == RunStatus::Cancelled;
         let error = row
             .detail
@@ -535,262 +541,4 @@ fn is_work(kind: &NodeKind) -> bool {
             | NodeKind::Select { .. }
             | NodeKind::Call(_)
     )
-}
-
-/// The nodes right in the body of a map that is a block. Their branch is one of its instances; which
-/// one, only the rows of a run say.
-struct Bodies(HashSet<NodeId>);
-
-impl Bodies {
-    fn of(definition: &Definition) -> Self {
-        let is_map = |node: &&Node| matches!(node.kind, NodeKind::Map { .. });
-        let maps = definition.nodes().iter().filter(is_map);
-        let maps: HashSet<&str> = maps.map(|node| node.name.as_str()).collect();
-        let inside = |node: &Node| {
-            let parent = node.place.parent.as_deref();
-            parent.is_some_and(|parent| maps.contains(parent))
-        };
-        let nodes = (0..).map(NodeId).zip(definition.nodes());
-        Self(
-            nodes
-                .filter(|(_, node)| inside(node))
-                .map(|(id, _)| id)
-                .collect(),
-        )
-    }
-
-    /// The view of a node with the name of its instance in it.
-    fn named(&self, mut view: StepView, node: NodeId, instance: Option<&str>) -> StepView {
-        if let (Some(instance), true) = (instance, self.0.contains(&node)) {
-            name_instance(&mut view, instance);
-        }
-        view
-    }
-}
-
-/// Says in a view which instance its branch is.
-fn name_instance(view: &mut StepView, instance: &str) {
-    if let Some(branch) = &mut view.branch {
-        branch.push('-');
-        branch.push_str(instance);
-    }
-}
-
-/// What an instance of a map has left behind, with those inside it.
-#[derive(Default)]
-struct Left {
-    by_node: HashMap<NodeId, Vec<StepView>>,
-    errors: Vec<ErrorEntry>,
-    /// Where it has living branches.
-    living: Vec<NodeId>,
-}
-
-/// What the views of a run are made of.
-struct All<'a> {
-    blocks: &'a Blocks<'a>,
-    times: &'a Times<'a>,
-    loops: &'a Loops<'a>,
-    instances: &'a Instances,
-    /// By instance: how the blocks in it stand.
-    inside: HashMap<usize, (Blocks<'a>, Times<'a>)>,
-}
-
-impl<'a> All<'a> {
-    /// The loop around what stands right in the block `parent`, and its instances in order. None where
-    /// rows are not told apart by them.
-    fn around(&self, parent: Option<&str>) -> (Option<&'a str>, &'a [usize]) {
-        let around = parent.and_then(|parent| self.loops.around(parent));
-        match around {
-            Some((name, map)) => (Some(name), self.instances.of_map(map, self.loops.size(map))),
-            None => (None, &[]),
-        }
-    }
-}
-
-/// The maps of a workflow that are blocks.
-struct Loops<'a> {
-    /// For each block: the map that it is, or else the innermost that it is in.
-    around: HashMap<&'a str, (&'a str, NodeId)>,
-    /// How many nodes and blocks there are for each map that are in no map inside it.
-    sizes: HashMap<NodeId, usize>,
-}
-
-impl<'a> Loops<'a> {
-    fn new(definition: &'a Definition) -> Self {
-        let blocks = definition.blocks().iter();
-        let parents: HashMap<&str, Option<&str>> = blocks
-            .map(|block| (block.name.as_str(), block.parent.as_deref()))
-            .collect();
-        let nodes = (0..).map(NodeId).zip(definition.nodes());
-        let maps = nodes.filter(|(_, node)| matches!(node.kind, NodeKind::Map { .. }));
-        let maps: HashMap<&str, NodeId> = maps.map(|(id, node)| (&*node.name, id)).collect();
-        let mut found = Self {
-            around: HashMap::new(),
-            sizes: HashMap::new(),
-        };
-        if maps.is_empty() {
-            return found;
-        }
-        for block in definition.blocks() {
-            let mut at = Some(block.name.as_str());
-            // As many levels as there are blocks, whatever is stored.
-            for _ in 0..parents.len() {
-                let Some(name) = at else { break };
-                if let Some((name, map)) = maps.get_key_value(name) {
-                    found.around.insert(&block.name, (name, *map));
-                    break;
-                }
-                at = parents.get(name).copied().flatten();
-            }
-        }
-        let nodes = definition.nodes().iter();
-        let nodes = nodes.filter_map(|node| node.place.parent.as_deref());
-        let blocks = definition.blocks().iter();
-        let blocks = blocks.filter_map(|block| block.parent.as_deref());
-        for parent in nodes.chain(blocks) {
-            if let Some((_, map)) = found.around.get(parent) {
-                *found.sizes.entry(*map).or_default() += 1;
-            }
-        }
-        found
-    }
-
-    fn around(&self, block: &str) -> Option<(&'a str, NodeId)> {
-        self.around.get(block).copied()
-    }
-
-    fn size(&self, map: NodeId) -> usize {
-        self.sizes.get(&map).copied().unwrap_or(0)
-    }
-
-    /// How the blocks in each instance stand.
-    fn inside(
-        &self,
-        instances: &Instances,
-        blocks: &Blocks<'a>,
-        left: &'a HashMap<usize, Left>,
-    ) -> HashMap<usize, (Blocks<'a>, Times<'a>)> {
-        static NOTHING: std::sync::LazyLock<Left> = std::sync::LazyLock::new(Left::default);
-        let mut inside = HashMap::new();
-        for (name, map) in self.around.values() {
-            for at in instances.of_map(*map, self.size(*map)) {
-                let left = left.get(at).unwrap_or(&NOTHING);
-                inside.entry(*at).or_insert_with(|| {
-                    let standing = blocks.within(name, &left.living, &left.by_node, &left.errors);
-                    (standing, Times::new(blocks.definition(), &left.by_node))
-                });
-            }
-        }
-        inside
-    }
-}
-
-/// The loops that are blocks, and what stands in them.
-struct Repeats {
-    /// The innermost loop around a node, and whether the node is right in it.
-    around: HashMap<NodeId, (NodeId, bool)>,
-}
-
-impl Repeats {
-    fn of(definition: &Definition) -> Self {
-        let nodes = || (0..).map(NodeId).zip(definition.nodes());
-        let blocks = definition.blocks().iter();
-        let blocks: HashMap<&str, &Block> = blocks.map(|block| (&*block.name, block)).collect();
-        let is_loop = |node: &Node| matches!(node.kind, NodeKind::Loop { .. });
-        let loops = nodes().filter(|(_, node)| is_loop(node));
-        let loops: HashMap<&str, NodeId> = loops.map(|(id, node)| (&*node.name, id)).collect();
-        let mut around = HashMap::new();
-        if loops.is_empty() {
-            return Self { around };
-        }
-        for (id, node) in nodes() {
-            let mut at = node.place.parent.as_deref();
-            // As many levels as there are blocks, whatever is stored.
-            for level in 0..blocks.len() {
-                let Some(block) = at.and_then(|name| blocks.get(name)) else {
-                    break;
-                };
-                if let Some(found) = loops.get(&*block.name) {
-                    around.insert(id, (*found, level == 0));
-                    break;
-                }
-                at = block.parent.as_deref();
-            }
-        }
-        Self { around }
-    }
-
-    /// The view of a node with the number of its round; right in a loop its branch is that round.
-    fn counted(&self, mut view: StepView, node: NodeId, rounds: &Rounds) -> StepView {
-        let Some((around, is_right_in)) = self.around.get(&node) else {
-            return view;
-        };
-        let done = rounds.iter().find(|(of, _)| of == around);
-        let Some((_, done)) = done else { return view };
-        let round = done.saturating_add(1);
-        view.round = Some(round);
-        if let (Some(branch), true) = (&mut view.branch, *is_right_in) {
-            *branch = format!("{branch}-{round}");
-        }
-        view
-    }
-}
-
-/// When the first step of each block, and of each branch of it, began, and when the last one ended.
-#[derive(Default)]
-struct Times<'a> {
-    blocks: HashMap<&'a str, Span>,
-    branches: HashMap<(&'a str, &'a str), Span>,
-}
-
-type Span = (Option<Timestamp>, Option<Timestamp>);
-
-impl<'a> Times<'a> {
-    fn new(definition: &'a Definition, by_node: &HashMap<NodeId, Vec<StepView>>) -> Self {
-        let blocks = definition.blocks().iter();
-        let places: HashMap<&str, (Option<&str>, Option<&str>)> = blocks
-            .map(|block| {
-                let place = (block.parent.as_deref(), block.label.as_deref());
-                (block.name.as_str(), place)
-            })
-            .collect();
-        let mut times = Self::default();
-        for (id, views) in by_node {
-            let Node { name, place, .. } = definition.node(*id);
-            let own = places.get_key_value(name.as_str()).map(|(name, _)| *name);
-            for view in views {
-                // What a block failed with itself.
-                if let Some(name) = own {
-                    extend(times.blocks.entry(name).or_default(), view);
-                }
-                let mut at = (place.parent.as_deref(), place.branch.as_deref());
-                // As many levels as there are blocks, whatever is stored.
-                for _ in 0..places.len() {
-                    let (Some(name), branch) = at else { break };
-                    extend(times.blocks.entry(name).or_default(), view);
-                    if let Some(branch) = branch {
-                        extend(times.branches.entry((name, branch)).or_default(), view);
-                    }
-                    at = places.get(name).copied().unwrap_or_default();
-                }
-            }
-        }
-        times
-    }
-
-    fn of(&self, name: &str) -> Span {
-        self.blocks.get(name).copied().unwrap_or_default()
-    }
-
-    fn of_branch(&self, block: &str, branch: &str) -> Span {
-        self.branches
-            .get(&(block, branch))
-            .copied()
-            .unwrap_or_default()
-    }
-}
-
-fn extend((began, ended): &mut Span, view: &StepView) {
-    *began = [*began, view.started_at].into_iter().flatten().min();
-    *ended = [*ended, view.ended_at].into_iter().flatten().max();
 }
