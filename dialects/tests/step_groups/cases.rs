@@ -139,6 +139,7 @@ steps:
             "unknown-when",
         ]
     );
+    assert_eq!(imported.diagnostics.len(), 6, "{}", listing(&imported));
 }
 
 #[test]
