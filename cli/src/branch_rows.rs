@@ -133,12 +133,24 @@ impl<'a> Tree<'a> {
         match row.status {
             StepStatus::Pending | StepStatus::Skipped => (row.status, row.reason.clone()),
             StepStatus::Cancelled if !began => (row.status, row.reason.clone()),
-            StepStatus::Succeeded => (StepStatus::Succeeded, None),
-            StepStatus::Failed if !self.errors_of(inside).is_empty() => (StepStatus::Failed, None),
-            StepStatus::Failed => (StepStatus::Succeeded, None),
-            StepStatus::Running | StepStatus::Waiting | StepStatus::Cancelled => {
-                (Self::worst(inside), None)
+            status => (self.of_begun(status, inside), None),
+        }
+    }
+
+    /// How something stands that was begun in a logic step of this status.
+    fn of_begun(&self, around: StepStatus, inside: &[&StepView]) -> StepStatus {
+        match around {
+            StepStatus::Failed if !self.errors_of(inside).is_empty() => StepStatus::Failed,
+            // The logic step has failed by itself, such as at its limit.
+            StepStatus::Failed if inside.iter().any(|row| row.status == StepStatus::Cancelled) => {
+                StepStatus::Cancelled
             }
+            StepStatus::Succeeded | StepStatus::Failed => StepStatus::Succeeded,
+            StepStatus::Pending
+            | StepStatus::Skipped
+            | StepStatus::Running
+            | StepStatus::Waiting
+            | StepStatus::Cancelled => Self::worst(inside),
         }
     }
 
@@ -171,14 +183,7 @@ impl<'a> Tree<'a> {
                 }
                 _ => not_taken,
             },
-            StepStatus::Succeeded => (StepStatus::Succeeded, None),
-            StepStatus::Failed if self.errors_of(inside).is_empty() => {
-                (StepStatus::Succeeded, None)
-            }
-            StepStatus::Failed => (StepStatus::Failed, None),
-            StepStatus::Running | StepStatus::Waiting | StepStatus::Cancelled => {
-                (Self::worst(inside), None)
-            }
+            status => (self.of_begun(status, inside), None),
         }
     }
 
@@ -197,13 +202,10 @@ impl<'a> Tree<'a> {
             let branch = format!("iteration-{number}");
             let of_round = inside.iter().filter(|found| found.round == Some(number));
             let of_round: Vec<&StepView> = of_round.copied().collect();
-            let status = match row.status {
-                _ if number < last => StepStatus::Succeeded,
-                StepStatus::Failed if self.errors_of(&of_round).is_empty() => StepStatus::Succeeded,
-                StepStatus::Running | StepStatus::Waiting | StepStatus::Cancelled => {
-                    Self::worst(&of_round)
-                }
-                status => status,
+            let status = if number < last {
+                StepStatus::Succeeded
+            } else {
+                self.of_begun(row.status, &of_round)
             };
             let mut view = self.view(row, ITERATION, &branch, &of_round, (status, None));
             view.round = Some(number);

@@ -12,12 +12,16 @@ const MANUAL: &str = "manual";
 /// What the engine calls a node that calls a workflow, and what a playbook does.
 const CALLS: (&str, &str) = ("call", "playbook-action");
 
+/// The branch of what stands right in a loop, whatever the round.
+const ROUND: &str = "iteration";
+
 /// The kind of logic steps that are loops.
 pub(crate) const WHILE: &str = "while-condition";
 
 /// Says what steps are in the words of playbooks, and judges logic steps by what the run's data says.
 pub(crate) fn settle(detail: &mut RunDetail) {
     name_kinds(detail);
+    name_rounds(detail);
     let Some(data) = &detail.data else { return };
     let blocks = Blocks::of(&detail.definition);
     let handled = run_notes(data).handled_failures;
@@ -39,6 +43,24 @@ pub(crate) fn settle(detail: &mut RunDetail) {
             // It was judged, and what it led to was no step.
             (row.status, row.reason) = (StepStatus::Succeeded, None);
         }
+    }
+}
+
+/// An error knows the loop that its step is right in, and not the round; the step's row does.
+fn name_rounds(detail: &mut RunDetail) {
+    let mut last: HashMap<String, String> = HashMap::new();
+    for row in &mut detail.steps {
+        let (Some(_), Some(branch), Some(error)) = (row.round, &row.branch, &mut row.error) else {
+            continue;
+        };
+        if error.branch.as_deref() == Some(ROUND) {
+            error.branch = Some(branch.clone());
+            last.insert(error.step.clone(), branch.clone());
+        }
+    }
+    let errors = detail.errors.iter_mut();
+    for error in errors.filter(|error| error.branch.as_deref() == Some(ROUND)) {
+        error.branch = last.get(&error.step).cloned().or(error.branch.take());
     }
 }
 

@@ -486,7 +486,7 @@ fn checkpoint(
     Checkpoint {
         job: Arc::clone(job),
         attempt,
-        passed: (waited && !failed_here).then(|| PassedWait {
+        passed: (waited && !failed_here).then_some(PassedWait {
             node: row.position.node,
             activation: row.activation,
             fault: failed_wait,

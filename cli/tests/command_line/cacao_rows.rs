@@ -136,7 +136,9 @@ fn the_rounds_of_a_while_are_named_by_their_number() {
         },
     });
     lab.write("p.json", &playbook(&short));
-    lab.call(&["run", "p.json", "--allow", "bash"]).expect(1);
+    let failed = lab.call(&["run", "p.json", "--allow", "bash", "--json"]);
+    let failed = failed.expect(1).json();
+    assert_eq!(failed["runs"][0]["errors"][0]["branch"], "iteration-3");
     let rounds = |last: &str| {
         [
             "W/iteration-1 W iteration-1 loop succeeded -".to_owned(),
@@ -292,6 +294,15 @@ fn a_logic_step_whose_failure_was_handled_is_shown_as_failed() {
     );
     lab.call(&["run", "p.json", "--allow", "bash"]).expect(0);
     let show = lab.last_run();
+    assert_eq!(
+        rows(&show, &["branch", "iteration"]),
+        [
+            "P/1: P 1: all cancelled -",
+            "P/2: P 2: all succeeded -",
+            "W/iteration-1 W iteration-1 loop succeeded -",
+            "W/iteration-2 W iteration-2 loop succeeded -",
+        ]
+    );
     let steps = show["steps"].as_array().unwrap();
     for (step, message) in [
         ("P", "ACTION_TIMEOUT after 400 ms"),

@@ -110,7 +110,10 @@ fn a_condition_that_is_missing_is_asked_for() {
         "D": { "commands": [{ "type": "bash", "command": "d" }], "on_completion": "e5" },
     }});
     let imported = imported(&short, Mode::Lenient);
-    let tasks = manual_tasks(&imported.workflows[0].definition);
+    let definition = &imported.workflows[0].definition;
+    let asks = definition.node(definition.find("Seen?/decide").unwrap());
+    assert_eq!(asks.place.parent.as_deref(), Some("Seen?"));
+    let tasks = manual_tasks(definition);
     let choices: Vec<_> = tasks.iter().map(|task| task.choices.join(" ")).collect();
     assert_eq!(choices, ["true false", "1 2"]);
     assert_eq!(tasks[0].text, "Seen? (true, false)");

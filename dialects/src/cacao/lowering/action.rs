@@ -383,6 +383,10 @@ impl Lowering<'_> {
         let settled = self.compute(work.frame, &format!("{name}/settle"), &settle);
         self.draft.connect(nodes.last, settled);
         let failing = BTreeSet::from([nodes.first, nodes.last, settled]);
+        // Who asks is the logic step, and none of its branches.
+        for node in &failing {
+            self.draft.place(*node, Self::inside(work));
+        }
         (nodes.first, settled, failing.into_iter().collect())
     }
 
