@@ -214,3 +214,30 @@ fn a_called_playbook_that_cannot_start_says_so_without_a_step() {
         "failed"
     );
 }
+
+#[test]
+fn each_call_of_an_action_with_a_limit_is_given_a_deadline() {
+    let lab = Lab::new();
+    let short = json!({ "steps": {
+        "S": { "type": "start", "on_completion": "A" },
+        "A": { "timeout": 60_000, "on_completion": "e1",
+               "commands": [{ "type": "bash", "command": "one" }, { "type": "bash", "command": "two" }] },
+    } });
+    lab.write("p.json", &playbook(&short));
+    lab.write(
+        "h.toml",
+        "[handlers.bash]\ncommand = ['sh', '-c', 'cat >> calls']\n",
+    );
+    lab.call(&["run", "p.json", "--handlers", "h.toml"])
+        .expect(0);
+    let calls = lab.read("calls");
+    let calls: Vec<Value> = calls
+        .lines()
+        .map(|call| serde_json::from_str(call).unwrap())
+        .collect();
+    assert_eq!(calls.len(), 2);
+    assert!(
+        calls.iter().all(|call| call["deadline"].is_string()),
+        "{calls:#?}"
+    );
+}

@@ -62,7 +62,7 @@ impl Lowering<'_> {
         for (number, slot) in slots.iter().enumerate() {
             let name = self.call_name(work, slot, single);
             let writing = self.writing(work, action, number == last);
-            calls.push(self.call(work, action, slot, name, writing, limit.filter(|_| single)));
+            calls.push(self.call(work, action, slot, name, writing, limit));
         }
         for pair in calls.windows(2) {
             self.draft.connect(pair[0].last, pair[1].first);
@@ -130,6 +130,14 @@ impl Lowering<'_> {
         self.draft.scope_timeout(scope, limit);
         self.draft.body(scope, first.first);
         self.draft.connect(last.last, join);
+        let wording = Wording {
+            limit_ms,
+            own: own.clone(),
+            ..Wording::of(self.standing(work))
+        };
+        for call in calls.iter().filter(|_| calls.len() > 1) {
+            self.words(call.last, wording.clone());
+        }
         Made {
             first: scope,
             last: join,
@@ -194,6 +202,8 @@ impl Lowering<'_> {
         let handlers = &self.plan.options.handlers;
         // A person does what nobody was named for.
         if command.kind == MANUAL && !has_manual(handlers) {
+            // A wait of several calls has its limit with them.
+            let limit = limit.filter(|_| name == work.name);
             let target = slot.target.and_then(|(_, id)| target(self.playbook, id));
             return self.task(
                 work,
@@ -209,6 +219,7 @@ impl Lowering<'_> {
         let call = self.call_settings(work, action, slot, writing);
         let spec = StepSpec {
             kind: command.kind.clone(),
+            // Of several calls each may take as long as all of them: so every handler has a deadline.
             timeout_ms: limit,
             config: self.settings(work, &name, &command.kind, &call),
             ..StepSpec::new(handler.unwrap_or_else(|| command.kind.clone()))
