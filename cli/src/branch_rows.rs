@@ -129,7 +129,11 @@ impl<'a> Tree<'a> {
 
     /// All branches of a parallel begin with it and are waited for.
     fn of_parallel(&self, row: &StepView, inside: &[&StepView]) -> (StepStatus, Option<String>) {
-        let began = inside.iter().any(|row| row.activation.is_some());
+        // One that is an end alone is done as soon as any has begun.
+        let began = match inside {
+            [] => row.started_at.is_some(),
+            inside => inside.iter().any(|row| row.activation.is_some()),
+        };
         match row.status {
             StepStatus::Pending | StepStatus::Skipped => (row.status, row.reason.clone()),
             StepStatus::Cancelled if !began => (row.status, row.reason.clone()),

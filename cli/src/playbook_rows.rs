@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use windlass::{Block, Definition, RunDetail, StepStatus, StepView};
+use windlass::{Block, Definition, NodeKind, RunDetail, StepStatus, StepView};
 use windlass_dialects::{manual_tasks, run_notes, taken_branches};
 
 /// What the rows of steps are that people do.
@@ -22,6 +22,7 @@ pub(crate) const WHILE: &str = "while-condition";
 pub(crate) fn settle(detail: &mut RunDetail) {
     name_kinds(detail);
     name_rounds(detail);
+    drop_scopes(detail);
     let Some(data) = &detail.data else { return };
     let blocks = Blocks::of(&detail.definition);
     let handled = run_notes(data).handled_failures;
@@ -61,6 +62,19 @@ fn name_rounds(detail: &mut RunDetail) {
     let errors = detail.errors.iter_mut();
     for error in errors.filter(|error| error.branch.as_deref() == Some(ROUND)) {
         error.branch = last.get(&error.step).cloned().or(error.branch.take());
+    }
+}
+
+/// What keeps a limit is no branch.
+fn drop_scopes(detail: &mut RunDetail) {
+    let nodes = detail.definition.nodes().iter();
+    let scopes: HashSet<&str> = nodes
+        .filter(|node| matches!(node.kind, NodeKind::Scope { .. }))
+        .map(|node| node.name.as_str())
+        .collect();
+    for row in &mut detail.steps {
+        row.branch
+            .take_if(|branch| scopes.contains(branch.as_str()));
     }
 }
 

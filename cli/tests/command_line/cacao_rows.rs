@@ -175,6 +175,88 @@ fn the_rounds_of_a_while_are_named_by_their_number() {
 }
 
 #[test]
+fn what_goes_on_after_a_parallel_that_failed_has_not_failed() {
+    let lab = Lab::new();
+    let short = json!({
+        "playbook_variables": { "__n__": { "type": "integer", "value": "0" } },
+        "steps": {
+            "S": { "type": "start", "on_completion": "W" },
+            "W": { "type": "while-condition", "condition": "__n__:value < 2", "on_true": "P", "on_completion": "e1" },
+            "P": { "type": "parallel", "next_steps": ["A", "e2"], "on_success": "N", "on_failure": "N" },
+            "A": { "timeout": 60_000, "on_completion": "e3",
+                   "commands": [{ "type": "bash", "command": "true" }, { "type": "bash", "command": "false" }] },
+            "N": { "commands": bash("echo $((__n__:value + 1))"), "out_args": ["__n__"], "on_completion": "e4" },
+        },
+    });
+    lab.write("p.json", &playbook(&short));
+    lab.call(&["run", "p.json", "--allow", "bash"]).expect(0);
+    let show = lab.last_run();
+    assert_eq!(
+        rows(&show, &["while-condition", "iteration", "parallel"]),
+        [
+            "W - - loop succeeded -",
+            "W/iteration-1 W iteration-1 loop succeeded -",
+            "W/iteration-2 W iteration-2 loop succeeded -",
+            "P W iteration all failed -",
+        ]
+    );
+    let steps = show["steps"].as_array().unwrap();
+    let calls: Vec<_> = steps.iter().filter(|row| row["parent"] == "A").collect();
+    assert_eq!(calls.len(), 4);
+    assert!(
+        calls.iter().all(|row| row["branch"].is_null()),
+        "{calls:#?}"
+    );
+}
+
+#[test]
+fn what_is_around_a_parallel_that_failed_has_failed_also_with_an_exception_chain() {
+    let lab = Lab::new();
+    let short = json!({
+        "workflow_exception": "X",
+        "playbook_variables": { "__n__": { "type": "integer", "value": "1" } },
+        "steps": {
+            "S": { "type": "start", "on_completion": "I" },
+            "I": { "type": "if-condition", "condition": "__n__:value = 1", "on_true": "P", "on_completion": "e1" },
+            "P": { "type": "parallel", "next_steps": ["A", "e2"], "on_completion": "e3" },
+            "A": { "commands": bash("false"), "on_completion": "e4" },
+            "X": { "commands": bash("true"), "on_completion": "e5" },
+        },
+    });
+    lab.write("p.json", &playbook(&short));
+    lab.call(&["run", "p.json", "--allow", "bash"]).expect(1);
+    assert_eq!(
+        rows(&lab.last_run(), &["if-condition", "parallel", "branch"]),
+        [
+            "I - - exclusive failed -",
+            "I/on_true I on_true exclusive failed -",
+            "P I on_true all failed -",
+            "P/1: P 1: all failed -",
+            "P/2: P 2: all succeeded -",
+        ]
+    );
+}
+
+#[test]
+fn a_branch_that_is_an_end_alone_is_done_also_when_its_run_is_cancelled() {
+    let lab = Lab::new();
+    let short = json!({ "steps": {
+        "S": { "type": "start", "on_completion": "P" },
+        "P": { "type": "parallel", "next_steps": ["A", "e1"], "on_completion": "e2" },
+        "A": { "commands": bash("touch stuck; sleep 100"), "on_completion": "e3" },
+    } });
+    lab.write("p.json", &playbook(&short));
+    let run = lab.start(&["run", "p.json", "--allow", "bash"]);
+    eventually("it is stuck", || lab.path("stuck").exists());
+    lab.call(&["cancel", "last"]).expect(0);
+    ended(run);
+    let branches = rows(&lab.last_run(), &["branch"]);
+    assert_eq!(branches.len(), 2);
+    assert!(branches[0].contains("cancelled"), "{branches:?}");
+    assert_eq!(branches[1], "P/2: P 2: all succeeded -");
+}
+
+#[test]
 fn a_rejected_step_is_shown_as_failed_with_who_and_why() {
     let lab = Lab::new();
     let short = json!({ "steps": {

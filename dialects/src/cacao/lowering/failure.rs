@@ -22,8 +22,8 @@ impl Lowering<'_> {
         // Failures of branches have been through the chain.
         let gate = self.names.take(&format!("{}/failed", work.name));
         self.nodes += 1;
+        // It has no place in the branch for those who look at blocks: what leads here has failed.
         let gate = self.draft.choice(gate);
-        self.place(work.frame, gate);
         self.draft
             .arm(gate, "own", Rule::IsOwn.name(), Some(exception));
         let elsewhere = self.unhandled(work.frame);

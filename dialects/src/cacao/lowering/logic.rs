@@ -388,6 +388,9 @@ impl Lowering<'_> {
         let mut last = join;
         if let Some(to) = around.own_fault {
             last = self.outcome(work, around, last, to);
+            // Merging hands failures over in the data. This says where they go to those who look.
+            let fold = self.folding(work);
+            self.on_fault(split, to, fold);
         }
         if let Some(implied) = implied {
             last = self.arrivals(work, around, last, implied, step_id);
