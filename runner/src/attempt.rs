@@ -435,7 +435,7 @@ fn placed(served: &Served, row: &BranchRow, node: NodeId, fault: Fault) -> Fault
         .branch
         .as_deref()
         .or(membership.map(|m| m.name.as_str()));
-    fault.at(&node.name, node.place.parent.as_deref(), branch)
+    fault.at(node.step_name(), node.place.parent.as_deref(), branch)
 }
 
 /// The job as it was, for a shutdown.
@@ -677,7 +677,7 @@ fn bounded(served: &Served, moves: Moves, from: &Last) -> Moves {
     if bytes <= PAYLOAD_BYTES_MAX {
         return moves;
     }
-    let fault = too_large(bytes).at(&served.definition().node(from.node).name, None, None);
+    let fault = too_large(bytes).at(served.definition().node(from.node).step_name(), None, None);
     let next = Next::End {
         result: Err(fault),
         last: from.clone(),

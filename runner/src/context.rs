@@ -135,7 +135,7 @@ impl Context {
             "attempt",
             run = %job.row.run,
             branch = %job.row.id,
-            step = served.definition().node(place.0).name.as_str(),
+            step = served.definition().node(place.0).step_name(),
             attempt = place.2,
         );
         let (node, activation, attempt) = place;
@@ -229,7 +229,7 @@ impl Context {
 
     /// The step's name.
     pub fn step(&self) -> &str {
-        &self.0.served.definition().node(self.0.node).name
+        self.0.served.definition().node(self.0.node).step_name()
     }
 
     /// The settings that the definition gives the step.

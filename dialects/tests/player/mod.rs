@@ -127,7 +127,7 @@ impl Player<'_> {
                     let NodeKind::Step(spec) = &node.kind else {
                         panic!("{} is no step", node.name);
                     };
-                    let result = self.world.work(&node.name, spec, &step.data);
+                    let result = self.world.work(node.step_name(), spec, &step.data);
                     let result = result.map_err(|fault| functions.worded(node, fault));
                     after_step(definition, functions, &step, result, now)
                 }

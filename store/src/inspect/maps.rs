@@ -187,8 +187,8 @@ impl Inspector {
         definition: &Definition,
     ) -> Result<Vec<(MapRow, u32)>> {
         let is_block = |node: NodeId| {
-            let name = &definition.node(node).name;
-            definition.blocks().iter().any(|block| block.name == *name)
+            let name = definition.node(node).step_name();
+            definition.blocks().iter().any(|block| block.name == name)
         };
         let nodes = (0..).map(NodeId).zip(definition.nodes());
         let maps = nodes.filter(|(_, node)| matches!(node.kind, NodeKind::Map { .. }));

@@ -295,7 +295,7 @@ impl Inspector {
         let retries_at = crate::apply::retries_at(&root)?;
         all_known(&definition, retries_at.iter().copied())?;
         let retries_at = retries_at.into_iter();
-        let retries_at = retries_at.map(|node| definition.node(node).name.clone());
+        let retries_at = retries_at.map(|node| definition.node(node).step_name().to_owned());
         let retries_at = retries_at.collect();
         let called_by = root.record.flow().caller.map(|caller| caller.run);
         let note = root

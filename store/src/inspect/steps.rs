@@ -138,11 +138,20 @@ impl Steps<'_> {
             views.extend(self.block_views(block, &all));
             branches.extend(self.branch_views(block, &all));
         }
+        let mut copies: HashMap<&str, Vec<NodeId>> = HashMap::new();
+        for (id, node) in (0..).map(NodeId).zip(self.definition.nodes()) {
+            if let Some(original) = &node.copy_of {
+                copies.entry(original).or_default().push(id);
+            }
+        }
         for (id, node) in (0..).map(NodeId).zip(self.definition.nodes()) {
             // Where there are blocks, what a gateway came to is said by them.
             let has_failed = || by_node.contains_key(&id) && self.definition.blocks().is_empty();
-            if is_work(&node.kind) || has_failed() {
-                let own = by_node.remove(&id).unwrap_or_default();
+            if node.copy_of.is_none() && (is_work(&node.kind) || has_failed()) {
+                let mut own = by_node.remove(&id).unwrap_or_default();
+                for copy in copies.remove(node.name.as_str()).unwrap_or_default() {
+                    own.extend(by_node.remove(&copy).unwrap_or_default());
+                }
                 views.extend(self.step_views(id, own, &all));
             }
         }
@@ -366,7 +375,7 @@ impl Steps<'_> {
     fn blank(&self, id: NodeId, branch: Option<&str>) -> StepView {
         let node = self.definition.node(id);
         StepView {
-            step: node.name.clone(),
+            step: node.step_name().to_owned(),
             kind: node.kind.word().to_owned(),
             parent: node.place.parent.clone(),
             branch: node.place.branch.clone().or(branch.map(str::to_owned)),

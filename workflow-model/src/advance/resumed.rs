@@ -114,7 +114,7 @@ impl Walk<'_> {
                     Ok(data) => self.enter(*body, activation, data),
                     // The instance fails, not the map: its fault path is not this token's.
                     Err(fault) => {
-                        let fault = fault.at(&definition.node(node).name, None, None);
+                        let fault = fault.at(definition.node(node).step_name(), None, None);
                         self.end(node, activation, data, Err(fault))
                     }
                 }

@@ -162,7 +162,11 @@ impl<'a> Walk<'a> {
         self.decided = true;
         let node = self.definition.node(node);
         let place = &node.place;
-        let fault = fault.at(&node.name, place.parent.as_deref(), place.branch.as_deref());
+        let fault = fault.at(
+            node.step_name(),
+            place.parent.as_deref(),
+            place.branch.as_deref(),
+        );
         let Some(path) = &node.on_fault else {
             return Err(fault);
         };
@@ -171,7 +175,10 @@ impl<'a> Walk<'a> {
         };
         match self.functions.fold(fold, data, &fault) {
             Ok(data) => Ok((path.to, data)),
-            Err(second) => Err(Fault::join([fault, second.at(&node.name, None, None)])),
+            Err(second) => Err(Fault::join([
+                fault,
+                second.at(node.step_name(), None, None),
+            ])),
         }
     }
 

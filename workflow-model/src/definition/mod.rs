@@ -287,6 +287,17 @@ pub struct Node {
     /// Where it stands in the eyes of its author.
     #[serde(default)]
     pub place: Place,
+    /// The node that it is a copy of, for another way through the graph: rows, errors and handlers call
+    /// it by that one's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy_of: Option<String>,
+}
+
+impl Node {
+    /// What rows, errors and handlers call it: its name, or that of the node that it is a copy of.
+    pub fn step_name(&self) -> &str {
+        self.copy_of.as_deref().unwrap_or(&self.name)
+    }
 }
 
 /// Where a node stands, for people to see.

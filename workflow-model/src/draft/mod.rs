@@ -264,6 +264,11 @@ impl Draft {
         self.node(node).place = place;
     }
 
+    /// Lets a node be a copy of another one, for another way through the graph.
+    pub fn copy_of(&mut self, node: NodeId, original: impl Into<String>) {
+        self.node(node).copy_of = Some(original.into());
+    }
+
     /// Adds a block for people to see.
     pub fn block(&mut self, block: Block) {
         self.definition.blocks.push(block);
@@ -332,6 +337,7 @@ impl Draft {
             on_fault: None,
             wording: None,
             place,
+            copy_of: None,
         };
         self.definition.nodes.push(node);
         id

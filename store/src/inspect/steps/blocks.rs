@@ -90,12 +90,12 @@ impl<'a> Blocks<'a> {
             let opens = match &node.kind {
                 NodeKind::Split { .. } | NodeKind::Map { .. } | NodeKind::Scope { .. } => node,
                 NodeKind::Join { split, .. } => definition.node(*split),
-                NodeKind::Compute { .. } if blocks.contains_key(&*node.name) => node,
+                NodeKind::Compute { .. } if blocks.contains_key(node.step_name()) => node,
                 _ => continue,
             };
             let around = opens.place.parent.as_deref();
             let around = around.filter(|_| opens.place.branch.is_none());
-            for name in [Some(opens.name.as_str()), around].into_iter().flatten() {
+            for name in [Some(opens.step_name()), around].into_iter().flatten() {
                 if let Some(inside) = blocks.get_mut(name) {
                     inside.gateways.push(id);
                     break;
@@ -176,7 +176,7 @@ impl<'a> Blocks<'a> {
             NodeKind::Join { split, .. } => self.definition.node(*split),
             _ => node,
         };
-        let own = Some(begins.name.as_str()).filter(|name| self.by_name.contains_key(name));
+        let own = Some(begins.step_name()).filter(|name| self.by_name.contains_key(name));
         let mut at = own.or(node.place.parent.as_deref());
         let by_name = Rc::clone(&self.by_name);
         while let Some(inside) = at.and_then(|name| by_name.get(name)) {
@@ -325,7 +325,7 @@ impl<'a> Blocks<'a> {
                 let next = to.next.map(|next| &self.definition.node(next).kind);
                 next.is_some_and(|next| !matches!(next, NodeKind::Join { .. }))
             }
-            _ => self.by_name.contains_key(to.name.as_str()),
+            _ => self.by_name.contains_key(to.step_name()),
         };
         !goes_on || to.place.parent != node.place.parent || to.place.branch != node.place.branch
     }

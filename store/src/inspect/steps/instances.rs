@@ -54,7 +54,7 @@ impl Instances {
                 found.walk(definition, map, index, been);
             }
         }
-        found.find_current(maps);
+        found.find_current(definition, maps);
         found
     }
 
@@ -89,7 +89,7 @@ impl Instances {
         }
     }
 
-    fn find_current(&mut self, maps: &[(MapRow, u32)]) {
+    fn find_current(&mut self, definition: &Definition, maps: &[(MapRow, u32)]) {
         // What was begun last is what counts, unless what is around it was begun anew itself.
         let mut newest: HashMap<(NodeId, Option<usize>), ActivationId> = HashMap::new();
         for (map, _) in maps {
@@ -101,7 +101,8 @@ impl Instances {
             is_current[at] = newest[&(begun.map, begun.around)] == begun.instance.map
                 && begun.around.is_none_or(|around| is_current[around]);
             if is_current[at] {
-                self.current.entry(begun.map).or_default().push(at);
+                let original = original(definition, begun.map);
+                self.current.entry(original).or_default().push(at);
             }
         }
         let mut current = std::mem::take(&mut self.current);
@@ -144,4 +145,10 @@ impl Instances {
     pub(super) fn with_around(&self, at: usize) -> impl Iterator<Item = usize> {
         std::iter::successors(Some(at), |at| self.all[*at].around)
     }
+}
+
+/// The map that a map is a copy of, or itself.
+fn original(definition: &Definition, map: NodeId) -> NodeId {
+    let copied = definition.node(map).copy_of.as_deref();
+    copied.and_then(|name| definition.find(name)).unwrap_or(map)
 }

@@ -17,7 +17,7 @@ impl Bodies {
     pub(super) fn of(definition: &Definition) -> Self {
         let is_map = |node: &&Node| matches!(node.kind, NodeKind::Map { .. });
         let maps = definition.nodes().iter().filter(is_map);
-        let maps: HashSet<&str> = maps.map(|node| node.name.as_str()).collect();
+        let maps: HashSet<&str> = maps.map(Node::step_name).collect();
         let inside = |node: &Node| {
             let parent = node.place.parent.as_deref();
             parent.is_some_and(|parent| maps.contains(parent))
@@ -100,6 +100,7 @@ impl<'a> Maps<'a> {
             .collect();
         let nodes = (0..).map(NodeId).zip(definition.nodes());
         let maps = nodes.filter(|(_, node)| matches!(node.kind, NodeKind::Map { .. }));
+        let maps = maps.filter(|(_, node)| node.copy_of.is_none());
         let maps: HashMap<&str, NodeId> = maps.map(|(id, node)| (&*node.name, id)).collect();
         let mut found = Self {
             around: HashMap::new(),

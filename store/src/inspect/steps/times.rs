@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use windlass_workflow_model::{Definition, Node, NodeId, Timestamp};
+use windlass_workflow_model::{Definition, NodeId, Timestamp};
 
 use super::super::views::StepView;
 
@@ -29,8 +29,10 @@ impl<'a> Times<'a> {
             .collect();
         let mut times = Self::default();
         for (id, views) in by_node {
-            let Node { name, place, .. } = definition.node(*id);
-            let own = places.get_key_value(name.as_str()).map(|(name, _)| *name);
+            let node = definition.node(*id);
+            let place = &node.place;
+            let own = places.get_key_value(node.step_name());
+            let own = own.map(|(name, _)| *name);
             for view in views {
                 // What a block failed with itself.
                 if let Some(name) = own {
