@@ -983,6 +983,75 @@ fn agents_have_limits_and_retries_and_may_be_unknown_until_their_step() {
     assert!(found[0].starts_with("a (-) step-timeout:"), "{found:?}");
 }
 
+#[test]
+fn a_step_that_was_copied_has_its_rows_under_its_own_id() {
+    let on = |key: &str, more: &str| {
+        format!(
+            r#""type": "conditional", "condition": {{"expression": "${{workflow.input.{key}}}"}}, {more}"#
+        )
+    };
+    let c = on(
+        "c",
+        r#""if_true_step": "d", "if_false_step": "t", "next_step": "y""#,
+    );
+    let d = on("d", r#""if_true_step": "t", "next_step": "x""#);
+    let e = on("d", r#""if_true_step": "p", "next_step": "u""#);
+    let steps = [
+        ("c", &*c),
+        ("d", &*d),
+        ("t", r#""agent_name": "ok", "next_step": "e""#),
+        ("e", &*e),
+        ("p", r#""type": "parallel", "parallel_steps": ["q", "l"]"#),
+        ("q", r#""agent_name": "late""#),
+        (
+            "l",
+            r#""type": "loop", "loop_config": {"collection": [1, 2], "loop_body": ["each"]}"#,
+        ),
+        ("each", OK),
+        ("u", OK),
+        ("x", OK),
+        ("y", OK),
+    ];
+    let late = "[handlers.late]\ncommand = ['sh', '-c', 'cat > /dev/null; test -e go && echo 7']\n[handlers.'*']\nsimulate = '1ms'\n";
+    for input in [r#"{"c": true, "d": true}"#, r#"{"c": false, "d": true}"#] {
+        let lab = lab(&steps, late);
+        let told = errors(run(&lab, &["--json", "--input", input]));
+        assert!(told[0].starts_with("p (then) children-failed:"), "{told:?}");
+        assert!(told[1].starts_with("q (q) handler-failed:"), "{told:?}");
+        let show = lab.last_run();
+        assert_eq!(rows_of(&show, "q"), ["q - failed -"]);
+        assert_eq!(rows_of(&show, "p"), ["then - failed -"]);
+        assert_eq!(
+            rows_of(&show, "each"),
+            ["iteration-0 0 succeeded -", "iteration-1 1 succeeded -"]
+        );
+        assert_eq!(rows_of(&show, "u").len(), 1);
+        lab.write("go", "");
+        let done = lab.call(&["retry", "last", "--json"]).expect(0).json();
+        let outputs = &done["runs"][0]["outputs"];
+        assert_eq!(outputs["p"]["q"], 7);
+        assert_eq!(outputs["e"]["branch_step_id"], "p");
+        let show = lab.last_run();
+        for (step, status) in [
+            ("t", "succeeded"),
+            ("p", "succeeded"),
+            ("q", "succeeded"),
+            ("e", "succeeded"),
+            ("u", "succeeded"),
+        ] {
+            let rows = rows_of(&show, step);
+            assert_eq!(rows.len(), 1, "{step}: {rows:?}");
+            assert!(rows[0].contains(status), "{step}: {rows:?}");
+        }
+        let x = rows_of(&show, "x").join("");
+        assert_eq!(
+            x.contains("succeeded"),
+            input.contains(r#""c": true"#),
+            "{x}"
+        );
+    }
+}
+
 /// Where the last row of a step stands, and what it came to.
 fn told(show: &Value, step: &str) -> String {
     let rows = show["steps"].as_array().unwrap().iter();

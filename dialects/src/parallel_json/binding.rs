@@ -13,15 +13,22 @@ use crate::suggestion::did_you_mean;
 /// Reports references that can never have a value.
 pub(crate) fn check(document: &Document<'_>, seats: &Seats, report: &mut Report) {
     let index = (0..).zip(&document.steps).map(|(n, step)| (step.id, n));
-    let successors = (0..document.steps.len()).map(|step| seats.successors(document, step));
+    // What leads to a copy leads to its step.
+    let index = index.filter(|(_, step)| document.original(*step) == *step);
+    let mut successors = vec![Vec::new(); document.steps.len()];
+    for step in 0..document.steps.len() {
+        let next = seats.successors(document, step).into_iter();
+        successors[document.original(step)].extend(next.map(|next| document.original(next)));
+    }
     let mut binding = Binding {
         document,
         seats,
         index: index.collect(),
-        successors: successors.collect(),
+        successors,
         walks: HashMap::new(),
     };
-    for (step, read) in document.steps.iter().enumerate() {
+    let originals = document.steps.iter().enumerate();
+    for (step, read) in originals.filter(|(_, step)| step.copy.is_none()) {
         for Mention { reference, spot } in &read.mentions {
             let mut all = Vec::new();
             reference.visit(&mut all);
@@ -157,6 +164,7 @@ impl Binding<'_, '_> {
         }
         if of_error {
             let failure = self.seats.failure(self.document, source);
+            let failure = failure.map(|first| self.document.original(first));
             let in_chain =
                 failure.is_some_and(|first| first == reader_here || self.leads(first, reader_here));
             if !in_chain || from.len() > 1 {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use windlass_workflow_model::limits::NAME_BYTES_MAX;
+use windlass_workflow_model::name_beside;
 
 use crate::diagnostic::{Report, Spot, quoted};
 use crate::limits::STEPS_MAX;
@@ -24,6 +25,22 @@ pub(crate) struct Document<'a> {
     pub(crate) steps: Vec<Step<'a>>,
     /// Steps that something leads to, or seems to, which could not be read.
     pub(crate) meant: Vec<usize>,
+}
+
+impl Document<'_> {
+    /// The step that a step is a copy of, or itself.
+    pub(crate) fn original(&self, step: usize) -> usize {
+        self.steps[step].copy.map_or(step, |(original, _)| original)
+    }
+
+    /// What the node of a step is called: by its id, and copies by a number beside that.
+    pub(crate) fn node_name(&self, step: usize) -> String {
+        let Step { id, copy, .. } = &self.steps[step];
+        match copy {
+            Some((_, number)) => name_beside(id, &number.to_string()),
+            None => (*id).to_owned(),
+        }
+    }
 }
 
 const KEYS: [&str; 6] = [

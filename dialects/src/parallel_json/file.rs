@@ -85,13 +85,13 @@ pub(crate) fn import(text: &str, options: &ImportOptions, report: &mut Report) -
     let Some(root) = read.root else {
         return Found::default();
     };
-    let Some(document) = document::read(&root, &read.dropped, options, report) else {
+    let Some(mut document) = document::read(&root, &read.dropped, options, report) else {
         return Found::default();
     };
     if is_other(&document, options, report) {
         return Found::default();
     }
-    let seats = seat::seat(&document, report);
+    let seats = seat::seat(&mut document, report);
     binding::check(&document, &seats, report);
     let workflow = if report.is_broken() {
         None

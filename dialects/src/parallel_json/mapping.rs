@@ -66,7 +66,7 @@ impl Mapping {
 }
 
 /// A reference and where it stands.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Mention {
     pub(crate) reference: Reference,
     pub(crate) spot: Spot,

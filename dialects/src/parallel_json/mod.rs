@@ -1,8 +1,7 @@
 //! Dialect `parallel-json`: steps in JSON that lead to each other, some of them blocks.
 //!
 //! Owns the grammar, what references may name, and the functions of the graphs it makes: they
-//! resolve references, judge conditions and join policies, and count iterations. A construct that
-//! has a meaning which is not lowered yet is refused (`construct-unsupported`), never skipped.
+//! resolve references, judge conditions and join policies, and count iterations.
 
 mod binding;
 mod block;

@@ -32,6 +32,8 @@ pub(crate) fn rehearsal(
     options: &ImportOptions,
 ) -> BTreeMap<String, Json> {
     let index = document.steps.iter().enumerate();
+    // What a copy reads, its step does.
+    let index = index.filter(|(_, step)| step.copy.is_none());
     let mut asked = Asked {
         document,
         seats,
@@ -42,7 +44,8 @@ pub(crate) fn rehearsal(
         longer: Vec::new(),
         lengthened: HashSet::new(),
     };
-    for step in &seats.order {
+    let steps = seats.order.iter();
+    for step in steps.filter(|step| document.steps[**step].copy.is_none()) {
         asked.read(*step);
         asked.lengthen();
     }
@@ -371,7 +374,8 @@ impl Asked<'_, '_> {
                     if name == Some("branch_output") {
                         let links = [then, otherwise].into_iter().flatten();
                         let starts = links
-                            .filter_map(|link| self.seats.branch_start(self.document, step, link));
+                            .filter_map(|link| self.seats.branch_start(self.document, step, link))
+                            .map(|start| self.document.original(start));
                         open.extend(starts.map(|start| (start, at + 1)));
                     }
                 }

@@ -3,7 +3,7 @@
 //! A scope is the main chain or one branch of a block. Inside it steps follow each other; a branch
 //! of a conditional is no scope of its own, it only ends elsewhere.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::diagnostic::{self, Report, quoted};
@@ -12,6 +12,8 @@ use crate::options::Mode;
 use crate::parallel_json::document::Document;
 use crate::parallel_json::ring;
 use crate::parallel_json::step::{Kind, Link};
+
+mod copies;
 
 /// How the steps of a document stand to each other.
 #[derive(Debug)]
@@ -50,13 +52,20 @@ pub(crate) struct Scope {
 /// What a chain ends at. Steps that are on one way go on at the same step when their chain ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Way {
-    /// The `next_step` of each conditional around it, where its branches end.
+    /// The `next_step` of each conditional around it, where its branches end; of copies the original.
     markers: Vec<usize>,
     pub(crate) end: End,
     /// The conditional around it whose `on_failure` takes its failures.
     pub(crate) handler: Option<usize>,
     /// The conditional whose branches are on it, and the way around that.
     around: Option<(usize, usize)>,
+}
+
+impl Way {
+    /// Whether a chain on it ends where it leads to a step.
+    fn ends_at(&self, document: &Document<'_>, step: usize) -> bool {
+        self.markers.contains(&document.original(step))
+    }
 }
 
 /// Where a chain goes when it ends.
@@ -81,10 +90,36 @@ fn listed(document: &Document<'_>) -> Vec<Option<usize>> {
     listed_by
 }
 
-/// Seats all steps, and reports those that stand where they cannot.
-pub(crate) fn seat(document: &Document<'_>, report: &mut Report) -> Seats {
+/// Seats all steps, copies those that several ways share, and reports those that stand where they
+/// cannot.
+pub(crate) fn seat(document: &mut Document<'_>, report: &mut Report) -> Seats {
+    let walk = walk(document);
+    for (step, levels) in &walk.too_deep {
+        let what = format!(
+            "{levels} levels, limit {BLOCKS_DEEP_MAX}; nobody could follow the flow; split it"
+        );
+        report.error("nesting-too-deep", &document.steps[*step].spot, what);
+    }
+    let in_ring = ring::report(document, &walk.seats, &walk.direct, report);
+    check_lists(document, report);
+    let is_sound = !walk.report(&in_ring, report) && !in_ring.contains(&true);
+    let is_shared = walk.shared().next().is_some();
+    let mut seats = walk.seats;
+    seats.is_led_to = led_to(document, &seats, report);
+    report_unreached(document, &seats, report);
+    report_children(document, report);
+    if is_shared && is_sound {
+        let mut is_led_to = seats.is_led_to;
+        seats = copies::made(document, report);
+        is_led_to.resize(document.steps.len(), true);
+        seats.is_led_to = is_led_to;
+    }
+    seats
+}
+
+/// Walks through all chains from the first step on.
+fn walk<'d, 'a>(document: &'d Document<'a>) -> Walk<'d, 'a> {
     let listed_by = listed(document);
-    let direct: Vec<_> = listed_by.iter().map(Option::is_some).collect();
     let main = Way {
         markers: Vec::new(),
         end: End::Run,
@@ -102,12 +137,14 @@ pub(crate) fn seat(document: &Document<'_>, report: &mut Report) -> Seats {
             order: Vec::new(),
             scopes: vec![scope],
             ways: vec![main],
-            is_led_to: Vec::new(),
+            is_led_to: vec![true; document.steps.len()],
         },
         open: Vec::new(),
         led_by: vec![None; document.steps.len()],
+        direct: listed_by.iter().map(Option::is_some).collect(),
         listed_by,
         deep: HashSet::new(),
+        too_deep: Vec::new(),
         wrong: Vec::new(),
     };
     if let Some(start) = document.start.as_ref().and_then(|start| start.target) {
@@ -121,16 +158,9 @@ pub(crate) fn seat(document: &Document<'_>, report: &mut Report) -> Seats {
         walk.open.push((start, seat, (None, "start_step")));
     }
     while let Some((step, seat, led)) = walk.open.pop() {
-        walk.visit(step, &seat, led, &direct, report);
+        walk.visit(step, &seat, led);
     }
-    let in_ring = ring::report(document, &walk.seats, &direct, report);
-    check_lists(document, report);
-    walk.report(&in_ring, report);
-    let mut seats = walk.seats;
-    seats.is_led_to = led_to(document, &seats, report);
-    report_unreached(document, &seats, report);
-    report_children(document, report);
-    seats
+    walk
 }
 
 impl Seats {
@@ -145,7 +175,7 @@ impl Seats {
         }
         let next = document.steps[step].next.as_ref();
         match next.and_then(|next| next.target) {
-            Some(next) if !way.markers.contains(&next) => End::Step(next),
+            Some(next) if !way.ends_at(document, next) => End::Step(next),
             _ => way.end,
         }
     }
@@ -178,8 +208,9 @@ impl Seats {
         let target = link.target?;
         let seat = self.of[conditional].as_ref()?;
         let next = document.steps[conditional].next.as_ref();
-        let is_end = next.and_then(|next| next.target) == Some(target)
-            || self.ways[seat.way].markers.contains(&target);
+        let next = next.and_then(|next| next.target);
+        let is_next = next.is_some_and(|next| document.original(next) == document.original(target));
+        let is_end = is_next || self.ways[seat.way].ends_at(document, target);
         (!is_end).then_some(target)
     }
 
@@ -195,13 +226,12 @@ impl Seats {
         let Some(seat) = &self.of[step] else {
             return ways;
         };
-        let markers = &self.ways[seat.way].markers;
+        let way = &self.ways[seat.way];
         let next = document.steps[step].next.as_ref();
         let next = next.and_then(|next| next.target);
         ways.retain(|(to, called)| match *called {
-            None => !markers.contains(to),
-            Some("then" | "else") => !markers.contains(to) && next != Some(*to),
-            Some("on failure") => !markers.contains(to),
+            None | Some("on failure") => !way.ends_at(document, *to),
+            Some("then" | "else") => !way.ends_at(document, *to) && next != Some(*to),
             Some(_) => true,
         });
         ways
@@ -219,11 +249,18 @@ impl Seats {
     pub(crate) fn after_failure(&self, document: &Document<'_>, step: usize) -> Option<End> {
         let target = self.failure(document, step)?;
         let way = &self.ways[self.of[step].as_ref()?.way];
-        Some(if way.markers.contains(&target) {
+        Some(if way.ends_at(document, target) {
             way.end
         } else {
             End::Step(target)
         })
+    }
+
+    /// Whether chains on two ways go on at the same step when they end, and fail alike.
+    fn go_on_alike(&self, one: usize, other: usize) -> bool {
+        let (one, other) = (&self.ways[one], &self.ways[other]);
+        let of = |way: &Way| (way.end, way.handler);
+        of(one) == of(other) && one.markers == other.markers
     }
 
     /// The scope around a scope.
@@ -241,8 +278,12 @@ struct Walk<'d, 'a> {
     led_by: Vec<Option<Led>>,
     /// For a step: a block that lists it.
     listed_by: Vec<Option<usize>>,
+    /// By step: whether a block lists it.
+    direct: Vec<bool>,
     /// Blocks and conditionals that are too deep for what they contain.
     deep: HashSet<usize>,
+    /// Steps that are too deep, and how deep.
+    too_deep: Vec<(usize, usize)>,
     /// Told when it is known which steps are in rings.
     wrong: Vec<Wrong>,
 }
@@ -260,12 +301,22 @@ enum Wrong {
         step: usize,
         one: usize,
         other: usize,
+        led: Led,
     },
 }
 
+/// A step that is shared, and the other way that leads to it, with the field that does.
+struct Shared {
+    step: usize,
+    /// The way on which it stands.
+    stands: usize,
+    way: usize,
+    led: Led,
+}
+
 impl Walk<'_, '_> {
-    fn visit(&mut self, step: usize, seat: &Seat, led: Led, direct: &[bool], report: &mut Report) {
-        if direct[step] && !seat.direct {
+    fn visit(&mut self, step: usize, seat: &Seat, led: Led) {
+        if self.direct[step] && !seat.direct {
             // Its block seats it; the chain that leads here is wrong.
             self.wrong.push(Wrong::TwoPlaces { step, led });
             return;
@@ -276,8 +327,13 @@ impl Walk<'_, '_> {
                 // Two lists: reported where the lists are read.
             } else if before.scope != seat.scope {
                 self.wrong.push(Wrong::TwoPlaces { step, led });
-            } else if !self.goes_on_alike(one, other) {
-                self.wrong.push(Wrong::TwoWays { step, one, other });
+            } else if !self.seats.go_on_alike(one, other) {
+                self.wrong.push(Wrong::TwoWays {
+                    step,
+                    one,
+                    other,
+                    led,
+                });
             }
             return;
         }
@@ -286,11 +342,7 @@ impl Walk<'_, '_> {
             if !around.is_none_or(|around| self.deep.insert(around)) {
                 return;
             }
-            let what = format!(
-                "{} levels, limit {BLOCKS_DEEP_MAX}; nobody could follow the flow; split it",
-                seat.depth
-            );
-            report.error("nesting-too-deep", &self.document.steps[step].spot, what);
+            self.too_deep.push((step, seat.depth));
             return;
         }
         self.seats.of[step] = Some(seat.clone());
@@ -302,26 +354,20 @@ impl Walk<'_, '_> {
         self.enter_branches(step, seat);
     }
 
-    fn goes_on_alike(&self, one: usize, other: usize) -> bool {
-        let (one, other) = (&self.seats.ways[one], &self.seats.ways[other]);
-        let of = |way: &Way| (way.end, way.handler);
-        of(one) == of(other) && one.markers == other.markers
-    }
-
     /// To what follows the step, on the same way.
     fn follow(&mut self, step: usize, seat: &Seat) {
         if seat.direct {
             return;
         }
         let document = self.document;
-        let markers = &self.seats.ways[seat.way].markers;
+        let way = &self.seats.ways[seat.way];
         let links = [
             (&document.steps[step].on_failure, "on_failure"),
             (&document.steps[step].next, "next_step"),
         ];
         for (link, field) in links {
             let target = link.as_ref().and_then(|link| link.target);
-            if let Some(target) = target.filter(|target| !markers.contains(target)) {
+            if let Some(target) = target.filter(|target| !way.ends_at(document, *target)) {
                 self.open.push((target, seat.clone(), (Some(step), field)));
             }
         }
@@ -367,9 +413,9 @@ impl Walk<'_, '_> {
         };
         let next = document.steps[step].next.as_ref();
         if let Some(next) = next.and_then(|next| next.target)
-            && !way.markers.contains(&next)
+            && !way.ends_at(document, next)
         {
-            way.markers.push(next);
+            way.markers.push(document.original(next));
         }
         if document.steps[step].on_failure.is_some() && !seat.direct {
             way.handler = Some(step);
@@ -414,12 +460,15 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// Reports what was found on the way, unless it only follows from a ring.
-    fn report(&self, in_ring: &[bool], report: &mut Report) {
+    /// Reports what was found on the way, unless it only follows from a ring; whether anything was.
+    fn report(&self, in_ring: &[bool], report: &mut Report) -> bool {
         let has_ring = in_ring.contains(&true);
+        let mut reaches = Reaches::default();
+        let mut is_wrong = false;
         for wrong in &self.wrong {
             match *wrong {
                 Wrong::TwoPlaces { step, led } => {
+                    is_wrong = true;
                     let closes_ring = in_ring[step] && led.0.is_none_or(|by| in_ring[by]);
                     if !closes_ring {
                         self.in_two_places(step, led, report);
@@ -427,9 +476,30 @@ impl Walk<'_, '_> {
                 }
                 // A ring leads to its steps in more ways than one.
                 Wrong::TwoWays { .. } if has_ring => {}
-                Wrong::TwoWays { step, one, other } => self.on_two_ways(step, one, other, report),
+                Wrong::TwoWays {
+                    step, one, other, ..
+                } => is_wrong |= self.report_twice(step, [one, other], &mut reaches, report),
             }
         }
+        is_wrong
+    }
+
+    /// The steps to which chains lead that go on differently when they end.
+    fn shared(&self) -> impl Iterator<Item = Shared> {
+        self.wrong.iter().filter_map(|wrong| match *wrong {
+            Wrong::TwoPlaces { .. } => None,
+            Wrong::TwoWays {
+                step,
+                one,
+                other,
+                led,
+            } => Some(Shared {
+                step,
+                stands: one,
+                way: other,
+                led,
+            }),
+        })
     }
 
     fn in_two_places(&self, step: usize, led: Led, report: &mut Report) {
@@ -453,18 +523,27 @@ impl Walk<'_, '_> {
         report.error("step-in-two-places", &document.steps[step].spot, what);
     }
 
-    /// A step to which chains lead that go on differently when they end.
-    fn on_two_ways(&self, step: usize, one: usize, other: usize, report: &mut Report) {
+    /// Reports a shared step that would run twice, behind a branch that reached it already; whether it
+    /// would. Else it can be copied.
+    fn report_twice(
+        &self,
+        step: usize,
+        ways: [usize; 2],
+        reaches: &mut Reaches,
+        report: &mut Report,
+    ) -> bool {
         let document = self.document;
-        for (inner, outer) in [(one, other), (other, one)] {
-            let mut at = inner;
+        for way in ways {
+            let mut at = way;
             while let Some((conditional, around)) = self.seats.ways[at].around {
-                let next = &document.steps[conditional].next;
-                // Each time a chain is walked, so after many mistakes nobody asks any more.
-                if around == outer
-                    && !report.is_crowded()
+                let is_direct = self.seats.of[conditional]
+                    .as_ref()
+                    .is_some_and(|seat| seat.direct);
+                let next = document.steps[conditional].next.as_ref();
+                if !is_direct
                     && let Some(next) = next
-                    && next.target.is_some_and(|next| leads(document, next, step))
+                    && let Some(target) = next.target
+                    && reaches.leads(document, target, step)
                 {
                     let id = quoted(document.steps[step].id);
                     let what = format!(
@@ -473,33 +552,41 @@ impl Walk<'_, '_> {
                     );
                     let spot = &document.steps[conditional].spot;
                     report.error("branch-joins-past-next-step", spot, what);
-                    return;
+                    return true;
                 }
                 at = around;
             }
         }
-        let what = "branches of several conditionals lead here that go on at different steps; such a step would have to be copied, which is not supported yet; make a second step";
-        report.error("construct-unsupported", &document.steps[step].spot, what);
+        false
     }
 }
 
-/// Whether a chain leads from one step to another.
-fn leads(document: &Document<'_>, from: usize, to: usize) -> bool {
-    let mut seen = vec![false; document.steps.len()];
-    let mut open = vec![from];
-    while let Some(at) = open.pop() {
-        if at == to {
-            return true;
-        }
-        if !std::mem::replace(&mut seen[at], true) {
-            let ways = ring::ways(document, at, false).into_iter();
-            open.extend(
-                ways.filter(|(_, way)| *way != Some("contains"))
-                    .map(|(to, _)| to),
-            );
-        }
+/// Where chains lead: by the step that one begins at, a bit for each step.
+///
+/// What was walked once is kept: many ways may be asked of the same few ends.
+#[derive(Default)]
+struct Reaches(HashMap<usize, Vec<u64>>);
+
+impl Reaches {
+    /// Whether a chain leads from one step to another, or to a copy of it.
+    fn leads(&mut self, document: &Document<'_>, from: usize, to: usize) -> bool {
+        let reached = self.0.entry(from).or_insert_with(|| {
+            let mut seen = vec![0; document.steps.len() / 64 + 1];
+            let mut open = vec![from];
+            while let Some(at) = open.pop() {
+                let at = document.original(at);
+                if seen[at / 64] & (1 << (at % 64)) == 0 {
+                    seen[at / 64] |= 1 << (at % 64);
+                    let ways = ring::ways(document, at, false).into_iter();
+                    let ways = ways.filter(|(_, way)| *way != Some("contains"));
+                    open.extend(ways.map(|(to, _)| to));
+                }
+            }
+            seen
+        });
+        let to = document.original(to);
+        reached[to / 64] & (1 << (to % 64)) != 0
     }
-    false
 }
 
 /// The name of a branch of a block, as rows show it.

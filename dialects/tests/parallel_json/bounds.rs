@@ -279,3 +279,37 @@ fn ids_may_be_as_long_as_names_may_be() {
     assert_eq!(outputs[f][format!("{branch}2")], json!({"v": y}));
     assert!(outputs[h].is_object());
 }
+
+#[test]
+fn copies_are_as_many_as_steps_may_be() {
+    // Each level doubles what comes behind it: one branch goes on at a step of its own.
+    let doubled = |levels: usize| {
+        let mut steps = Vec::new();
+        for n in 0..levels {
+            let next = format!("c{}", n + 1);
+            let c = format!(
+                r#""type": "conditional", "condition": {{"expression": "${{workflow.input}}"}}, "if_true_step": "d{n}", "if_false_step": "{next}""#
+            );
+            let d = format!(
+                r#""type": "conditional", "condition": {{"expression": "${{workflow.input}}"}}, "if_true_step": "{next}", "next_step": "x{n}""#
+            );
+            let ok = r#""agent_name": "ok""#.to_owned();
+            steps.extend([
+                (format!("c{n}"), c),
+                (format!("d{n}"), d),
+                (format!("x{n}"), ok),
+            ]);
+        }
+        steps.push((format!("c{levels}"), r#""agent_name": "ok""#.to_owned()));
+        let steps: Vec<_> = steps
+            .iter()
+            .map(|(id, text)| (id.as_str(), text.as_str()))
+            .collect();
+        file(&steps)
+    };
+    let imported = workflow_with(&doubled(3), &options());
+    let nodes = imported.definition.nodes().iter();
+    let copies = nodes.filter(|node| node.step_name() == "c3").count();
+    assert_eq!(copies, 8);
+    check(&doubled(14), "expansion-too-large");
+}

@@ -519,6 +519,110 @@ fn branches_of_conditionals_may_share_their_tail() {
 }
 
 #[test]
+fn a_tail_that_goes_on_differently_is_copied_for_each_way() {
+    let on = |key: &str, more: &str| {
+        format!(
+            r#""type": "conditional", "condition": {{"expression": "${{workflow.input.{key}}}"}}, {more}"#
+        )
+    };
+    let (c, d) = (
+        on(
+            "c",
+            r#""if_true_step": "d", "if_false_step": "t", "next_step": "y""#,
+        ),
+        on("d", r#""if_true_step": "t", "next_step": "x""#),
+    );
+    let e = on(
+        "e",
+        r#""if_true_step": "p", "if_false_step": "u", "next_step": "u""#,
+    );
+    let steps = [
+        ("c", &*c),
+        ("d", &*d),
+        (
+            "t",
+            r#""agent_name": "ok", "next_step": "e", "on_failure": "fix""#,
+        ),
+        ("e", &*e),
+        (
+            "p",
+            r#""type": "parallel", "parallel_steps": ["q", "l"], "on_failure": "fix""#,
+        ),
+        (
+            "q",
+            r#""type": "conditional", "condition": {"expression": "true"}, "if_true_step": "q2""#,
+        ),
+        ("q2", OK),
+        (
+            "l",
+            r#""type": "loop", "loop_config": {"collection": [1, 2], "loop_body": ["each"]}"#,
+        ),
+        (
+            "each",
+            r#""agent_name": "ok", "input_mapping": {"t": "${t.output.v}", "i": "${loop.index}"}"#,
+        ),
+        ("fix", OK),
+        (
+            "u",
+            r#""agent_name": "ok", "input_mapping": {"p": "${e.output.branch_taken}"}"#,
+        ),
+        (
+            "x",
+            r#""agent_name": "ok", "input_mapping": {"u": "${u.output.v}"}"#,
+        ),
+        (
+            "y",
+            r#""agent_name": "ok", "input_mapping": {"u": "${t.output.v}"}"#,
+        ),
+    ];
+    let imported = workflow_with(&file(&steps), &options());
+    for (input, expected) in [
+        (
+            json!({"c": false, "d": true, "e": false}),
+            &["t", "u", "y"][..],
+        ),
+        (
+            json!({"c": false, "d": true, "e": true}),
+            &["t", "q2", "each", "each", "u", "y"],
+        ),
+        (
+            json!({"c": true, "d": true, "e": false}),
+            &["t", "u", "x", "y"],
+        ),
+        (
+            json!({"c": true, "d": true, "e": true}),
+            &["t", "q2", "each", "each", "u", "x", "y"],
+        ),
+    ] {
+        let played = play(&imported, &input, Order::First, &agents);
+        assert_eq!(played.called, expected, "{input}");
+        let outputs = played.outputs();
+        assert_eq!(outputs["u"], json!({"v": "u"}));
+        if input["e"] == true {
+            assert_eq!(outputs["p"]["l"]["total_count"], 2);
+        }
+    }
+    // What fails in a copy is told of the step, and handled behind it.
+    let broken = |agent: &str, step: &str, input: &Value| match step {
+        "each" => Err(Fault::new("handler-failed", "boom")),
+        _ => agents(agent, step, input),
+    };
+    for c in [false, true] {
+        let input = json!({"c": c, "d": true, "e": true});
+        let played = play(&imported, &input, Order::First, &broken);
+        let noted = &played.data()["handled_failures"][0];
+        assert_eq!(noted["step"], "p", "{noted}");
+        assert_eq!(noted["errors"][0]["step"], "l");
+        let all = if c {
+            &["t", "q2", "each", "fix", "u", "x", "y"][..]
+        } else {
+            &["t", "q2", "each", "fix", "u", "y"]
+        };
+        assert_eq!(played.called, all);
+    }
+}
+
+#[test]
 fn a_conditional_in_a_block_ends_where_the_block_says() {
     let par = r#""type": "parallel", "parallel_steps": ["c", "x"], "next_step": "end""#;
     let c = r#""type": "conditional", "condition": {"expression": "${workflow.input}"}, "if_true_step": "t", "next_step": "mark""#;

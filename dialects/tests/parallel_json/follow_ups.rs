@@ -175,3 +175,15 @@ fn a_branch_ends_where_its_conditional_goes_on_whatever_step_that_names() {
     ];
     check(&file(&steps), &["cycle"]);
 }
+
+#[test]
+fn a_shared_tail_says_nothing_beside_another_mistake() {
+    let c = format!(r#"{IF}, "if_true_step": "d", "if_false_step": "t", "next_step": "y""#);
+    let d = format!(r#"{IF}, "if_true_step": "t", "next_step": "x""#);
+    let t = r#""agent_name": "ok", "input_mapping": {"x": "${nobody.output}"}"#;
+    let x = r#""agent_name": "ok", "input_mapping": {"x": "${t.output.v}"}"#;
+    check(
+        &file(&[("c", &c), ("d", &d), ("t", t), ("x", x), ("y", x)]),
+        &["unknown-reference"],
+    );
+}

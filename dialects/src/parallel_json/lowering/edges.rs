@@ -90,7 +90,9 @@ impl Lowering<'_, '_> {
         if let (Some(first), true) = (own, is_block) {
             let failed = self.function(format!("{id}/failed"), has_failed(id.to_owned()));
             let note = self.function(format!("{id}/handled"), block::note_handled(id.to_owned()));
-            let handled = self.draft.compute(name_beside(id, "handled"), note);
+            let handled = self
+                .draft
+                .compute(name_beside(&document.node_name(step), "handled"), note);
             self.draft.arm(nodes.exit, "failed", failed, Some(handled));
             self.draft.connect(handled, first);
             return;

@@ -1,6 +1,6 @@
 //! A workflow as a graph.
 //!
-//! Every step is one node of its name; what a block or conditional needs besides is named
+//! Every step is one node of its name, and copies of it for other ways are called `<id>/<number>`; what a block or conditional needs besides is named
 //! `<id>/…`, which no id can be; where that would be too long, what is left of the id ends in a hash. Nodes come first, then the edges, so that a chain of any length
 //! needs no recursion.
 
@@ -207,6 +207,9 @@ impl Lowering<'_, '_> {
     }
 
     fn show_block(&mut self, step: usize, kind: &str) {
+        if self.document.steps[step].copy.is_some() {
+            return;
+        }
         let place = self.place(step);
         let block = Shown {
             name: self.document.steps[step].id.to_owned(),

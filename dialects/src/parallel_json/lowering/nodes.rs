@@ -50,6 +50,9 @@ impl Lowering<'_, '_> {
             // A file with such a step is not lowered.
             Kind::Unknown => return,
         };
+        if document.steps[step].copy.is_some() {
+            self.draft.copy_of(nodes.entry, document.steps[step].id);
+        }
         let own = self.place(step);
         let all = nodes.failing.iter().copied().chain(nodes.join);
         for node in all.chain([nodes.entry, nodes.exit]) {
@@ -68,13 +71,14 @@ impl Lowering<'_, '_> {
 
     fn add_agent(&mut self, step: usize, agent: &str, input_mapping: &serde_json::Value) -> NodeId {
         let id = self.document.steps[step].id;
+        let name = self.document.node_name(step);
         let options = &self.options.parallel_json;
         let unknown = self.unknown_agent(step, agent);
         let later = options.resolve_agents == ResolveAgents::Run;
         if later && !self.options.handlers.accepts(agent) {
             // A step would need a handler; a node of another kind leaves no row, but a block does.
             self.show_block(step, "agent");
-            return self.draft.compute(id, unknown);
+            return self.draft.compute(name, unknown);
         }
         let own = options.agents.get(agent).cloned().unwrap_or_default();
         let default = options.step_timeout.map(whole_ms);
@@ -102,13 +106,13 @@ impl Lowering<'_, '_> {
             }),
             ..StepSpec::new(agent)
         };
-        self.draft.step(id, spec)
+        self.draft.step(name, spec)
     }
 
     /// The function of a step whose agent has no handler, which is known only where it runs.
     fn unknown_agent(&mut self, step: usize, agent: &str) -> String {
         let standing = self.standing(step);
-        let name = format!("{}/agent-unknown", standing.id);
+        let name = format!("{}/agent-unknown", self.document.node_name(step));
         let text =
             format!("no handler {agent:?}; the step cannot work; register it and start again");
         let fail = move |_: &_| Err(standing.fault("agent-unknown", &text));
@@ -123,11 +127,11 @@ impl Lowering<'_, '_> {
         width: Option<u32>,
         fork: Option<&ForkJoin<'_>>,
     ) -> Nodes {
-        let id = self.document.steps[step].id;
+        let name = self.document.node_name(step);
         let block = Arc::new(self.block(step, rule, fork));
-        let merge = self.function(format!("{id}/merge"), block.merge());
-        self.function(format!("{id}/fold"), block.fold());
-        let (split, join) = self.draft.split(id, Some(merge));
+        let merge = self.function(format!("{name}/merge"), block.merge());
+        self.function(format!("{name}/fold"), block.fold());
+        let (split, join) = self.draft.split(name, Some(merge));
         if let Some(width) = width {
             self.draft.split_parallelism(split, width);
         }
@@ -168,12 +172,12 @@ impl Lowering<'_, '_> {
     /// the engine fails it by the errors of its branches alone.
     fn outcome(&mut self, step: usize, entry: NodeId, join: NodeId, exits_early: bool) -> Nodes {
         let standing = self.standing(step);
-        let id = standing.id.clone();
+        let name = self.document.node_name(step);
         let exit = if self.hands_over(step) {
-            self.draft.choice(name_beside(&id, "outcome"))
+            self.draft.choice(name_beside(&name, "outcome"))
         } else if exits_early {
-            let raise = self.function(format!("{id}/raise"), raise(standing));
-            self.draft.compute(name_beside(&id, "outcome"), raise)
+            let raise = self.function(format!("{name}/raise"), raise(standing));
+            self.draft.compute(name_beside(&name, "outcome"), raise)
         } else {
             return Nodes {
                 entry,
@@ -182,7 +186,8 @@ impl Lowering<'_, '_> {
             };
         };
         self.draft.connect(join, exit);
-        self.draft.on_fault(entry, exit, Some(format!("{id}/fold")));
+        self.draft
+            .on_fault(entry, exit, Some(format!("{name}/fold")));
         Nodes {
             entry,
             failing: vec![exit],
@@ -198,12 +203,12 @@ impl Lowering<'_, '_> {
     fn block(&self, step: usize, rule: Rule, fork: Option<&ForkJoin<'_>>) -> Block {
         let document = self.document;
         let lists = document.steps[step].lists();
-        let id = document.steps[step].id;
+        let node = document.node_name(step);
         let branches = lists.iter().enumerate().map(|(index, list)| {
             let name = branch_name(document, step, index);
             let seconds = fork.and_then(|fork| fork.branches[index].timeout_seconds);
             let limit = seconds.map(|seconds| Limit {
-                node: name_beside(id, &format!("branch/{name}")),
+                node: name_beside(&node, &format!("branch/{name}")),
                 seconds,
             });
             BlockBranch {
@@ -226,7 +231,7 @@ impl Lowering<'_, '_> {
 
     fn add_loop(&mut self, step: usize, looped: &Loop<'_>) -> Nodes {
         let document = self.document;
-        let id = document.steps[step].id;
+        let name = document.node_name(step);
         let last = looped.body.last().and_then(|link| link.target);
         let last_input = last.and_then(|last| match &document.steps[last].kind {
             Kind::Agent { input_mapping, .. } => Some(Mapping::of(input_mapping)),
@@ -250,16 +255,16 @@ impl Lowering<'_, '_> {
         });
         let width = looped.max_parallelism.unwrap_or(ITERATIONS_AT_ONCE);
         let spec = MapSpec {
-            count: Count::Computed(self.function(format!("{id}/count"), of.count())),
-            item: Some(self.function(format!("{id}/item"), of.item())),
+            count: Count::Computed(self.function(format!("{name}/count"), of.count())),
+            item: Some(self.function(format!("{name}/item"), of.item())),
             open: false,
             max_parallelism: if looped.parallel { width } else { 1 },
             tally: None,
         };
-        let merge = self.function(format!("{id}/merge"), of.merge());
-        self.function(format!("{id}/fold"), of.fold());
-        self.function(format!("{id}/keep"), Iterations::keep());
-        let (map, join) = self.draft.map(id, spec, Some(merge));
+        let merge = self.function(format!("{name}/merge"), of.merge());
+        self.function(format!("{name}/fold"), of.fold());
+        self.function(format!("{name}/keep"), Iterations::keep());
+        let (map, join) = self.draft.map(&*name, spec, Some(merge));
         let policy = match looped.on_error {
             OnError::Stop if looped.parallel && self.drains() => FailurePolicy::Drain,
             OnError::Stop => FailurePolicy::FailFast,
@@ -267,8 +272,8 @@ impl Lowering<'_, '_> {
         };
         self.draft.on_failure(map, policy);
         self.draft.merge_judges(join);
-        let raise = self.function(format!("{id}/iteration"), of.raise());
-        let failed = self.draft.compute(name_beside(id, "iteration"), raise);
+        let raise = self.function(format!("{name}/iteration"), of.raise());
+        let failed = self.draft.compute(name_beside(&name, "iteration"), raise);
         self.draft.connect(failed, join);
         Nodes {
             join: Some(join),
@@ -295,6 +300,7 @@ impl Lowering<'_, '_> {
             )
         };
         let id = document.steps[step].id;
+        let name = document.node_name(step);
         let begins = |link: &Option<_>| {
             let start = self.seats.branch_start(document, step, link.as_ref()?)?;
             Some(document.steps[start].id.to_owned())
@@ -305,9 +311,9 @@ impl Lowering<'_, '_> {
             then: begins(then),
             otherwise: begins(otherwise),
         };
-        let decide = self.function(format!("{id}/decide"), condition.decide());
-        let entry = self.draft.compute(id, decide);
-        let exit = self.draft.choice(name_beside(id, "choose"));
+        let decide = self.function(format!("{name}/decide"), condition.decide());
+        let entry = self.draft.compute(&*name, decide);
+        let exit = self.draft.choice(name_beside(&name, "choose"));
         self.draft.connect(entry, exit);
         self.function(format!("{id}/then"), condition::is_then(id.to_owned()));
         Nodes {

@@ -9,14 +9,14 @@ use crate::options::{EarlyExit, ImportOptions};
 use crate::parallel_json::field::{self, place};
 use crate::tree::{Meaning, Node, Value};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ForkJoin<'a> {
     pub(crate) branches: Vec<Branch<'a>>,
     pub(crate) policy: Policy,
     pub(crate) early_exit: EarlyExit,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Branch<'a> {
     pub(crate) name: &'a str,
     pub(crate) steps: Vec<Link<'a>>,

@@ -9,7 +9,7 @@ use crate::parallel_json::mapping::{self, Mapping, Mention};
 use crate::parallel_json::reference::parts;
 use crate::tree::{Meaning, Node, Value};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Loop<'a> {
     pub(crate) collection: Option<Mapping>,
     pub(crate) body: Vec<Link<'a>>,

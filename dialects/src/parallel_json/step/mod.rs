@@ -23,7 +23,7 @@ pub(crate) use link::Link;
 pub(crate) use loops::{Loop, OnError};
 
 /// A step that was read. What was wrong with it is reported and left out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Step<'a> {
     pub(crate) id: &'a str,
     pub(crate) spot: Spot,
@@ -34,9 +34,11 @@ pub(crate) struct Step<'a> {
     pub(crate) mentions: Vec<Mention>,
     /// All texts in it, if something in it could not be read: some may be ids.
     pub(crate) unread: Vec<&'a str>,
+    /// If it is a copy for another way: of which step, and which copy of that.
+    pub(crate) copy: Option<(usize, u32)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Kind<'a> {
     Agent {
         agent: &'a str,
@@ -65,6 +67,15 @@ impl<'a> Step<'a> {
             Kind::ForkJoin(fork) => fork.branches.iter().map(|b| b.steps.as_slice()).collect(),
             Kind::Loop(looped) => vec![looped.body.as_slice()],
             Kind::Agent { .. } | Kind::Conditional { .. } | Kind::Unknown => Vec::new(),
+        }
+    }
+
+    /// Where a branch of a conditional begins: `then`, or else the other one.
+    pub(crate) fn branch_mut(&mut self, of_true: bool) -> Option<&mut Link<'a>> {
+        match &mut self.kind {
+            Kind::Conditional { then, .. } if of_true => then.as_mut(),
+            Kind::Conditional { otherwise, .. } => otherwise.as_mut(),
+            _ => None,
         }
     }
 
@@ -145,6 +156,7 @@ fn read_fields<'a>(
         kind: Kind::Unknown,
         mentions: Vec::new(),
         unread: Vec::new(),
+        copy: None,
     };
     if !matches!(node.value, Value::Map(_)) {
         let what = format!(
