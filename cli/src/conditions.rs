@@ -13,7 +13,7 @@ use crate::json::dialect_of;
 
 /// What the row of a conditional says of its condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Condition {
+pub(crate) struct Judgement {
     condition_expression: Option<String>,
     /// Missing if it was not judged, or if nothing is left of that.
     condition_result: Option<bool>,
@@ -24,7 +24,7 @@ pub(crate) struct Condition {
 
 /// The conditionals of a run.
 #[derive(Debug, Default)]
-pub(crate) struct Conditions(HashMap<Key, Condition>);
+pub(crate) struct Conditions(HashMap<Key, Judgement>);
 
 /// A conditional, and the iteration that it stands in.
 type Key = (String, Option<Instance>);
@@ -41,14 +41,14 @@ impl Conditions {
         let mut found = Self(HashMap::new());
         let mut iterations = HashSet::new();
         for row in rows {
-            let condition = Condition {
+            let judgement = Judgement {
                 condition_expression: expressions.get(&row.step).cloned(),
                 condition_error: row.error.as_ref().and_then(|error| {
                     (error.code == "condition-error").then(|| error.message.clone())
                 }),
-                ..Condition::default()
+                ..Judgement::default()
             };
-            found.0.insert((row.step.clone(), row.instance), condition);
+            found.0.insert((row.step.clone(), row.instance), judgement);
             iterations.extend(row.instance);
         }
         if let Some(data) = &detail.data {
@@ -65,7 +65,7 @@ impl Conditions {
     }
 
     /// What the row of a step says of its condition; `None` if it is no conditional.
-    pub(crate) fn at(&self, row: &StepView) -> Option<&Condition> {
+    pub(crate) fn at(&self, row: &StepView) -> Option<&Judgement> {
         let is_own = is_conditional(row);
         self.0
             .get(&(row.step.clone(), row.instance))

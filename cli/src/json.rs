@@ -10,7 +10,7 @@ use windlass::{
 };
 use windlass_dialects::{Diagnostic, Dialect, Imported, group_run_secrets, run_notes, run_outputs};
 
-use crate::conditions::{Condition, Conditions};
+use crate::conditions::{Conditions, Judgement};
 use crate::failure::Failure;
 use crate::masks::Masks;
 use crate::step_error::{StepErrorJson, with_exception_handled};
@@ -280,7 +280,7 @@ pub(crate) struct StepJson {
     error: Option<StepErrorJson>,
     /// Of conditionals.
     #[serde(flatten)]
-    condition: Option<Condition>,
+    condition: Option<Judgement>,
 }
 
 impl StepJson {

@@ -300,8 +300,8 @@ fn branches_and_iterations_have_rows_of_their_own() {
     run(&lab, &[]).expect(0);
     let show = lab.last_run();
     let said = |step: &str| {
-        let rows = show["steps"].as_array().unwrap().iter();
-        let row = rows.filter(|row| row["step"] == step).next_back();
+        let mut rows = show["steps"].as_array().unwrap().iter();
+        let row = rows.rfind(|row| row["step"] == step);
         let row = row.unwrap_or_else(|| panic!("{step} is not in {:#}", show["steps"]));
         let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
         let [kind, parent, branch, status] =
@@ -324,8 +324,8 @@ fn branches_and_iterations_have_rows_of_their_own() {
         assert_eq!(said(step), expected);
     }
     let row = |step: &str| {
-        let rows = show["steps"].as_array().unwrap().iter();
-        rows.filter(|row| row["step"] == step).next_back().unwrap()
+        let mut rows = show["steps"].as_array().unwrap().iter();
+        rows.rfind(|row| row["step"] == step).unwrap()
     };
     let late = row("f/far");
     assert_eq!(
@@ -1054,8 +1054,8 @@ fn a_step_that_was_copied_has_its_rows_under_its_own_id() {
 
 /// Where the last row of a step stands, and what it came to.
 fn told(show: &Value, step: &str) -> String {
-    let rows = show["steps"].as_array().unwrap().iter();
-    let row = rows.filter(|row| row["step"] == step).next_back().unwrap();
+    let mut rows = show["steps"].as_array().unwrap().iter();
+    let row = rows.rfind(|row| row["step"] == step).unwrap();
     let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     ["kind", "parent_step_id", "branch_name", "status"]
         .map(|key| text(&row[key]))

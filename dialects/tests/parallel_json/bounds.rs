@@ -234,39 +234,40 @@ fn keys_as_long_as_the_file_are_neither_copied_nor_told_again_and_again() {
 fn ids_may_be_as_long_as_names_may_be() {
     let id = |of: &str| of.repeat(255);
     let ids = ["p", "f", "l", "c", "a", "b", "x", "y", "t", "h"].map(id);
-    let [p, f, l, c, a, b, x, y, t, h] = ids.each_ref().map(String::as_str);
+    let [pair, fork, many, test, good, bad, one, two, then, fix] =
+        ids.each_ref().map(String::as_str);
     let branch = "br".repeat(100);
     let fields = [
         (
-            p,
+            pair,
             format!(
-                r#""type": "parallel", "parallel_steps": ["{a}", "{b}"], "next_step": "{f}", "on_failure": "{h}""#
+                r#""type": "parallel", "parallel_steps": ["{good}", "{bad}"], "next_step": "{fork}", "on_failure": "{fix}""#
             ),
         ),
-        (a, r#""agent_name": "ok""#.to_owned()),
-        (b, r#""agent_name": "bad""#.to_owned()),
-        (h, format!(r#""agent_name": "ok", "next_step": "{f}""#)),
+        (good, r#""agent_name": "ok""#.to_owned()),
+        (bad, r#""agent_name": "bad""#.to_owned()),
+        (fix, format!(r#""agent_name": "ok", "next_step": "{fork}""#)),
         (
-            f,
+            fork,
             format!(
-                r#""type": "fork_join", "next_step": "{l}", "fork_join_config": {{"join_policy": "any", "early_exit": "absorb", "branches": {{"{branch}": {{"steps": ["{x}"], "timeout_seconds": 5}}, "{branch}2": {{"steps": ["{y}"], "timeout_seconds": 5}}}}}}"#
+                r#""type": "fork_join", "next_step": "{many}", "fork_join_config": {{"join_policy": "any", "early_exit": "absorb", "branches": {{"{branch}": {{"steps": ["{one}"], "timeout_seconds": 5}}, "{branch}2": {{"steps": ["{two}"], "timeout_seconds": 5}}}}}}"#
             ),
         ),
-        (x, r#""agent_name": "hang""#.to_owned()),
-        (y, r#""agent_name": "ok""#.to_owned()),
+        (one, r#""agent_name": "hang""#.to_owned()),
+        (two, r#""agent_name": "ok""#.to_owned()),
         (
-            l,
+            many,
             format!(
-                r#""type": "loop", "loop_config": {{"collection": [1, 2], "loop_body": ["{c}"]}}"#
+                r#""type": "loop", "loop_config": {{"collection": [1, 2], "loop_body": ["{test}"]}}"#
             ),
         ),
         (
-            c,
+            test,
             format!(
-                r#""type": "conditional", "condition": {{"expression": "${{loop.index}} == 0"}}, "if_true_step": "{t}""#
+                r#""type": "conditional", "condition": {{"expression": "${{loop.index}} == 0"}}, "if_true_step": "{then}""#
             ),
         ),
-        (t, r#""agent_name": "ok""#.to_owned()),
+        (then, r#""agent_name": "ok""#.to_owned()),
     ];
     let steps: Vec<_> = fields
         .iter()
@@ -275,9 +276,9 @@ fn ids_may_be_as_long_as_names_may_be() {
     let imported = workflow_with(&file(&steps), &options());
     let played = play(&imported, &Value::Null, Order::First, &agents);
     let outputs = played.outputs();
-    assert_eq!(outputs[l]["failed_count"], 0);
-    assert_eq!(outputs[f][format!("{branch}2")], json!({"v": y}));
-    assert!(outputs[h].is_object());
+    assert_eq!(outputs[many]["failed_count"], 0);
+    assert_eq!(outputs[fork][format!("{branch}2")], json!({"v": two}));
+    assert!(outputs[fix].is_object());
 }
 
 #[test]

@@ -297,7 +297,7 @@ fn a_loop_that_stops_starts_no_further_iteration() {
 }
 
 fn statuses(result: &Value) -> Vec<Value> {
-    let iterations = result["iterations"].as_array().unwrap().iter();
+    let iterations = result["iterations"].as_array().expect("a list").iter();
     iterations.map(|record| record["status"].clone()).collect()
 }
 
