@@ -122,3 +122,36 @@ fn failed_with(errors: Vec<ErrorEntry>) -> Fault {
         retryable: false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cacao::rule::Rule;
+    use crate::stored_rule::StoredRule;
+
+    #[test]
+    fn a_failure_is_written_down_as_an_older_version_said_it() {
+        let stored = r#"cacao {"do":"fail","at":{"step":"A"},"id":"action--1","limit_ms":5,"own":["A/limit"],"called":"Clean"}"#;
+        let Some(Rule::Fail(folding)) = Rule::named(stored) else {
+            panic!("it reads")
+        };
+        for (step, code, told) in [
+            ("A/limit", "scope-timeout", "ACTION_TIMEOUT after 5 ms"),
+            ("A", "wait-timeout", "ACTION_TIMEOUT after 5 ms"),
+            ("A", "out-arg-missing", "as it was"),
+            (
+                "C",
+                "handler-failed",
+                "playbook \"Clean\" step \"C\": as it was",
+            ),
+        ] {
+            let fault = Fault::new(code, "as it was").at(step, None, None);
+            let data = State::new().write().unwrap();
+            let folded = State::read(&folding.fold(&data, &fault).unwrap()).unwrap();
+            let failure = folded.failure().unwrap();
+            let error = &failure.errors[0];
+            assert_eq!((error.step.as_str(), failure.own), ("A", step != "C"));
+            assert!(error.message.starts_with(told), "{error:?}");
+        }
+    }
+}
