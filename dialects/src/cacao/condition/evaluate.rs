@@ -208,35 +208,8 @@ fn search(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cacao::condition::fixed::Fixed;
     use crate::cacao::condition::read;
-
-    struct Fixed;
-
-    impl Values for Fixed {
-        fn value(&self, name: &str) -> Option<String> {
-            let value = match name {
-                "__n__" => "2",
-                "__s__" => "linux",
-                "__b__" => "true",
-                "__ip__" => "10.1.2.3",
-                "__mac__" => "00-1B-44-11-3A-B7",
-                "__bad__" => "perhaps",
-                "__text__" => "a\nb%",
-                _ => return None,
-            };
-            Some(value.to_owned())
-        }
-
-        fn type_of(&self, name: &str) -> Option<Type> {
-            match name {
-                "__n__" => Some(Type::Integer),
-                "__b__" | "__bad__" | "__hot__" => Some(Type::Bool),
-                "__ip__" => Some(Type::Ipv4Addr),
-                "__mac__" => Some(Type::MacAddr),
-                _ => Some(Type::String),
-            }
-        }
-    }
 
     fn verdict(text: &str, lenient: bool) -> String {
         let (condition, _) = read(text).unwrap();

@@ -4,6 +4,8 @@
 
 mod check;
 mod evaluate;
+#[cfg(any(test, fuzzing))]
+mod fixed;
 mod read;
 mod token;
 
@@ -107,31 +109,7 @@ impl Condition {
 /// Reads, checks and evaluates any text.
 #[cfg(fuzzing)]
 pub(crate) fn fuzz(text: &str) {
-    use crate::cacao::value::Type;
-
-    struct Fixed;
-
-    impl Values for Fixed {
-        fn value(&self, name: &str) -> Option<String> {
-            let value = match name {
-                "__n__" => "2",
-                "__s__" => "linux",
-                "__b__" => "true",
-                "__ip__" => "10.1.2.3",
-                _ => return None,
-            };
-            Some(value.to_owned())
-        }
-
-        fn type_of(&self, name: &str) -> Option<Type> {
-            match name {
-                "__n__" => Some(Type::Integer),
-                "__b__" => Some(Type::Bool),
-                "__ip__" => Some(Type::Ipv4Addr),
-                _ => Some(Type::String),
-            }
-        }
-    }
+    use fixed::Fixed;
 
     let Ok((mut condition, _)) = read(text) else {
         return;
