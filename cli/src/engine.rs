@@ -7,10 +7,9 @@ use windlass::{
     Admission, Durability, Engine, History, Inspector, Retention, RunDetail, RunId, ShedPolicy,
 };
 
-use crate::approvals;
-use crate::blocks;
 use crate::config::{AdmissionPolicy, Config, DurabilityName, HistoryName};
 use crate::failure::Failure;
+use crate::rows;
 
 /// How long running steps may go on after Ctrl-C before they are given back.
 pub(crate) const SHUTDOWN: Duration = Duration::from_secs(5);
@@ -77,7 +76,6 @@ pub(crate) fn show(inspector: &mut Inspector, run: RunId) -> Result<RunDetail, F
     let mut detail = shown.ok_or_else(|| {
         Failure::refused(format!("there is no run {run}: retention has removed it"))
     })?;
-    blocks::settle(inspector, &mut detail)?;
-    approvals::settle(&mut detail);
+    rows::settle(inspector, &mut detail)?;
     Ok(detail)
 }

@@ -10,10 +10,9 @@ use windlass::{
 };
 use windlass_dialects::{Diagnostic, Dialect, Imported, group_run_secrets, run_notes, run_outputs};
 
-use crate::conditions::{Conditions, Judgement};
 use crate::failure::Failure;
 use crate::masks::Masks;
-use crate::step_error::{StepErrorJson, with_exception_handled};
+use crate::rows::{Conditions, Judgement, StepErrorJson, with_exception_handled};
 use crate::tasks::Waiting;
 use crate::time_text::rfc3339;
 

@@ -8,8 +8,8 @@ use windlass::{
     RunSummary, StepView, Timestamp, Why,
 };
 
-use crate::conditions::Conditions;
 use crate::json::{NotesJson, outputs, status_of};
+use crate::rows::Conditions;
 use crate::tasks::Waiting;
 use crate::time_text::{elapsed, rfc3339, rfc3339_seconds};
 

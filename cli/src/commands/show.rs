@@ -1,15 +1,11 @@
 //! `windlass show RUN`: one run in full.
 
-use windlass_dialects::Dialect;
-
 use super::reading;
 use crate::args::{Global, OneRun};
-use crate::branch_rows;
-use crate::branches;
-use crate::conditions::Conditions;
 use crate::engine;
 use crate::failure::{Exit, Failure};
-use crate::json::{ShowJson, dialect_of};
+use crate::json::ShowJson;
+use crate::rows::{self, Conditions};
 use crate::stdout::{print, print_json};
 use crate::tasks;
 use crate::text;
@@ -18,11 +14,7 @@ pub(super) fn show(global: &Global, args: &OneRun) -> Result<Exit, Failure> {
     let mut inspector = reading(global)?;
     let run = engine::find(&mut inspector, &args.run)?;
     let mut detail = engine::show(&mut inspector, run)?;
-    if dialect_of(&detail) == Some(Dialect::Cacao) {
-        branch_rows::add(&mut detail);
-    } else {
-        branches::add(&mut inspector, &mut detail)?;
-    }
+    rows::add_branches(&mut inspector, &mut detail)?;
     let conditions = Conditions::of(&mut inspector, &detail)?;
     let maps = inspector
         .maps(run)

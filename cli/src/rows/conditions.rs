@@ -7,8 +7,8 @@ use serde::Serialize;
 use windlass::{BranchOutcome, Inspector, Instance, RunDetail, StepStatus, StepView};
 use windlass_dialects::{Decision, Dialect, condition_expressions, run_decisions};
 
+use super::iterations;
 use crate::failure::Failure;
-use crate::iterations;
 use crate::json::dialect_of;
 
 /// What the row of a conditional says of its condition.

@@ -4,11 +4,10 @@
 use std::collections::{HashMap, HashSet};
 
 use windlass::{BranchOutcome, Inspector, Instance, RunDetail, StepStatus, StepView};
-use windlass_dialects::{Dialect, tell_branch_timeout};
+use windlass_dialects::tell_branch_timeout;
 
+use super::iterations;
 use crate::failure::Failure;
-use crate::iterations;
-use crate::json::dialect_of;
 
 /// Why a step is cancelled whose branch ran into its limit.
 const TIMEOUT: &str = "branch-timeout";
@@ -18,9 +17,6 @@ const TIMEOUT: &str = "branch-timeout";
 /// # Errors
 /// What iterations gave cannot be read.
 pub(crate) fn add(inspector: &mut Inspector, detail: &mut RunDetail) -> Result<(), Failure> {
-    if dialect_of(detail) != Some(Dialect::ParallelJson) {
-        return Ok(());
-    }
     let blocks = detail.definition.blocks().iter();
     let kinds: HashMap<&str, &str> = blocks
         .filter_map(|block| match block.kind.as_str() {

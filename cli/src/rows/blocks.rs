@@ -12,10 +12,10 @@ use windlass::{
 };
 use windlass_dialects::{Dialect, run_notes, run_outputs};
 
+use super::iterations;
+use super::playbook;
 use crate::failure::Failure;
-use crate::iterations;
 use crate::json::dialect_of;
-use crate::playbook_rows;
 
 /// Why steps are skipped that a block did not come by.
 const NOT_TAKEN: &str = "not-taken";
@@ -27,7 +27,7 @@ const NOT_TAKEN: &str = "not-taken";
 /// What iterations gave cannot be read.
 pub(crate) fn settle(inspector: &mut Inspector, detail: &mut RunDetail) -> Result<(), Failure> {
     if dialect_of(detail) == Some(Dialect::Cacao) {
-        playbook_rows::settle(detail);
+        playbook::settle(detail);
     }
     let definition = &detail.definition;
     let blocks = definition.blocks().iter();

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use windlass::{Block, Definition, ErrorEntry, RunDetail, StepStatus, StepView};
 use windlass_dialects::{playbook_branches, run_notes, taken_branches};
 
-use crate::playbook_rows::{Blocks, WHILE};
+use super::playbook::{Blocks, WHILE};
 
 /// The kind of a branch's row.
 const BRANCH: &str = "branch";
