@@ -8,7 +8,7 @@ use windlass::{
     RunOutcome, RunStatus, StepOutput, Workflow, backup, restore,
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A step that gives its key, and one that waits for an event before it.
 fn keyed() -> Workflow<String> {

@@ -86,7 +86,7 @@ pub(crate) fn see_through(builder: EngineBuilder) -> Marks {
     let engine = builder.workflow(&workflow).open().unwrap();
     let request = workflow.request(&Vec::new()).unwrap().dedupe_key("the one");
     let run = engine.scheduler().schedule_blocking(request).unwrap();
-    let outcome = run.wait_blocking(Some(Duration::from_secs(60))).unwrap();
+    let outcome = run.wait_blocking(Some(Duration::from_mins(1))).unwrap();
     let RunOutcome::Succeeded(data) = outcome else {
         panic!("it cannot fail: {outcome:?}")
     };

@@ -132,7 +132,7 @@ pub(crate) fn see_through(database: &Path, builder: EngineBuilder) -> (RunId, Fa
         .unwrap();
     let request = workflow.request(&Vec::new()).unwrap().dedupe_key("the one");
     let run = engine.scheduler().schedule_blocking(request).unwrap();
-    let outcome = run.wait_blocking(Some(Duration::from_secs(60))).unwrap();
+    let outcome = run.wait_blocking(Some(Duration::from_mins(1))).unwrap();
     let RunOutcome::Failed(fault) = outcome else {
         panic!("its last step fails: {outcome:?}")
     };

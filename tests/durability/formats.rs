@@ -52,7 +52,7 @@ fn runs_that_an_engine_of_the_first_format_left_behind_go_on() {
     for run in runs {
         let outcome = scheduler
             .handle(run.run)
-            .wait_blocking(Some(Duration::from_secs(60)));
+            .wait_blocking(Some(Duration::from_mins(1)));
         let RunOutcome::Succeeded(data) = outcome.unwrap() else {
             panic!("run {} did not succeed", run.run)
         };
@@ -131,7 +131,7 @@ fn a_split_and_a_detached_branch_of_the_second_format_go_on() {
         let late = Event::new(run, "late", "1", Payload::null());
         scheduler.signal_blocking(late).unwrap();
         let handle = scheduler.handle(run);
-        let outcome = handle.wait_blocking(Some(Duration::from_secs(60)));
+        let outcome = handle.wait_blocking(Some(Duration::from_mins(1)));
         let RunOutcome::Succeeded(data) = outcome.unwrap() else {
             panic!("run {run} did not succeed")
         };

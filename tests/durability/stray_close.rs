@@ -145,7 +145,7 @@ pub(crate) fn work_and_copy(builder: EngineBuilder, database: &Path) {
     pass(database, "stored");
     await_place(database, "looking");
     let copied = schedule(&copying).unwrap();
-    copied.wait_blocking(Some(Duration::from_secs(60))).unwrap();
+    copied.wait_blocking(Some(Duration::from_mins(1))).unwrap();
     pass(database, "copied");
     await_place(database, "closed");
     let answers = (0..RUNS).map(|_| schedule(&quick));

@@ -11,7 +11,7 @@ use windlass_faults::{Locking, locking, strace};
 use crate::child::{DATABASE, ROLE, start, workflow};
 use crate::two_processes::until;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Runs of each process.
 const RUNS: usize = 20;

@@ -17,7 +17,7 @@ use windlass::{
 };
 
 /// How long a test waits for what must happen before it says that it did not.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The smallest time that a clock tells.
 pub(crate) const TICK: Duration = Duration::from_micros(1);

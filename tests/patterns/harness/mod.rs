@@ -27,7 +27,7 @@ pub(crate) use stage::{Noted, Stage};
 pub(crate) use stepped::Stepped;
 
 /// How long a test waits for what must happen before it says that it did not.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The key under which a pattern's run is found again.
 pub(crate) const THE_RUN: &str = "the run";
