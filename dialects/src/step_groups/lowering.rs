@@ -474,7 +474,7 @@ impl<'l> Lowering<'l> {
                     .then(|| Rule::Judge(resolved.work.conditions.clone()).name()),
                 input: Some(input.name()),
                 output: Some(output.name()),
-                timeout_ms: timeout_ms(step, None),
+                timeout_ms: timeout_ms(step, self.plan.options.step_timeout),
                 ..CallSpec::new(called.map_or("", |called| called.name.as_str()))
             },
         );

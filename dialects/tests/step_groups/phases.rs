@@ -219,6 +219,16 @@ steps:
     );
 }
 
+const CALLS: &str = "
+kind: Workflow
+metadata: {name: db}
+steps: [{name: make, type: t}]
+---
+kind: Workflow
+metadata: {name: ship}
+steps: [{name: call, type: workflow, workflow: db}]
+";
+
 #[test]
 fn the_option_limits_steps_that_set_no_limit() {
     for (limit, expected) in [
@@ -233,6 +243,15 @@ fn the_option_limits_steps_that_set_no_limit() {
             spec(&imported.workflows[0].definition, "a").timeout_ms,
             expected
         );
+        // A step that starts a workflow is a step.
+        let imported = import(CALLS, &options);
+        let ship = imported.workflows.iter();
+        let mut nodes = ship.flat_map(|workflow| workflow.definition.nodes());
+        let call = nodes.find_map(|node| match &node.kind {
+            NodeKind::Call(call) => Some(call.timeout_ms),
+            _ => None,
+        });
+        assert_eq!(call, Some(expected));
     }
     let definition = workflow(&steps(&["name: a, type: t"])).definition;
     assert_eq!(spec(&definition, "a").timeout_ms, Some(30 * 60 * 1000));
