@@ -82,8 +82,11 @@ impl From<&RunDetail> for NotesJson {
         let is_imported = dialect_of(detail).is_some();
         let data = detail.data.as_ref().filter(|_| is_imported);
         let mut notes = data.map(run_notes).unwrap_or_default();
-        if dialect_of(detail) == Some(Dialect::Cacao) {
+        let dialect = dialect_of(detail);
+        if let Some(Dialect::Cacao | Dialect::StepGroupsYaml) = dialect {
             notes.warnings.extend(failed_steps_warned(detail));
+        }
+        if dialect == Some(Dialect::Cacao) {
             with_exception_handled(&mut notes.handled_failures);
         }
         let masks = masks(detail);
@@ -328,7 +331,7 @@ impl StepJson {
     }
 }
 
-/// What the last attempts of steps of a playbook warned of before they failed. Those that succeeded have
+/// What the last attempts of steps warned of before they failed. Those that succeeded have
 /// put theirs into the data.
 fn failed_steps_warned(detail: &RunDetail) -> Vec<String> {
     let failed = detail.steps.iter();

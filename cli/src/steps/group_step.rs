@@ -24,6 +24,26 @@ pub(super) fn input(
     Ok(given)
 }
 
+/// An error of the step, with what was repaired before: it writes nothing into the run's data.
+pub(super) fn warned(
+    ctx: &Context,
+    masks: &Masks,
+    given: &GroupInput,
+    error: StepError,
+) -> StepError {
+    let warnings = given.warnings.iter();
+    let warnings: Vec<_> = warnings
+        .map(|warning| format!("step {}: {}", ctx.step(), masks.hide(warning)))
+        .collect();
+    if warnings.is_empty() {
+        return error;
+    }
+    match Payload::encode(&json!({ "warnings": warnings })) {
+        Ok(output) => error.with_output(output),
+        Err(_) => error,
+    }
+}
+
 /// Hides the values of secret names.
 pub(super) fn masks(ctx: &Context, data: &Payload) -> Masks {
     let secrets = group_secrets(ctx.config(), data);

@@ -72,3 +72,31 @@ outputs: {kind: '${build.kind}'}
     }
     assert!(!text.contains("hunter2"), "{text}");
 }
+
+#[test]
+fn what_was_repaired_for_a_step_that_then_failed_is_told_too() {
+    let lab = Lab::new();
+    lab.write(
+        "ship.yaml",
+        "
+variables: {TOKEN: hunter2}
+steps:
+- {name: gate, type: idle, if: 'false', setVariables: {GO: 'yes'}}
+- {name: use, type: broken, env: {V: '${workflow.GO} $TOKEN'}}
+",
+    );
+    lab.write(
+        "handlers.toml",
+        "[handlers.idle]\nsimulate = '0s'\n[handlers.broken]\nsimulate = '0s'\nfail = 'it broke'\n",
+    );
+    let run = ["run", "ship.yaml", "--handlers", "handlers.toml"];
+    let done = lab
+        .call(&[&run[..], &["--lenient", "--json"]].concat())
+        .expect(1);
+    let warnings = lab.last_run()["warnings"].clone();
+    let told = warnings[0].as_str().unwrap();
+    let expected = "step use: reference-unset: env.V: ${workflow.GO} has no value because \"gate\" was skipped";
+    assert!(told.starts_with(expected), "{warnings}");
+    assert_eq!(warnings.as_array().unwrap().len(), 1, "{warnings}");
+    assert_eq!(done.json()["runs"][0]["warnings"], warnings);
+}
