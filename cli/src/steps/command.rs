@@ -8,7 +8,7 @@ use windlass_dialects::{
     CommandCall, CommandResult, command_call, command_warnings, made_up_result, record_result,
 };
 
-use super::outcome::Setback;
+use super::outcome::{Setback, with_warnings};
 use crate::clock::now_micros;
 use crate::time_text::rfc3339;
 
@@ -101,14 +101,7 @@ pub(super) fn warned(
     result: Option<&CommandResult>,
     error: StepError,
 ) -> StepError {
-    let warnings = command_warnings(ctx.config(), data, result);
-    if warnings.is_empty() {
-        return error;
-    }
-    match Payload::encode(&json!({ "warnings": warnings })) {
-        Ok(output) => error.with_output(output),
-        Err(_) => error,
-    }
+    with_warnings(error, &command_warnings(ctx.config(), data, result))
 }
 
 #[cfg(test)]

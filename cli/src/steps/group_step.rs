@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 use windlass::{Context, Fault, Payload, StepError, StepOutput};
 use windlass_dialects::{GroupInput, GroupResult, group_input, group_record, group_secrets};
 
+use super::outcome::with_warnings;
 use super::step_input;
 use crate::masks::Masks;
 
@@ -35,13 +36,7 @@ pub(super) fn warned(
     let warnings: Vec<_> = warnings
         .map(|warning| format!("step {}: {}", ctx.step(), masks.hide(warning)))
         .collect();
-    if warnings.is_empty() {
-        return error;
-    }
-    match Payload::encode(&json!({ "warnings": warnings })) {
-        Ok(output) => error.with_output(output),
-        Err(_) => error,
-    }
+    with_warnings(error, &warnings)
 }
 
 /// Hides the values of secret names.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
-use windlass::StepError;
+use windlass::{Payload, StepError};
 
 use crate::masks::Masks;
 use crate::program::{End, OUTPUT_BYTES_MAX, ProgramError, Report};
@@ -197,6 +197,17 @@ fn last_lines(errors: &[u8]) -> String {
         ": {}",
         lines[lines.len().saturating_sub(LINES)..].join(" | ")
     )
+}
+
+/// An error, with what its step has warned of: a step that fails writes nothing into the run's data.
+pub(super) fn with_warnings(error: StepError, warnings: &[String]) -> StepError {
+    if warnings.is_empty() {
+        return error;
+    }
+    match Payload::encode(&json!({ "warnings": warnings })) {
+        Ok(output) => error.with_output(output),
+        Err(_) => error,
+    }
 }
 
 #[cfg(test)]

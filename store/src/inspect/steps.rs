@@ -298,22 +298,12 @@ impl Steps<'_> {
             status => status,
         };
         StepView {
-            step: block.name.clone(),
-            kind: "branch".to_owned(),
-            parent: place.parent,
-            branch: place.branch,
-            join_policy: place.join_policy,
-            instance: None,
-            round: None,
-            activation: None,
-            attempt: 0,
             status,
             reason,
             started_at,
             ended_at: ended_at.filter(|_| is_over(status)),
-            input: None,
-            output: None,
             error,
+            ..empty(&block.name, "branch", place)
         }
     }
 
@@ -374,24 +364,12 @@ impl Steps<'_> {
 
     fn blank(&self, id: NodeId, branch: Option<&str>) -> StepView {
         let node = self.definition.node(id);
-        StepView {
-            step: node.step_name().to_owned(),
-            kind: node.kind.word().to_owned(),
-            parent: node.place.parent.clone(),
-            branch: node.place.branch.clone().or(branch.map(str::to_owned)),
-            join_policy: node.place.join_policy.clone(),
-            instance: None,
-            round: None,
-            activation: None,
-            attempt: 0,
-            status: StepStatus::Pending,
-            reason: None,
-            started_at: None,
-            ended_at: None,
-            input: None,
-            output: None,
-            error: None,
-        }
+        let branch = node.place.branch.clone().or(branch.map(str::to_owned));
+        let place = Place {
+            branch,
+            ..node.place.clone()
+        };
+        empty(node.step_name(), node.kind.word(), place)
     }
 
     fn ended_view(&self, row: &HistoryRow, bodies: &Bodies, loops: &Loops) -> StepView {
@@ -515,23 +493,18 @@ impl Steps<'_> {
             None => self.passed_by(&place, None, blocks),
         };
         let (started_at, ended_at) = times.of(&block.name);
-        StepView {
-            step: block.name.clone(),
-            kind: block.kind.clone(),
-            parent: block.parent.clone(),
-            branch: block.label.clone(),
+        // It shows how it joins its own branches.
+        let shown = Place {
             join_policy: block.join_policy.clone(),
-            instance: None,
-            round: None,
-            activation: None,
-            attempt: 0,
+            ..place
+        };
+        StepView {
             status,
             reason,
             started_at,
             ended_at: ended_at.filter(|_| is_over(status)),
-            input: None,
-            output: None,
             error: standing.and_then(|standing| standing.error.clone()),
+            ..empty(&block.name, &block.kind, shown)
         }
     }
 }
@@ -550,4 +523,26 @@ fn is_work(kind: &NodeKind) -> bool {
             | NodeKind::Select { .. }
             | NodeKind::Call(_)
     )
+}
+
+/// A row of what has not been reached.
+fn empty(step: &str, kind: &str, place: Place) -> StepView {
+    StepView {
+        step: step.to_owned(),
+        kind: kind.to_owned(),
+        parent: place.parent,
+        branch: place.branch,
+        join_policy: place.join_policy,
+        instance: None,
+        round: None,
+        activation: None,
+        attempt: 0,
+        status: StepStatus::Pending,
+        reason: None,
+        started_at: None,
+        ended_at: None,
+        input: None,
+        output: None,
+        error: None,
+    }
 }

@@ -1,6 +1,6 @@
 //! One token on its way from node to node, until it has to stop.
 
-use crate::definition::Definition;
+use crate::definition::{Definition, Node, NodeKind};
 use crate::fault::{Fault, codes};
 use crate::functions::{Functions, Verdict};
 use crate::ids::{ActivationId, NodeId, Position};
@@ -9,7 +9,6 @@ use crate::payload::Payload;
 use crate::time::Timestamp;
 
 use super::{Advance, Besides, Child, FailedWait, Handover, Last, Moves, Next, Rounds, SkipRecord};
-use crate::definition::NodeKind;
 
 /// One token on its way through gateways.
 pub(super) struct Walk<'a> {
@@ -108,11 +107,7 @@ impl<'a> Walk<'a> {
         let fault = self.worded(node, fault);
         let at = self.definition.node(node);
         if at.on_fault.is_some() {
-            let place = &at.place;
-            let fault =
-                fault
-                    .clone()
-                    .at(&at.name, place.parent.as_deref(), place.branch.as_deref());
+            let fault = placed(at, fault.clone());
             self.failed = Some(Box::new(FailedWait { node, fault }));
         }
         self.fail_worded(node, activation, data, fault)
@@ -161,12 +156,7 @@ impl<'a> Walk<'a> {
     ) -> Result<(NodeId, Payload), Fault> {
         self.decided = true;
         let node = self.definition.node(node);
-        let place = &node.place;
-        let fault = fault.at(
-            node.step_name(),
-            place.parent.as_deref(),
-            place.branch.as_deref(),
-        );
+        let fault = placed(node, fault);
         let Some(path) = &node.on_fault else {
             return Err(fault);
         };
@@ -285,4 +275,14 @@ impl<'a> Walk<'a> {
             next,
         })
     }
+}
+
+/// A fault with the node where it happened.
+fn placed(node: &Node, fault: Fault) -> Fault {
+    let place = &node.place;
+    fault.at(
+        node.step_name(),
+        place.parent.as_deref(),
+        place.branch.as_deref(),
+    )
 }
