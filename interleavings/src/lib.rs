@@ -43,6 +43,6 @@ pub use explore::{Plan, explore};
 pub use locks::{Mutex, MutexGuard, RwLock};
 pub use shuttle::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64};
 pub use shuttle::thread_local;
-pub use threads::{JoinHandle, block_on, block_on_for, pause, spawn};
+pub use threads::{JoinHandle, block_on, block_on_for, pause, refuse_threads, spawn};
 pub use time::{elapsed, is_patient};
 pub use tokio::sync::Notify;

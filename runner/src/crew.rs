@@ -43,6 +43,8 @@ pub struct Crew {
     wanted: AtomicU64,
     abandoned: Mutex<Vec<JoinHandle<()>>>,
     bound_reported: AtomicBool,
+    /// The last Runner that was to begin got no thread, and that was reported.
+    short_of_threads: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -74,6 +76,7 @@ impl Crew {
             wanted: AtomicU64::new(0),
             abandoned: Mutex::default(),
             bound_reported: AtomicBool::new(false),
+            short_of_threads: AtomicBool::new(false),
         }
     }
 
@@ -134,9 +137,14 @@ impl Crew {
             self.seats_of(number),
         );
         match spawn(format!("windlass-runner-{number}"), move || pump.run()) {
-            Ok(thread) => Some(Member { leave, thread }),
+            Ok(thread) => {
+                self.short_of_threads.store(false, Ordering::SeqCst);
+                Some(Member { leave, thread })
+            }
             Err(error) => {
-                tracing::error!(%error, "no thread for a runner");
+                if !self.short_of_threads.swap(true, Ordering::SeqCst) {
+                    tracing::error!(runner = number, %error, "no thread for a runner: it is tried again");
+                }
                 None
             }
         }
@@ -179,10 +187,14 @@ impl Crew {
         let wanted = self.runners();
         let mut members = self.members.lock();
         for (number, member) in members.iter_mut().enumerate().take(wanted) {
-            let Some(current) = member else { continue };
             if self.shared.stop.load(Ordering::SeqCst) {
                 return;
             }
+            let Some(current) = member else {
+                // There was no thread for it.
+                *member = self.engage(number);
+                continue;
+            };
             if current.thread.is_finished() && !current.leave.load(Ordering::SeqCst) {
                 tracing::error!(runner = number, "a runner died and is replaced");
                 self.fail_seats(number);

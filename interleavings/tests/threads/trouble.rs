@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use windlass::{Need, Rest, RunOutcome, StepError, Workflow};
-use windlass_interleavings::{Plan, explore, is_patient, pause, spawn};
+use windlass_interleavings::{Plan, explore, is_patient, pause, refuse_threads, spawn};
 
 use crate::stage::{Stage, assert_comes_to_rest, assert_nothing_left, engine, shut_down};
 
@@ -189,6 +189,25 @@ fn an_attempt_ends_in_time_or_too_late_but_once() {
             just_in_time(Duration::from_millis(takes_ms));
         });
     }
+}
+
+/// There is no thread for any of the Runners at first.
+fn short_of_threads() {
+    let stage = Stage::default();
+    let workflow = stage.pair();
+    refuse_threads("windlass-runner", 3);
+    let engine = engine(&workflow).open().unwrap();
+    let scheduler = engine.scheduler();
+    let run = scheduler.schedule_blocking(workflow.request(&1).unwrap());
+    let outcome = run.unwrap().wait_blocking(None).unwrap();
+    assert!(matches!(outcome, RunOutcome::Succeeded(_)), "{outcome:?}");
+    assert_comes_to_rest(&engine);
+    shut_down(engine);
+}
+
+#[test]
+fn a_runner_that_gets_no_thread_is_tried_again() {
+    explore(&Plan::of_10_000("no threads", 100), short_of_threads);
 }
 
 #[test]
