@@ -127,6 +127,13 @@ pub struct Simulation {
     log: Vec<String>,
 }
 
+impl Drop for Simulation {
+    fn drop(&mut self) {
+        // The supervisor knows the handlers, which know it: together they would stay for ever.
+        self.attempts.begin_life(None);
+    }
+}
+
 impl std::fmt::Debug for Simulation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Simulation")

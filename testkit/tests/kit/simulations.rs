@@ -1,6 +1,7 @@
 //! Simulations: each seed has one history, and trouble comes in all kinds.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use windlass_testkit::{Case, End, Recorder, Trouble};
@@ -74,4 +75,22 @@ fn a_slow_step_runs_out_of_its_time_and_a_stuck_one_too() {
         assert!(ends.contains(&late));
         assert!(ends.iter().any(|end| matches!(end, End::Succeeded(_))));
     }
+}
+
+#[test]
+fn what_a_simulation_held_is_free_when_it_is_over() {
+    let held = Arc::new(());
+    let seen = Arc::clone(&held);
+    let workflow = build("holder", |flow| {
+        flow.step("hold", move |_, trail: &mut Trail| {
+            trail.push(format!("{seen:?}"));
+            Ok(())
+        })
+    });
+    let case = Case::new(&workflow, &Trail::new());
+    for seed in 0..5 {
+        case.simulate(seed);
+    }
+    drop((case, workflow));
+    assert_eq!(Arc::strong_count(&held), 1);
 }
