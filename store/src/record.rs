@@ -574,6 +574,22 @@ pub struct HistoryRow {
 }
 
 impl HistoryRow {
+    /// Puts the rows of a run, which come in the order of their branches, locks and ordinals, in that in
+    /// which they ended by the wall clock. Those of one branch stay as they are, although the clock may
+    /// have been set back in between.
+    pub(crate) fn by_end(rows: Vec<Self>) -> Vec<Self> {
+        let mut newest: Option<(BranchId, Timestamp)> = None;
+        let with_time = |row: Self| {
+            let before = newest.filter(|(branch, _)| *branch == row.branch);
+            let at = before.map_or(row.ended_at, |(_, at)| at.max(row.ended_at));
+            newest = Some((row.branch, at));
+            (at, row)
+        };
+        let mut rows: Vec<_> = rows.into_iter().map(with_time).collect();
+        rows.sort_by_key(|(at, _)| *at);
+        rows.into_iter().map(|(_, row)| row).collect()
+    }
+
     /// Whether `later`, a row of the same activation that comes after this one by the wall clock, did so
     /// in fact: the clock may have been set back in between. Locks of a branch only grow; what a
     /// branch has to undo is undone by one above it, which is older, when it is withdrawn itself.

@@ -58,6 +58,24 @@ fn a_branch_keeps_the_history_of_its_last_attempts_only() {
 }
 
 #[test]
+fn what_a_branch_did_stays_in_its_order_when_the_clock_is_set_back() {
+    on_each(&sequence(&["a", "b", "c"]), Options::default(), |rig| {
+        let run = rig.admit(1).unwrap()[0];
+        rig.do_one();
+        rig.clock.jump_to(Timestamp(10));
+        rig.do_one();
+        rig.do_one();
+        let history = rig.reader().history(run).unwrap();
+        let nodes: Vec<_> = history.iter().map(|row| row.node.0).collect();
+        assert_eq!(nodes, [0, 1, 2]);
+        assert!(
+            history[1].ended_at < history[0].ended_at,
+            "as the clock says"
+        );
+    });
+}
+
+#[test]
 fn the_order_is_priority_then_work_in_progress_then_age_and_the_oldest_never_starves() {
     on_each(&sequence(&["a", "b"]), Options::default(), |rig| {
         rig.store.meter().close(true);

@@ -317,8 +317,9 @@ impl Inspector {
     }
 
     /// What a run has left behind so far: one row for each attempt that has ended, wait that is over
-    /// and step that was passed by, in the order in which they ended by the wall clock. Empty if there
-    /// is no such run.
+    /// and step that was passed by, in the order in which they ended by the wall clock. Those of one
+    /// branch are in their order even if the clock was set back in between. Empty if there is no such
+    /// run.
     ///
     /// # Errors
     /// See [`runs`](Self::runs).

@@ -159,9 +159,8 @@ impl Reader for MemoryReader {
 
     fn history(&mut self, run: RunId) -> Result<Vec<HistoryRow>> {
         let rows = self.rows.lock();
-        let mut history: Vec<_> = rows.history_of(run).map(|(_, row)| row.clone()).collect();
-        history.sort_by_key(|row| (row.ended_at, row.branch, row.token, row.ordinal));
-        Ok(history)
+        let history = rows.history_of(run).map(|(_, row)| row.clone());
+        Ok(HistoryRow::by_end(history.collect()))
     }
 
     fn event(&mut self, run: RunId, seq: i64) -> Result<Option<(Payload, bool)>> {

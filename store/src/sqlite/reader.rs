@@ -222,9 +222,9 @@ impl Reader for SqliteReader {
     fn history(&mut self, run: RunId) -> Result<Vec<HistoryRow>> {
         let sql = format!(
             "SELECT {HISTORY_COLUMNS} FROM history WHERE run = ?1 \
-             ORDER BY ended_at, branch, token, ordinal"
+             ORDER BY branch, token, ordinal"
         );
-        query(&self.db, &sql, params![run.0], rows::history)
+        query(&self.db, &sql, params![run.0], rows::history).map(HistoryRow::by_end)
     }
 
     fn event(&mut self, run: RunId, seq: i64) -> Result<Option<(Payload, bool)>> {
