@@ -79,6 +79,17 @@ impl Recording {
         self.0.len()
     }
 
+    /// How many writes came after a sync had failed.
+    pub fn written_after_failed_sync(&self) -> usize {
+        let mut events = self.0.iter();
+        let failed = |event: &Event| matches!(event, Event::FailedSync(_));
+        let writes = |event: &&Event| matches!(event, Event::Write { .. } | Event::Truncate { .. });
+        match events.position(failed) {
+            Some(_) => events.filter(writes).count(),
+            None => 0,
+        }
+    }
+
     /// Whether nothing was written.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

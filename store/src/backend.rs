@@ -318,8 +318,9 @@ pub(crate) trait Backend: Send {
     /// Opens a transaction. `true`: somebody else has written since the last one.
     fn begin(&mut self) -> Result<(Self::Transaction<'_>, bool)>;
 
-    /// Work between transactions, such as emptying the log.
-    fn tidy(&mut self);
+    /// Work between transactions, such as emptying the log. An error is the end: nothing that is written
+    /// from now on can be relied on.
+    fn tidy(&mut self) -> Result<()>;
 
     /// The last work of all: puts what the log still holds into the database.
     fn finish(&mut self);
@@ -602,7 +603,7 @@ pub trait Reader: Send + std::fmt::Debug {
     /// # Errors
     /// See [`run`](Self::run).
     fn unfinished(&mut self, limit: u32) -> Result<Vec<BranchRow>>;
-    /// The attempts of a run in the order in which they ended.
+    /// The attempts of a run in the order of [`HistoryRow::by_end`].
     ///
     /// # Errors
     /// See [`run`](Self::run).

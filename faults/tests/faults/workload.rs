@@ -162,6 +162,21 @@ impl Workload {
         }
     }
 
+    /// One after the other so many short runs, of which an engine itself empties its log in between.
+    pub(crate) fn lasting(runs: usize, durability: Durability) -> Self {
+        let keys: Vec<_> = (0..runs).map(Key::Short).collect();
+        let one = |key: &Key| [Act::Schedule(vec![*key]), Act::Settle];
+        Self {
+            durability,
+            page_cache: None,
+            changes_per_commit: 1,
+            ballast: 0,
+            script: keys.iter().flat_map(one).collect(),
+            keys,
+            heals_early: false,
+        }
+    }
+
     pub(crate) fn builder(&self, database: &Path) -> EngineBuilder {
         let builder = Engine::builder()
             .database(database)

@@ -196,8 +196,9 @@ impl<B: Backend> Turning for Loop<B> {
                 if let Some(batch) = batch {
                     let taken_for_dead = batch.effects.taken_for_dead;
                     self.publish(changes, batch);
-                    self.backend.tidy();
-                    if taken_for_dead {
+                    if let Err(error) = self.backend.tidy() {
+                        self.close(error, false);
+                    } else if taken_for_dead {
                         // Our row is gone, so there is nothing that the file could prove.
                         self.close(StorageError::TakenForDead, true);
                     }

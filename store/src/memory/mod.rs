@@ -42,7 +42,9 @@ impl Backend for MemoryBackend {
         Ok((MemoryTransaction { rows }, false))
     }
 
-    fn tidy(&mut self) {}
+    fn tidy(&mut self) -> Result<()> {
+        Ok(())
+    }
 
     fn finish(&mut self) {}
 }

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 
 use super::files::Files;
 use super::lock_window::LockWindow;
+use super::log;
 use super::rows::{column, first, storage};
 use super::transaction::SqliteTransaction;
 use crate::backend::{Backend, Result};
@@ -42,6 +42,7 @@ pub(crate) struct SqliteBackend {
 impl SqliteBackend {
     /// `db`: at `path`.
     pub(crate) fn new(db: Connection, path: &Path, yielding: Box<dyn Yielding>) -> Self {
+        log::empty_when_long(&db);
         Self {
             files: Files::at(path),
             db,
@@ -107,36 +108,26 @@ impl Backend for SqliteBackend {
         Ok((transaction, foreign))
     }
 
-    fn tidy(&mut self) {
+    fn tidy(&mut self) -> Result<()> {
         if self.commits >= TIDY_EVERY {
             self.commits = 0;
-            let frames = |mode: &str| -> rusqlite::Result<u64> {
-                self.db
-                    .query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
-                        row.get::<_, i64>(1)
-                            .map(|frames| u64::try_from(frames).unwrap_or(0))
-                    })
-            };
-            // A checkpoint that fails is tried again with the next one; nothing is lost by it.
-            if frames("PASSIVE").is_ok_and(|frames| frames * 4096 >= WAL_BYTES_MAX) {
-                let _ = frames("RESTART");
+            if log::empty(&self.db, "PASSIVE")? * 4096 >= WAL_BYTES_MAX {
+                log::empty(&self.db, "RESTART")?;
             }
         }
         if self.yielding.others_wait() {
             pause(BUSY_POLL * 2);
         }
+        Ok(())
     }
 
     fn finish(&mut self) {
         if !self.files.can_be_saved() {
             // Others have written since: what is in our log does not fit theirs any more.
-            let keep = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
-            let _ = self.db.set_db_config(keep, true);
+            log::keep(&self.db);
             return;
         }
-        // While others read or write it stays in the log, which is as good.
-        let _ = self
-            .db
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        // While others read or write it stays in the log, which is as good; so it does if a sync fails.
+        let _ = log::empty(&self.db, "TRUNCATE");
     }
 }

@@ -243,7 +243,7 @@ fn settle(connection: &Connection, path: &Path, options: &Options) -> Result<(),
             "the filesystem must support shared memory files",
         ),
         ("synchronous", synchronous, synchronous, "report this"),
-        ("wal_autocheckpoint", "4096", "4096", "report this"),
+        ("wal_autocheckpoint", "0", "0", "report this"),
         ("trusted_schema", "0", "0", "report this"),
         ("temp_store", "2", "2", "report this"),
     ];

@@ -8,6 +8,7 @@ mod doctor;
 mod files;
 mod joins;
 mod lock_window;
+mod log;
 mod reader;
 mod rows;
 mod schema;

@@ -8,6 +8,7 @@ use super::bulk::{Bulk, NewBranch};
 use super::files::Files;
 use super::joins::Joins;
 use super::lock_window::{LockWindow, Moved};
+use super::log;
 use super::rows::storage;
 use super::statements::Statements;
 use crate::backend::{Guard, Result};
@@ -80,6 +81,7 @@ impl<'t> SqliteTransaction<'t> {
                 }
                 Err(error) if is_busy(&error) => pause(BUSY_POLL),
                 Err(error) => {
+                    log::keep_after_failed_sync(self.statements.db(), &error);
                     // Out of room before anything was synced leaves the old state; a failed write
                     // or sync leaves it unknown.
                     return Err(match storage(error) {
