@@ -226,3 +226,30 @@ fn an_engine_that_has_lost_its_log_saves_its_work_if_it_is_shut_down() {
     // Of the first one after the loss it was not known whether it is stored; the others were refused.
     assert_eq!(left(&database, "branches"), RUNS_BEFORE + 1);
 }
+
+#[test]
+fn an_engine_that_has_lost_its_log_does_not_write_over_what_others_have_written_since() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("w.db");
+    let mut child = robbed(&database);
+    // Not one of ours: those refuse to open it.
+    let stranger = Connection::open(&database).unwrap();
+    let theirs = "CREATE TABLE theirs (a); INSERT INTO theirs VALUES (randomblob(20000));
+        UPDATE meta SET shed = 7;";
+    stranger.execute_batch(theirs).unwrap();
+    assert!(beside(&database, "-wal").exists(), "a log of its own");
+    pass(&database, "stop");
+    assert!(child.wait().unwrap().success());
+    drop(stranger);
+    let db = Connection::open(&database).unwrap();
+    let sound: String = db
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(sound, "ok");
+    assert_eq!(count(&db, "theirs"), 1);
+    assert_eq!(count(&db, "branches"), RUNS_BEFORE);
+    let shed: u32 = db
+        .query_row("SELECT shed FROM meta", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(shed, 7);
+}
