@@ -23,7 +23,7 @@ const BINCODE_2: u8 = 1;
 /// The same, and the checksum of all before it as four bytes, the lowest first.
 const CHECKED_BINCODE_2: u8 = 2;
 /// What is written. Records whose layout did not change since read the same in every format.
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
 const RECORD_BYTES_MAX: usize = 64 << 20;
 
 /// # Panics

@@ -287,6 +287,7 @@ static NO_EXTRAS: Extras = Extras {
     max_parallelism: None,
     attributes: None,
     flow: None,
+    wait: None,
 };
 
 /// What a [`Record`] holds.
@@ -314,6 +315,18 @@ pub struct Extras {
     pub attributes: Option<RunAttributes>,
     /// What only nodes beyond sequence, choice, split and wait need.
     pub flow: Option<Box<Flow>>,
+    /// The wait that it stands in, or goes on from.
+    pub wait: Option<Wait>,
+}
+
+/// What a branch keeps of a timer, a wait for an event or a call until it goes on, for its row of
+/// history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wait {
+    /// When it came there.
+    pub since: Timestamp,
+    /// What is shown of what was asked for, as JSON.
+    pub input: Option<Vec<u8>>,
 }
 
 /// What a branch carries for loops, scopes, meets, maps, calls and mutexes.
@@ -442,10 +455,11 @@ impl Extras {
     /// # Errors
     /// [`StorageError::Corrupt`] if it is anything else.
     pub fn decode(bytes: &[u8]) -> Result<Self, StorageError> {
-        if codec::format(bytes) == Some(1) {
-            return codec::decode::<ExtrasOfFormat1>(bytes).map(Self::from);
+        match codec::format(bytes) {
+            Some(1) => codec::decode::<ExtrasOfFormat1>(bytes).map(Self::from),
+            Some(2 | 3) => codec::decode::<ExtrasOfFormat3>(bytes).map(Self::from),
+            _ => codec::decode(bytes),
         }
-        codec::decode(bytes)
     }
 }
 
@@ -478,6 +492,23 @@ impl From<ExtrasOfFormat1> for Extras {
             max_parallelism: old.max_parallelism,
             attributes: old.attributes,
             flow: None,
+            wait: None,
+        }
+    }
+}
+
+/// As it was written before a branch noted since when it waits.
+#[derive(Deserialize)]
+struct ExtrasOfFormat3 {
+    before_flow: ExtrasOfFormat1,
+    flow: Option<Box<Flow>>,
+}
+
+impl From<ExtrasOfFormat3> for Extras {
+    fn from(old: ExtrasOfFormat3) -> Self {
+        Self {
+            flow: old.flow,
+            ..Self::from(old.before_flow)
         }
     }
 }
@@ -676,6 +707,63 @@ pub struct OwnerRow {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A row of a branch as version 3 of the format had it: without its wait.
+    #[test]
+    fn what_a_branch_carries_is_read_in_an_earlier_format() {
+        #[derive(Serialize)]
+        struct Old {
+            membership: Option<Membership>,
+            children: Option<ChildRange>,
+            event: Option<i64>,
+            fault: Option<Fault>,
+            detached: Option<Fault>,
+            reason: Option<String>,
+            retry_at: Option<(NodeId, ActivationId)>,
+            frontier: Option<Vec<u8>>,
+            max_parallelism: Option<u32>,
+            attributes: Option<RunAttributes>,
+            flow: Option<Box<Flow>>,
+        }
+        let old = Old {
+            membership: None,
+            children: None,
+            event: Some(7),
+            fault: Some(Fault::new("code", "why")),
+            detached: None,
+            reason: Some("reason".to_owned()),
+            retry_at: None,
+            frontier: None,
+            max_parallelism: Some(3),
+            attributes: None,
+            flow: Some(Box::new(Flow {
+                called: Some(RunId(9)),
+                ..Flow::default()
+            })),
+        };
+        let now = Extras {
+            event: old.event,
+            fault: old.fault.clone(),
+            reason: old.reason.clone(),
+            max_parallelism: old.max_parallelism,
+            flow: old.flow.clone(),
+            ..Extras::default()
+        };
+        let written = codec::encode(&old);
+        let body = &written[2..written.len() - 4];
+        for format in [2, 3] {
+            let stored = [&[1, format], body].concat();
+            assert_eq!(Extras::decode(&stored).unwrap(), now);
+        }
+        let new = Extras {
+            wait: Some(Wait {
+                since: Timestamp(5),
+                input: Some(b"{}".to_vec()),
+            }),
+            ..now
+        };
+        assert_eq!(Extras::decode(&new.encode()).unwrap(), new);
+    }
 
     /// A row of history as version 2 of the format had it, unchecked, without an input and rounds.
     #[test]

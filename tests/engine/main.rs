@@ -20,3 +20,4 @@ mod stopping;
 mod traps;
 mod trouble;
 mod undo;
+mod waits;

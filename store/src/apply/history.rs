@@ -41,6 +41,8 @@ impl<T: Tables> Apply<'_, T> {
             branch_name: name.clone(),
             detail: HistoryDetail::default(),
         };
+        // Of the node in which the branch stood, if that was one where it waits.
+        let wait = job.record.wait.as_ref();
         if let Some(passed) = &checkpoint.passed {
             let status = match passed.fault {
                 Some(_) => StepStatus::Failed,
@@ -50,8 +52,10 @@ impl<T: Tables> Apply<'_, T> {
                 let ordinal = u32::try_from(checkpoint.skipped.len()).unwrap_or(u32::MAX - 1) + 1;
                 self.tables.insert_history(HistoryRow {
                     activation: passed.activation,
+                    started_at: wait.map(|wait| wait.since),
                     detail: HistoryDetail {
                         fault: passed.fault.clone(),
+                        input: wait.and_then(|wait| wait.input.clone()),
                         ..around()
                     },
                     ..row(ordinal, passed.node, status)
@@ -59,10 +63,11 @@ impl<T: Tables> Apply<'_, T> {
             }
         }
         if let Some(attempt) = checkpoint.attempt.as_ref().filter(|a| keeps(a.status)) {
+            let wait = wait.filter(|_| attempt.activation == job.activation);
             self.tables.insert_history(HistoryRow {
                 activation: attempt.activation,
                 attempt: job.attempt_of(attempt.activation),
-                started_at: Some(attempt.started_at),
+                started_at: Some(wait.map_or(attempt.started_at, |wait| wait.since)),
                 detail: HistoryDetail {
                     fault: attempt.fault.clone(),
                     reason: attempt.undoes.then(|| UNDO.to_owned()),
@@ -71,10 +76,10 @@ impl<T: Tables> Apply<'_, T> {
                         .output
                         .as_ref()
                         .map(|output| output.as_bytes().to_vec()),
-                    input: attempt
-                        .input
-                        .as_ref()
-                        .map(|input| input.as_bytes().to_vec()),
+                    input: match &attempt.input {
+                        Some(input) => Some(input.as_bytes().to_vec()),
+                        None => wait.and_then(|wait| wait.input.clone()),
+                    },
                     rounds: attempt.rounds.clone(),
                 },
                 ..row(0, attempt.node, attempt.status)
@@ -127,7 +132,10 @@ impl<T: Tables> Apply<'_, T> {
         let membership = row.record.membership.as_ref();
         let stored = (row.position.node, row.activation);
         let (node, activation) = self.at_work.beyond(row).unwrap_or(stored);
-        let started_at = self.at_work.since(row);
+        let wait = row.record.wait.as_ref();
+        let wait = wait.filter(|_| (node, activation) == stored);
+        let since = wait.map(|wait| wait.since);
+        let started_at = since.or_else(|| self.at_work.since(row));
         self.tables.insert_history(HistoryRow {
             run: row.run,
             branch: row.id,
@@ -142,6 +150,7 @@ impl<T: Tables> Apply<'_, T> {
             branch_name: membership.map(|membership| membership.name.clone()),
             detail: HistoryDetail {
                 reason: Some(reason.to_owned()),
+                input: wait.and_then(|wait| wait.input.clone()),
                 rounds: row.record.flow().rounds.clone(),
                 ..HistoryDetail::default()
             },

@@ -1,11 +1,11 @@
 //! Where a branch's own row goes after an attempt.
 
-use windlass_workflow_model::{BranchId, FencingToken, Next, OwnerId, Position};
+use windlass_workflow_model::{BranchId, FencingToken, Next, OwnerId, Payload, Position};
 
 use super::Apply;
 use crate::backend::{Result, Tables};
 use crate::change::{Checkpoint, Then};
-use crate::record::{BranchRow, ChildRange, Role, State, Woken, flags};
+use crate::record::{BranchRow, ChildRange, Role, State, Wait, Woken, flags};
 
 impl<T: Tables> Apply<'_, T> {
     /// Puts the branch's own row where it goes. `job` is the row as it was.
@@ -41,6 +41,7 @@ impl<T: Tables> Apply<'_, T> {
             }) => {
                 (row.position, row.activation) = (Position::at(*node), *activation);
                 row.data = Some(data.clone());
+                row.record.wait = Some(self.wait(None));
                 row.state = State::Timer;
                 row.due = Some(self.now.after(*delay));
             }
@@ -67,6 +68,7 @@ impl<T: Tables> Apply<'_, T> {
             }) => {
                 (row.position, row.activation) = (Position::at(*node), *activation);
                 row.data = Some(data.clone());
+                row.record.wait = Some(self.wait(None));
                 self.wait_for_event(row, events, *timer)?;
             }
             Then::Move(Next::Split {
@@ -134,6 +136,7 @@ impl<T: Tables> Apply<'_, T> {
                     .aside
                     .as_ref()
                     .and_then(|aside| aside.call.as_ref());
+                row.record.wait = Some(self.wait(None));
                 self.begin_call(row, called)?;
             }
             Then::Move(Next::Acquire {
@@ -216,6 +219,14 @@ impl<T: Tables> Apply<'_, T> {
             Then::GiveBack => unreachable!("handled before"),
         }
         Ok(())
+    }
+
+    /// A wait that begins now.
+    fn wait(&self, input: Option<&Payload>) -> Wait {
+        Wait {
+            since: self.now,
+            input: input.map(|input| input.as_bytes().to_vec()),
+        }
     }
 
     /// A branch has come to its end with what is in its row.

@@ -44,6 +44,11 @@ impl<T: Tables> Apply<'_, T> {
     pub(super) fn withdraw_run(&mut self, mut root: BranchRow) -> Result<()> {
         self.clear_unstarted(&mut root);
         let run = root.run;
+        let is_at_something = root.record.wait.is_some() || self.at_work.since(&root).is_some();
+        if is_at_something {
+            let reason = root.record.reason.clone();
+            self.write_withdrawal(&root, reason.as_deref().unwrap_or(WITHDRAWN_WITH))?;
+        }
         root.token = FencingToken(root.token.0 + 1);
         root.owner = OwnerId(0);
         root.due = None;

@@ -81,11 +81,12 @@ impl Steps<'_> {
                 )
             {
                 // Its wait is over, and is written down with the step that it went on to.
-                let over = StepView {
+                let mut over = StepView {
                     activation: Some(row.activation),
                     status: StepStatus::Succeeded,
                     ..self.blank(row.position.node, None)
                 };
+                tell_wait(&mut over, row);
                 let rounds = &row.record.flow().rounds;
                 let over = loops.counted(over, row.position.node, rounds);
                 by_node.entry(row.position.node).or_default().push(over);
@@ -114,6 +115,9 @@ impl Steps<'_> {
             (view.activation, view.ended_at) = (Some(activation), None);
             view.reason.clone_from(&row.record.reason);
             view.started_at = self.running.since(row).filter(|_| begun);
+            if activation == row.activation {
+                tell_wait(view, row);
+            }
         }
         let instances = self.instances(history, live);
         for (node, views) in &mut by_node {
@@ -506,6 +510,14 @@ impl Steps<'_> {
             error: standing.and_then(|standing| standing.error.clone()),
             ..empty(&block.name, &block.kind, shown)
         }
+    }
+}
+
+/// Since when a branch waits, or waited until now, and what it asked for.
+fn tell_wait(view: &mut StepView, row: &BranchRow) {
+    if let Some(wait) = &row.record.wait {
+        view.started_at = Some(wait.since);
+        view.input = wait.input.clone().map(Payload::from_json);
     }
 }
 

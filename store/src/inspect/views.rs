@@ -78,7 +78,7 @@ pub struct StepView {
     pub status: StepStatus,
     /// Why it was passed by, waits or was cancelled.
     pub reason: Option<String>,
-    /// When the last attempt began.
+    /// When the last attempt began, or the wait.
     pub started_at: Option<Timestamp>,
     /// When the last attempt ended.
     pub ended_at: Option<Timestamp>,
