@@ -323,11 +323,7 @@ impl Context {
     /// # Errors
     /// When `input` has no JSON form; then nothing is noted.
     pub fn note_input(&self, input: &impl Serialize) -> Result<(), serde_json::Error> {
-        let mut input = Payload::encode(input)?;
-        if input.len() > INPUT_SHOWN_BYTES_MAX {
-            input = Payload::encode(&serde_json::json!({ "bytes": input.len() }))?;
-        }
-        *self.0.input.lock() = Some(input);
+        *self.0.input.lock() = Some(shown(Payload::encode(input)?));
         Ok(())
     }
 
@@ -383,4 +379,12 @@ impl Context {
     pub(crate) fn take_schedules(&self) -> Vec<Admit> {
         std::mem::take(&mut self.0.schedules.lock())
     }
+}
+
+/// As much of it as a row shows.
+pub(crate) fn shown(input: Payload) -> Payload {
+    if input.len() <= INPUT_SHOWN_BYTES_MAX {
+        return input;
+    }
+    Payload::from_json(format!("{{\"bytes\":{}}}", input.len()).into_bytes())
 }

@@ -8,6 +8,7 @@ use windlass_workflow_model::{
     Call, Definition, Effect, Functions, NodeId, NodeKind, StepSpec, WorkflowKey,
 };
 
+use crate::context::shown;
 use crate::handler::{Handler, Handlers};
 
 /// A workflow with everything that it needs to run.
@@ -192,6 +193,7 @@ impl Serving {
                 priority: caller.priority(),
                 ..Admit::new(key, served.definition(), call.input.clone())
             },
+            shown: call.shown.clone().map(shown),
             depth_max: call.depth_max,
         })
     }

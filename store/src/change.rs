@@ -252,6 +252,8 @@ pub struct Aside {
 pub struct CalledRun {
     /// The run.
     pub admit: Admit,
+    /// What the row of the call shows of its input, as JSON.
+    pub shown: Option<Payload>,
     /// How deep calls may be nested.
     pub depth_max: u32,
 }

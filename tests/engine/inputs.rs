@@ -1,10 +1,16 @@
 //! What an attempt says that it works on, in its row.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use windlass::limits::runner::INPUT_SHOWN_BYTES_MAX;
-use windlass::{StepError, StepStatus, Workflow};
+use windlass::{
+    CallSpec, Draft, Fault, Function, Functions, Handlers, Payload, RunId, StepError, StepStatus,
+    Workflow,
+};
 
-use super::harness::{Stepped, on_each};
+use super::harness::{Stepped, event, on_each, standing_clock};
 
 #[test]
 fn each_attempt_shows_what_it_said_last_whether_or_not_it_worked_out() {
@@ -47,4 +53,86 @@ fn each_attempt_shows_what_it_said_last_whether_or_not_it_worked_out() {
         assert_eq!(input("much"), (done, Some(much)));
         assert_eq!(input("fails"), (StepStatus::Failed, Some(json!(8))));
     });
+}
+
+/// A call of `called` with a limit, and the functions that make what it is given and what its row shows.
+fn calling(shown: Option<&str>) -> Workflow<Value> {
+    let mut draft = Draft::new("calls", shown.unwrap_or("plain"));
+    let call = CallSpec {
+        input: Some("input".to_owned()),
+        shown: shown.map(str::to_owned),
+        timeout_ms: Some(60_000),
+        ..CallSpec::new("called")
+    };
+    let call = draft.call("call", call);
+    draft.start_at(call);
+    let compute = |make: fn(&Payload) -> Result<Payload, Fault>| Function::Compute(Arc::new(make));
+    let mut functions = Functions::new();
+    let input = compute(|_| Ok(Payload::encode(&json!("all of it")).unwrap()));
+    let masked = compute(|data| {
+        let data: Value = data.decode().unwrap();
+        Ok(Payload::encode(&json!({ "key": "***", "of": data })).unwrap())
+    });
+    let broken = compute(|_| Err(Fault::new("broken", "no")));
+    let large = compute(|_| Ok(Payload::encode(&"x".repeat(INPUT_SHOWN_BYTES_MAX)).unwrap()));
+    for (name, function) in [
+        ("input", input),
+        ("masked", masked),
+        ("broken", broken),
+        ("large", large),
+    ] {
+        functions.insert(name, function);
+    }
+    Workflow::from_parts(draft.finish().unwrap(), functions, Handlers::new())
+}
+
+#[test]
+fn a_call_shows_what_its_function_says_while_it_waits_and_however_it_ends() {
+    let called = Workflow::<Value>::build("called", "1", |flow| {
+        flow.wait_event("go", "go", |_: &mut Value, _: String| {})
+    })
+    .unwrap();
+    let masked = json!({ "key": "***", "of": 7 });
+    let much = json!({ "bytes": INPUT_SHOWN_BYTES_MAX + 2 });
+    for (shown, expected) in [
+        (None, None),
+        (Some("masked"), Some(masked)),
+        (Some("broken"), None),
+        (Some("large"), Some(much)),
+    ] {
+        let workflow = calling(shown);
+        on_each(|place| {
+            let clock = standing_clock();
+            let builder = place.builder().clock(clock.clone());
+            let mut stepped = Stepped::open(builder.workflow(&workflow).workflow(&called));
+            let row = |stepped: &Stepped, run: RunId| {
+                let row = stepped.show(run).steps.remove(0);
+                let input = row.input.map(|input| input.decode::<Value>().unwrap());
+                (row.status, input)
+            };
+            for end in [
+                StepStatus::Succeeded,
+                StepStatus::Failed,
+                StepStatus::Cancelled,
+            ] {
+                let run = stepped.begin(&workflow, &json!(7));
+                stepped.settle();
+                let waits = (StepStatus::Waiting, expected.clone());
+                assert_eq!(row(&stepped, run), waits, "{shown:?}");
+                match end {
+                    StepStatus::Failed => clock.advance(Duration::from_mins(1)),
+                    StepStatus::Cancelled => assert!(stepped.cancel(run, "enough")),
+                    _ => {
+                        let inner = stepped.inspector().runs(windlass::RunFilter::Unfinished, 9);
+                        let inner = inner.unwrap();
+                        let inner = inner.iter().find(|found| found.workflow == "called");
+                        stepped.signal(event(inner.unwrap().run, "go", "1", "x"));
+                    }
+                }
+                stepped.settle();
+                let over = (end, expected.clone());
+                assert_eq!(row(&stepped, run), over, "{shown:?}");
+            }
+        });
+    }
 }

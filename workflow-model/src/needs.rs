@@ -77,9 +77,12 @@ fn functions_of(kind: &NodeKind) -> Vec<(&str, FunctionRole)> {
             let guard = guard.map(|name| (name, FunctionRole::Guard));
             let input = call.input.as_deref();
             let input = input.map(|name| (name, FunctionRole::Compute));
+            let shown = call.shown.as_deref();
+            let shown = shown.map(|name| (name, FunctionRole::Compute));
             let output = call.output.as_deref();
             let output = output.map(|name| (name, FunctionRole::Reply));
-            guard.into_iter().chain(input).chain(output).collect()
+            let before = guard.into_iter().chain(input).chain(shown);
+            before.chain(output).collect()
         }
         NodeKind::Sleep { delay } => of_delay(delay).into_iter().collect(),
         NodeKind::Await {

@@ -136,7 +136,8 @@ impl<T: Tables> Apply<'_, T> {
                     .aside
                     .as_ref()
                     .and_then(|aside| aside.call.as_ref());
-                row.record.wait = Some(self.wait(None));
+                let shown = called.and_then(|called| called.shown.as_ref());
+                row.record.wait = Some(self.wait(shown));
                 self.begin_call(row, called)?;
             }
             Then::Move(Next::Acquire {

@@ -328,12 +328,16 @@ impl Walk<'_> {
             Some(function) => self.functions.compute(function, data)?,
             None => data.clone(),
         };
+        // What nobody can be shown is no reason not to call.
+        let shown = spec.shown.as_ref();
+        let shown = shown.and_then(|function| self.functions.compute(function, data).ok());
         Ok(Call {
             node,
             activation,
             workflow: spec.workflow.clone(),
             version: spec.version.clone(),
             input,
+            shown,
             depth_max: spec.depth_max,
         })
     }

@@ -163,6 +163,8 @@ pub struct Call {
     pub version: Option<String>,
     /// The input.
     pub input: Payload,
+    /// What is shown of it.
+    pub shown: Option<Payload>,
     /// How deep calls may be nested.
     pub depth_max: u32,
 }

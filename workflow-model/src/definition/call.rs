@@ -17,6 +17,11 @@ pub struct CallSpec {
     /// Function of role [`Compute`](crate::FunctionRole::Compute) that makes its input; `None` is a
     /// copy of the data.
     pub input: Option<String>,
+    /// Function of role [`Compute`](crate::FunctionRole::Compute) that makes of the data what the row of
+    /// the call shows as its input, without what nobody is to see; `None` shows nothing, and so does
+    /// one that fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<String>,
     /// Function of role [`Reply`](crate::FunctionRole::Reply) that puts its last data into ours;
     /// `None` keeps ours.
     pub output: Option<String>,
@@ -40,6 +45,7 @@ impl CallSpec {
             version: None,
             guard: None,
             input: None,
+            shown: None,
             output: None,
             detached: false,
             timeout_ms: None,
