@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::lab::Lab;
+use crate::lab::{Lab, eventually};
 use crate::step_groups::status_of;
 
 const HANDLERS: &str = "
@@ -157,4 +157,74 @@ command = ['touch', 'made']
         time.to_owned()
     };
     assert!(began("first") < began("second"), "in document order");
+}
+
+#[test]
+fn the_row_of_a_call_has_what_the_workflow_was_given_without_secrets() {
+    let lab = Lab::new();
+    lab.write(
+        "ship.yaml",
+        r#"
+kind: Workflow
+metadata: {name: db}
+parameters:
+- {name: size, type: number}
+- {name: url, type: string}
+- {name: PIN, type: string}
+steps: [{name: make, type: idle}, {name: ok, type: idle, when: manual}]
+---
+kind: Workflow
+metadata: {name: ship}
+variables: {TOKEN: hunter2, REGION: north}
+steps:
+- name: db
+  type: workflow
+  workflow: db
+  env: {KEY: swordfish, COUNT: "3"}
+  parameters: {size: $COUNT, url: "https://$REGION/$TOKEN?k=$KEY", PIN: opensesame}
+- {name: last, type: idle}
+"#,
+    );
+    lab.write("handlers.toml", HANDLERS);
+    lab.write(
+        "windlass.toml",
+        "[dialects.step-groups-yaml]\nsecret_names = ['TOKEN', 'KEY', 'PIN']\n",
+    );
+    let expected = json!({
+        "config": {},
+        "fields": {},
+        "env": {"KEY": "***", "COUNT": "3", "REGION": "north", "TOKEN": "***"},
+        "parameters": {"size": 3, "url": "https://north/***?k=***", "PIN": "***"},
+    });
+    let check = |lab: &Lab, run: &str, status: &str| {
+        let show = lab.call(&["show", run, "--json"]).expect(0);
+        for secret in ["hunter2", "swordfish", "opensesame"] {
+            assert!(!show.out.contains(secret), "{secret} in {}", show.out);
+        }
+        let show = show.json();
+        let rows = show["steps"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["step"] == "db").unwrap();
+        assert_eq!(row["status"], status, "{row:#}");
+        assert_eq!(row["input"], expected, "{row:#}");
+    };
+    for (answer, code, end) in [("approve", 0, "succeeded"), ("reject", 1, "failed")] {
+        let mut engine = lab.start(&RUN);
+        let waits = || {
+            let runs = lab.call(&["runs", "--json"]).json();
+            let runs = runs["runs"].as_array().cloned().unwrap_or_default();
+            let mut runs = runs.into_iter();
+            let is_inner =
+                |run: &serde_json::Value| run["workflow"] == "db" && run["status"] == "waiting";
+            runs.find(is_inner)
+                .map(|run| run["run"].as_str().unwrap().to_owned())
+        };
+        eventually("the workflow waits", || waits().is_some());
+        check(&lab, "last", "waiting");
+        engine.kill().unwrap();
+        engine.wait().unwrap();
+        lab.call(&[answer, &waits().unwrap(), "ok"]).expect(0);
+        lab.call(&["resume", "last", "--handlers", "handlers.toml"])
+            .expect(code);
+        check(&lab, "last", end);
+    }
 }

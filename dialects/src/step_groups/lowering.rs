@@ -458,11 +458,17 @@ impl<'l> Lowering<'l> {
         let mut work = Box::new(resolved.work.clone());
         work.rank = self.ranks[index];
         let called = self.plan.called.get(&index);
+        let kinds = called.map_or_else(BTreeMap::new, |called| called.kinds.clone());
         let input = Rule::Call {
             work: work.clone(),
             parameters: resolved.parameters.clone(),
             digits: resolved.digits.clone(),
-            kinds: called.map_or_else(BTreeMap::new, |called| called.kinds.clone()),
+            kinds: kinds.clone(),
+        };
+        let shown = Rule::Shown {
+            work: work.clone(),
+            parameters: resolved.parameters.clone(),
+            kinds,
         };
         let output = Rule::Returned { work };
         let node = self.draft.call(
@@ -473,6 +479,7 @@ impl<'l> Lowering<'l> {
                     .is_judged(resolved)
                     .then(|| Rule::Judge(resolved.work.conditions.clone()).name()),
                 input: Some(input.name()),
+                shown: Some(shown.name()),
                 output: Some(output.name()),
                 timeout_ms: timeout_ms(step, self.plan.options.step_timeout),
                 ..CallSpec::new(called.map_or("", |called| called.name.as_str()))

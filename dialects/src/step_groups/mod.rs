@@ -23,6 +23,7 @@ mod reference;
 mod registry;
 mod resolve;
 mod rule;
+mod secrets;
 mod setters;
 mod settings;
 mod start;

@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
-use windlass_workflow_model::{Definition, ErrorEntry, Event, Fault, Function, Functions, Payload};
+use windlass_workflow_model::{
+    CallSpec, Definition, ErrorEntry, Event, Fault, Function, Functions, Payload,
+};
 
 use crate::json;
 use crate::step_groups::begin::{Begin, ParameterKind};
 use crate::step_groups::conditions::{Conditions, Judged, Setters};
 use crate::step_groups::digits;
-use crate::step_groups::evaluation::Seen;
+use crate::step_groups::evaluation::{Seen, text_of};
+use crate::step_groups::secrets::Secrets;
 use crate::step_groups::state::{
     self, CONTEXT, DIGITS, Failure, PARAMETERS, PROCESS_ENV, RESOURCES, RESULTS, State, invalid,
 };
@@ -72,6 +75,13 @@ pub(crate) enum Rule {
         #[serde(default, skip_serializing_if = "Json::is_null")]
         digits: Json,
         /// What it declares.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        kinds: BTreeMap<String, ParameterKind>,
+    },
+    /// What the row of the call shows of that.
+    Shown {
+        work: Box<Work>,
+        parameters: Setting,
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         kinds: BTreeMap<String, ParameterKind>,
     },
@@ -140,6 +150,19 @@ impl StoredRule for Rule {
                 };
                 Function::Compute(Arc::new(move |data| call.input(data)))
             }
+            Self::Shown {
+                work,
+                parameters,
+                kinds,
+            } => {
+                let call = Call {
+                    work,
+                    parameters,
+                    digits: Json::Null,
+                    kinds,
+                };
+                Function::Compute(Arc::new(move |data| call.shown(data)))
+            }
             Self::Returned { work } => {
                 Function::Reply(Arc::new(move |data, event| returned(data, &work, event)))
             }
@@ -172,6 +195,14 @@ pub(crate) fn begin(definition: &Definition) -> Option<Begin> {
         Rule::Begin(begin) => Some(begin),
         _ => None,
     })
+}
+
+/// The values of secret names that a call sees in the data.
+pub(crate) fn call_secrets(call: &CallSpec, state: &State) -> Vec<String> {
+    match call.input.as_deref().and_then(Rule::named) {
+        Some(Rule::Call { work, .. }) => work.secret_values(state),
+        _ => Vec::new(),
+    }
 }
 
 fn note(data: &Payload, step: &str, answer: Json) -> Result<Payload, Fault> {
@@ -241,12 +272,7 @@ impl Call {
             return Err(fault);
         }
         self.work.input(state)?;
-        let (seen, mut faults) = Seen::with_env(state, conditions);
-        let parameters = seen.settle(&self.parameters, "parameters", &mut faults);
-        if !faults.is_empty() {
-            return Err(Fault::join(faults));
-        }
-        let (parameters, digits) = self.typed(parameters);
+        let (parameters, digits) = self.typed(self.filled(state)?);
         let mut input = Map::new();
         input.insert(PARAMETERS.to_owned(), parameters);
         let mut all_digits = Map::new();
@@ -261,6 +287,35 @@ impl Call {
         }
         input.insert(DIGITS.to_owned(), Json::Object(all_digits));
         Payload::encode(&input).map_err(|error| invalid(&error.to_string()))
+    }
+
+    /// Its settings with their values, as those of other steps are shown, and its parameters.
+    fn shown(&self, data: &Payload) -> Result<Payload, Fault> {
+        let state = State::read(data)?;
+        let given = self.work.input(&state)?;
+        let (parameters, _) = self.typed(self.filled(&state)?);
+        // What is given under a secret name, too.
+        let names = self.work.secrets.iter();
+        let named = names.filter_map(|name| parameters.get(name)).map(text_of);
+        let secrets = Secrets::of(self.work.secret_values(&state).into_iter().chain(named));
+        let shown = secrets.hide_in(json!({
+            "config": given.config,
+            "fields": given.fields,
+            "env": given.env,
+            "parameters": parameters,
+        }));
+        Payload::encode(&shown).map_err(|error| invalid(&error.to_string()))
+    }
+
+    /// The parameters with their values.
+    fn filled(&self, state: &State) -> Result<Json, Fault> {
+        let (seen, mut faults) = Seen::with_env(state, &self.work.conditions);
+        let parameters = seen.settle(&self.parameters, "parameters", &mut faults);
+        if faults.is_empty() {
+            Ok(parameters)
+        } else {
+            Err(Fault::join(faults))
+        }
     }
 
     /// The parameters as the workflow declares them, and the digits of their numbers: whatever is put

@@ -16,6 +16,7 @@ use crate::step_groups::conditions::{Conditions, Judged, When};
 use crate::step_groups::digits::group_digits;
 use crate::step_groups::evaluation::{Seen, text_of};
 use crate::step_groups::rule;
+use crate::step_groups::secrets::Secrets;
 use crate::step_groups::state::{PROCESS_ENV, State, VARIABLES, invalid};
 use crate::step_groups::template::{Part, Setting, Template, Texts};
 
@@ -138,8 +139,10 @@ pub fn group_run_secrets(definition: &Definition, data: &Payload) -> Vec<String>
     };
     let mut values = state.secrets(&names);
     for node in definition.nodes() {
-        if let NodeKind::Step(spec) = &node.kind {
-            values.extend(group_secrets(&spec.config, data));
+        match &node.kind {
+            NodeKind::Step(spec) => values.extend(group_secrets(&spec.config, data)),
+            NodeKind::Call(spec) => values.extend(rule::call_secrets(spec, &state)),
+            _ => {}
         }
     }
     values.sort();
@@ -193,7 +196,7 @@ fn work_of(config: &Json) -> Result<Option<Work>, Fault> {
 }
 
 impl Work {
-    fn secret_values(&self, state: &State) -> Vec<String> {
+    pub(crate) fn secret_values(&self, state: &State) -> Vec<String> {
         let mut values = state.secrets(&self.secrets);
         // A value that is put together of several is hidden as far as it goes.
         let conditions = Conditions {
@@ -210,12 +213,9 @@ impl Work {
 
     /// The fault of a step that has no handler, without the values of secret names.
     pub(crate) fn hidden(&self, state: &State, mut fault: Fault) -> Fault {
-        let mut values = self.secret_values(state);
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        let secrets = Secrets::of(self.secret_values(state));
         for error in &mut fault.errors {
-            for value in &values {
-                error.message = error.message.replace(value.as_str(), "***");
-            }
+            error.message = secrets.hide(&error.message);
         }
         fault
     }
