@@ -340,7 +340,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
     }
 
     /// How many jobs of one run may be ready or running at once. To begin a call
-    /// ([`run`](Self::run)) takes no place.
+    /// ([`run`](Self::run)) or to come to another wait takes no place.
     #[must_use]
     pub fn max_parallelism(self, limit: u32) -> Self {
         self.parts.borrow_mut().draft.run_parallelism(limit);

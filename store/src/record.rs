@@ -141,7 +141,8 @@ pub(crate) mod flags {
     pub(crate) const WITHDRAWN: u16 = 64;
     /// Its step starts only while a milestone is reached.
     pub(crate) const GATED: u16 = 128;
-    /// Its job takes no place of its run's limit: all it can do is to begin a call.
+    /// Its job takes no place of its run's limit: all it can do is to begin a call or
+    /// another wait.
     pub(crate) const PLACELESS: u16 = 256;
 }
 

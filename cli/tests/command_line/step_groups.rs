@@ -166,6 +166,51 @@ steps:
 }
 
 #[test]
+fn a_person_is_asked_at_once_and_the_step_takes_its_place_after_the_answer() {
+    let lab = Lab::new();
+    lab.write(
+        "ship.yaml",
+        "
+steps:
+- {name: first, type: hold, parallelGroup: 1}
+- {name: ok, type: idle, parallelGroup: 1, when: manual}
+",
+    );
+    // The first step, which has the only place, works until it is told to end.
+    let hold = "for i in $(seq 500); do test -e end && exit 0; sleep 0.02; done; exit 1";
+    lab.write(
+        "handlers.toml",
+        &format!("{HANDLERS}\n[handlers.hold]\ncommand = ['sh', '-c', '{hold}']\n"),
+    );
+    lab.write(
+        "windlass.toml",
+        "[dialects.step-groups-yaml]\nmax_concurrent_steps = 1\n",
+    );
+    let mut engine = lab.start(&["run", "ship.yaml", "--handlers", "handlers.toml"]);
+    let stands = |expected: [&str; 3]| {
+        let show = lab.call(&["show", "last", "--json"]);
+        let steps = ["first", "ok approval", "ok"];
+        show.code == Some(0) && steps.map(|step| status_of(&show.json(), step).0) == expected
+    };
+    eventually("it asks", || stands(["running", "waiting", "waiting"]));
+    lab.call(&["approve", "last", "ok"]).expect(0);
+    eventually("it waits for its place", || {
+        stands(["running", "pending", "pending"])
+    });
+    lab.write("end", "");
+    assert!(engine.wait().unwrap().success());
+    let show = lab.last_run();
+    let row = |step: &str| {
+        let rows = show["steps"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["step"] == step).unwrap();
+        let time = |key: &str| row[key].as_str().unwrap().to_owned();
+        (time("started_at"), time("ended_at"))
+    };
+    assert!(row("ok approval").0 < row("first").1, "{show:#}");
+    assert!(row("ok").0 >= row("first").1, "{show:#}");
+}
+
+#[test]
 fn a_step_starts_a_workflow_of_the_folder() {
     let lab = Lab::new();
     std::fs::create_dir(lab.path("flows")).unwrap();

@@ -27,7 +27,7 @@ impl<T: Tables> Apply<'_, T> {
         }
         row.flags &= !flags::PLACELESS;
         if row.flags & flags::LIMITED != 0 {
-            if self.leads_to_call(row)? {
+            if self.leads_to_wait(row)? {
                 row.flags |= flags::PLACELESS;
             } else if !self.take_slot(row)? {
                 row.state = State::Held;
@@ -101,12 +101,12 @@ impl<T: Tables> Apply<'_, T> {
         }
     }
 
-    /// Whether the next job of a branch only begins a call, which takes no slot: the steps of the
-    /// called run are under its own limit.
-    fn leads_to_call(&mut self, row: &BranchRow) -> Result<bool> {
+    /// Whether the next job of a branch can only begin a wait, or say that there is none, which takes no
+    /// slot: nothing works there, and the steps of a called run are under its own limit.
+    fn leads_to_wait(&mut self, row: &BranchRow) -> Result<bool> {
         let definition = self.definition(row.workflow)?;
         // Where steps are undone, a job at a join may be to undo one.
-        Ok(definition.leads_to_call(row.position) && !definition.undoes())
+        Ok(definition.leads_to_wait(row.position) && !definition.undoes())
     }
 
     /// Takes a slot of a run with a limit, or queues for one.

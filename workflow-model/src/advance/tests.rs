@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::fault::codes;
 use crate::functions::Arrival;
-use crate::{CallSpec, Draft, Function, FunctionRole, StepSpec, Verdict};
+use crate::{CallSpec, Delay, Draft, Function, FunctionRole, StepSpec, Verdict};
 
 const NOW: Timestamp = Timestamp(0);
 
@@ -101,7 +101,7 @@ fn a_call_that_its_guard_passes_by_leaves_a_reason() {
 }
 
 #[test]
-fn only_what_can_come_to_no_step_first_leads_to_a_call() {
+fn only_what_can_come_to_no_step_first_leads_to_a_wait() {
     let mut draft = Draft::new("w", "1");
     let (split, join) = draft.split("p", None);
     let first = draft.compute("first", "compute");
@@ -123,16 +123,31 @@ fn only_what_can_come_to_no_step_first_leads_to_a_call() {
     draft.connect(join, again);
     draft.body(again, second);
     draft.connect(second, end);
+    let asked = draft.choice("asked");
+    let approval = draft.await_event("approval", "approval", None);
+    let timer = draft.sleep("timer", Delay::FixedMs(1));
+    let approved = draft.step("approved", StepSpec::new("h"));
+    draft.connect(end, asked);
+    draft.arm(asked, "ask", "yes", Some(approval));
+    draft.arm(asked, "ask later", "yes", Some(timer));
+    draft.otherwise(asked, approved);
+    draft.connect(timer, approval);
+    draft.connect(approval, approved);
     let definition = draft.finish().unwrap();
-    let leads = |position| definition.leads_to_call(position);
-    for entering in [first, scope, call, again] {
+    let leads = |position| definition.leads_to_wait(position);
+    for entering in [first, scope, call, again, asked, approval, timer] {
         assert!(leads(Position::before(entering)), "{entering:?}");
     }
     assert!(leads(Position::at(join)), "a join that leads there");
-    for entering in [split, last, choice] {
+    assert!(
+        leads(Position::at(end)),
+        "the end of a scope that leads to a question"
+    );
+    assert!(leads(Position::at(timer)), "a timer that leads to an event");
+    for entering in [split, last, choice, approved] {
         assert!(!leads(Position::before(entering)), "{entering:?}");
     }
-    for at in [call, left, last, end] {
+    for at in [call, left, last, approval, approved] {
         assert!(!leads(Position::at(at)), "{at:?}");
     }
 }

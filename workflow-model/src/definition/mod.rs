@@ -101,14 +101,19 @@ impl Definition {
         &self.unreached_reason
     }
 
-    /// Whether a branch that goes on from `position` comes to a call that it waits for, or passes it
-    /// by, before it can do a step: only scopes, merges and computations may stand between, and where
-    /// one of these fails, that is written down first.
-    pub fn leads_to_call(&self, position: Position) -> bool {
+    /// Whether a branch that goes on from `position` comes to a call that it waits for, a timer or a wait
+    /// for an event before it can do a step, or at least to a choice of which one way goes right there.
+    /// Only scopes, merges and computations may stand between. Where one of these fails, a call is passed
+    /// by or the choice goes another way, that is written down before a step begins.
+    pub fn leads_to_wait(&self, position: Position) -> bool {
         let mut at = match self.get(position.node) {
             Some(_) if position.entering => Some(position.node),
             Some(Node {
-                kind: NodeKind::Join { .. } | NodeKind::Meet { .. },
+                kind:
+                    NodeKind::Join { .. }
+                    | NodeKind::Meet { .. }
+                    | NodeKind::Await { .. }
+                    | NodeKind::Sleep { .. },
                 next,
                 ..
             }) => *next,
@@ -120,7 +125,12 @@ impl Definition {
                 return false;
             };
             at = match &node.kind {
-                NodeKind::Call(call) => return !call.detached,
+                kind if is_wait(kind) => return true,
+                NodeKind::Choice { arms, otherwise } => {
+                    let ways = arms.iter().map(|arm| arm.to).chain([*otherwise]);
+                    let mut ways = ways.filter_map(|to| self.get(to.or(node.next)?));
+                    return ways.any(|node| is_wait(&node.kind));
+                }
                 NodeKind::Scope { body, .. } => Some(*body),
                 NodeKind::Compute { .. } | NodeKind::Merge { .. } => node.next,
                 _ => return false,
@@ -333,4 +343,12 @@ pub struct FaultPath {
     pub to: NodeId,
     /// Function of role [`Fold`](crate::FunctionRole::Fold) that puts the fault into the data.
     pub fold: Option<String>,
+}
+/// Whether a branch stays in such a node until something comes in.
+fn is_wait(kind: &NodeKind) -> bool {
+    match kind {
+        NodeKind::Sleep { .. } | NodeKind::Await { .. } | NodeKind::Select { .. } => true,
+        NodeKind::Call(call) => !call.detached,
+        _ => false,
+    }
 }

@@ -219,8 +219,8 @@ impl Draft {
         }
     }
 
-    /// How many jobs of one run may be ready or running at once, at least 1. To begin a call takes no
-    /// place.
+    /// How many jobs of one run may be ready or running at once, at least 1. To begin a call or to come to
+    /// another wait takes no place.
     pub fn run_parallelism(&mut self, limit: u32) {
         self.definition.max_parallelism = Some(limit);
     }
