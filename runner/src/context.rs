@@ -72,6 +72,7 @@ struct Inner {
     key: OnceLock<String>,
     pulse: Mutex<Pulse>,
     input: Mutex<Option<Payload>>,
+    output: Mutex<Option<Payload>>,
 }
 
 /// The signs of life of an attempt.
@@ -155,6 +156,7 @@ impl Context {
             key: OnceLock::new(),
             pulse: Mutex::default(),
             input: Mutex::default(),
+            output: Mutex::default(),
         }))
     }
 
@@ -186,6 +188,10 @@ impl Context {
 
     pub(crate) fn take_input(&self) -> Option<Payload> {
         self.0.input.lock().take()
+    }
+
+    pub(crate) fn take_output(&self) -> Option<Payload> {
+        self.0.output.lock().take()
     }
 
     pub(crate) fn take_effects(&self) -> Vec<SqlEffect> {
@@ -324,6 +330,19 @@ impl Context {
     /// When `input` has no JSON form; then nothing is noted.
     pub fn note_input(&self, input: &impl Serialize) -> Result<(), serde_json::Error> {
         *self.0.input.lock() = Some(shown(Payload::encode(input)?));
+        Ok(())
+    }
+
+    /// Says what this attempt has to show although it should fail: its row in history has it as `output`
+    /// if the attempt fails and its error brings none, also if it is ended because its time is over. Said
+    /// twice, the last counts. It is stored as it is, so leave secrets out; one that is larger than a
+    /// payload may be is left out. A step that blocks its thread for longer than it may leaves none.
+    ///
+    /// # Errors
+    /// When `output` has no JSON form; then nothing is noted.
+    pub fn note_output(&self, output: &impl Serialize) -> Result<(), serde_json::Error> {
+        let output = Payload::encode(output)?;
+        *self.0.output.lock() = Some(output).filter(|output| output.len() <= PAYLOAD_BYTES_MAX);
         Ok(())
     }
 

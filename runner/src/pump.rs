@@ -586,6 +586,9 @@ fn outcome(
     let mut checkpoint = concluded(serving, in_flight, context.details(), ended_at, result);
     if let Some(attempt) = &mut checkpoint.attempt {
         attempt.input = context.take_input();
+        if attempt.status == StepStatus::Failed && attempt.output.is_none() {
+            attempt.output = context.take_output();
+        }
     }
     let attempt = checkpoint.attempt.as_ref();
     if attempt.is_some_and(|attempt| attempt.status == StepStatus::Succeeded) {

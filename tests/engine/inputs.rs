@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use windlass::limits::runner::INPUT_SHOWN_BYTES_MAX;
 use windlass::{
-    CallSpec, Draft, Fault, Function, Functions, Handlers, Payload, RunId, StepError, StepStatus,
-    Workflow,
+    CallSpec, Context, Draft, Fault, Function, Functions, Handlers, Payload, RunId, StepError,
+    StepStatus, Workflow,
 };
 
 use super::harness::{Stepped, event, on_each, standing_clock};
@@ -135,4 +135,67 @@ fn a_call_shows_what_its_function_says_while_it_waits_and_however_it_ends() {
             }
         });
     }
+}
+
+#[test]
+fn an_attempt_that_fails_or_takes_too_long_shows_what_it_noted_unless_its_error_says_more() {
+    let note = |context: &Context| context.note_output(&json!("noted")).unwrap();
+    let workflow = Workflow::<u32>::build("w", "1", move |flow| {
+        flow.split("all", |split| {
+            split
+                .branch("done", move |flow| {
+                    flow.step("done", move |context, _| {
+                        note(context);
+                        Ok(())
+                    })
+                })
+                .branch("fails", move |flow| {
+                    flow.step("fails", move |context, _| {
+                        note(context);
+                        Err(StepError::failed("no"))
+                    })
+                })
+                .branch("says", move |flow| {
+                    flow.step("says", move |context, _| {
+                        note(context);
+                        let said = Payload::encode(&json!("said")).unwrap();
+                        Err(StepError::failed("no").with_output(said))
+                    })
+                })
+                .branch("late", move |flow| {
+                    flow.step_async("late", move |context: Context, _| async move {
+                        note(&context);
+                        std::future::pending().await
+                    })
+                    .timeout(Duration::from_secs(1))
+                })
+        })
+    })
+    .unwrap();
+    on_each(|place| {
+        let clock = standing_clock();
+        let builder = place.builder().clock(clock.clone()).in_flight(4);
+        let mut stepped = Stepped::open(builder.workflow(&workflow));
+        let run = stepped.begin(&workflow, &7);
+        stepped.settle();
+        clock.advance(Duration::from_secs(1));
+        stepped.settle();
+        let rows = stepped.show(run).steps;
+        let shown: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                let output = row.output.as_ref();
+                let output = output.map(|output| output.decode::<Value>().unwrap());
+                (row.step.as_str(), row.status, output)
+            })
+            .collect();
+        let expected = [
+            ("all", StepStatus::Failed, None),
+            ("done", StepStatus::Succeeded, None),
+            ("fails", StepStatus::Failed, Some(json!("noted"))),
+            ("says", StepStatus::Failed, Some(json!("said"))),
+            ("late", StepStatus::Failed, Some(json!("noted"))),
+        ];
+        assert_eq!(shown, expected);
+    });
 }

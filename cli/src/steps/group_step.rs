@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use windlass::{Context, Fault, Payload, StepError, StepOutput};
 use windlass_dialects::{GroupInput, GroupResult, group_input, group_record, group_secrets};
 
-use super::outcome::with_warnings;
+use super::outcome::note_warnings;
 use super::step_input;
 use crate::masks::Masks;
 
@@ -21,22 +21,10 @@ pub(super) fn input(
 ) -> Result<Option<GroupInput>, StepError> {
     let given = group_input(ctx.config(), data).map_err(|fault| refused(masks, &fault))?;
     let warnings = given.iter().flat_map(|given| &given.warnings);
-    warn(ctx, masks, warnings);
+    warn(ctx, masks, warnings.clone());
+    let told = warnings.map(|warning| format!("step {}: {}", ctx.step(), masks.hide(warning)));
+    note_warnings(ctx, &told.collect::<Vec<_>>());
     Ok(given)
-}
-
-/// An error of the step, with what was repaired before: it writes nothing into the run's data.
-pub(super) fn warned(
-    ctx: &Context,
-    masks: &Masks,
-    given: &GroupInput,
-    error: StepError,
-) -> StepError {
-    let warnings = given.warnings.iter();
-    let warnings: Vec<_> = warnings
-        .map(|warning| format!("step {}: {}", ctx.step(), masks.hide(warning)))
-        .collect();
-    with_warnings(error, &warnings)
 }
 
 /// Hides the values of secret names.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
-use windlass::{Payload, StepError};
+use windlass::{Context, Payload, StepError};
 
 use crate::masks::Masks;
 use crate::program::{End, OUTPUT_BYTES_MAX, ProgramError, Report};
@@ -197,6 +197,17 @@ fn last_lines(errors: &[u8]) -> String {
         ": {}",
         lines[lines.len().saturating_sub(LINES)..].join(" | ")
     )
+}
+
+/// Keeps what a step has warned of, should it fail or run into its limit: then it writes nothing into the
+/// run's data.
+pub(super) fn note_warnings(ctx: &Context, warnings: &[String]) {
+    if warnings.is_empty() {
+        return;
+    }
+    if let Err(error) = ctx.note_output(&json!({ "warnings": warnings })) {
+        tracing::warn!(run = %ctx.run(), step = ctx.step(), %error, "the warnings of the step cannot be kept");
+    }
 }
 
 /// An error, with what its step has warned of: a step that fails writes nothing into the run's data.

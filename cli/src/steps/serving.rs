@@ -74,13 +74,12 @@ impl Workbench {
         let masks = group_step::masks(ctx, data);
         if let Some(given) = group_step::input(ctx, data, &masks)? {
             note_input(ctx, &group_step::shown(&given, &masks));
-            let warned = |error| group_step::warned(ctx, &masks, &given, error);
             let output = self.group_work(ctx, data, &given).await;
             let failed = |setback: Setback| setback.hidden(&masks).into_error(self.entry.backoff);
-            let output = output.map_err(|setback| warned(failed(setback)))?;
+            let output = output.map_err(failed)?;
             let is_rehearsal = matches!(self.entry.action, Action::Simulation(_));
             let folder = Some(self.equipment.folder.as_path()).filter(|_| !is_rehearsal);
-            return group_step::record(ctx, data, &masks, &given, output, folder).map_err(warned);
+            return group_step::record(ctx, data, &masks, &given, output, folder);
         }
         let agent = agent_input(ctx, data)?;
         if let Some(agent) = &agent {

@@ -74,29 +74,42 @@ outputs: {kind: '${build.kind}'}
 }
 
 #[test]
-fn what_was_repaired_for_a_step_that_then_failed_is_told_too() {
-    let lab = Lab::new();
-    lab.write(
-        "ship.yaml",
-        "
-variables: {TOKEN: hunter2}
+fn what_was_repaired_for_a_step_that_then_failed_or_took_too_long_is_told_too() {
+    for (kind, code) in [("broken", "handler-failed"), ("slow", "step-timeout")] {
+        let lab = Lab::new();
+        let text = format!(
+            "
+variables: {{TOKEN: hunter2}}
 steps:
-- {name: gate, type: idle, if: 'false', setVariables: {GO: 'yes'}}
-- {name: use, type: broken, env: {V: '${workflow.GO} $TOKEN'}}
+- {{name: gate, type: idle, if: 'false', setVariables: {{GO: 'yes'}}}}
+- {{name: use, type: {kind}, timeout: 1, env: {{V: '${{workflow.GO}} $TOKEN'}}}}
+"
+        );
+        lab.write("ship.yaml", &text);
+        lab.write(
+            "handlers.toml",
+            "
+[handlers.idle]
+simulate = '0s'
+[handlers.broken]
+simulate = '0s'
+fail = 'it broke'
+[handlers.slow]
+command = ['sleep', '100']
 ",
-    );
-    lab.write(
-        "handlers.toml",
-        "[handlers.idle]\nsimulate = '0s'\n[handlers.broken]\nsimulate = '0s'\nfail = 'it broke'\n",
-    );
-    let run = ["run", "ship.yaml", "--handlers", "handlers.toml"];
-    let done = lab
-        .call(&[&run[..], &["--lenient", "--json"]].concat())
-        .expect(1);
-    let warnings = lab.last_run()["warnings"].clone();
-    let told = warnings[0].as_str().unwrap();
-    let expected = "step use: reference-unset: env.V: ${workflow.GO} has no value because \"gate\" was skipped";
-    assert!(told.starts_with(expected), "{warnings}");
-    assert_eq!(warnings.as_array().unwrap().len(), 1, "{warnings}");
-    assert_eq!(done.json()["runs"][0]["warnings"], warnings);
+        );
+        let run = ["run", "ship.yaml", "--handlers", "handlers.toml"];
+        let done = lab
+            .call(&[&run[..], &["--lenient", "--json"]].concat())
+            .expect(1);
+        let show = lab.last_run();
+        assert_eq!(show["errors"][0]["code"], code, "{show:#}");
+        let warnings = show["warnings"].as_array().unwrap();
+        let [told] = &warnings[..] else {
+            panic!("one warning: {warnings:?}");
+        };
+        let expected = "step use: reference-unset: env.V: ${workflow.GO} has no value because \"gate\" was skipped";
+        assert!(told.as_str().unwrap().starts_with(expected), "{told}");
+        assert_eq!(done.json()["runs"][0]["warnings"], show["warnings"]);
+    }
 }
