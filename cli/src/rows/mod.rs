@@ -7,6 +7,7 @@
 mod approvals;
 mod blocks;
 mod branches;
+mod called_workflows;
 mod conditions;
 mod iterations;
 mod playbook;
@@ -29,6 +30,7 @@ pub(crate) use step_error::{StepErrorJson, with_exception_handled};
 pub(crate) fn settle(inspector: &mut Inspector, detail: &mut RunDetail) -> Result<(), Failure> {
     blocks::settle(inspector, detail)?;
     approvals::settle(detail);
+    called_workflows::settle(detail);
     Ok(())
 }
 

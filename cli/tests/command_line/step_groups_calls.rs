@@ -182,10 +182,11 @@ steps:
   workflow: db
   env: {KEY: swordfish, COUNT: "3"}
   parameters: {size: $COUNT, url: "https://$REGION/$TOKEN?k=$KEY", PIN: opensesame}
-- {name: last, type: idle}
+- {name: last, type: call}
 "#,
     );
-    lab.write("handlers.toml", HANDLERS);
+    let handlers = format!("{HANDLERS}[handlers.call]\nsimulate = '0s'\n");
+    lab.write("handlers.toml", &handlers);
     lab.write(
         "windlass.toml",
         "[dialects.step-groups-yaml]\nsecret_names = ['TOKEN', 'KEY', 'PIN']\n",
@@ -206,6 +207,9 @@ steps:
         let row = rows.iter().find(|row| row["step"] == "db").unwrap();
         assert_eq!(row["status"], status, "{row:#}");
         assert_eq!(row["input"], expected, "{row:#}");
+        assert_eq!(row["kind"], "workflow", "{row:#}");
+        let last = rows.last().unwrap();
+        assert_eq!(last["kind"], "call", "the type of a handler is its own");
     };
     for (answer, code, end) in [("approve", 0, "succeeded"), ("reject", 1, "failed")] {
         let mut engine = lab.start(&RUN);
