@@ -55,6 +55,10 @@ fn each_attempt_shows_what_it_said_last_whether_or_not_it_worked_out() {
     });
 }
 
+fn in_json(value: &Value) -> Payload {
+    Payload::encode(value).expect("a value has a JSON form")
+}
+
 /// A call of `called` with a limit, and the functions that make what it is given and what its row shows.
 fn calling(shown: Option<&str>) -> Workflow<Value> {
     let mut draft = Draft::new("calls", shown.unwrap_or("plain"));
@@ -68,13 +72,13 @@ fn calling(shown: Option<&str>) -> Workflow<Value> {
     draft.start_at(call);
     let compute = |make: fn(&Payload) -> Result<Payload, Fault>| Function::Compute(Arc::new(make));
     let mut functions = Functions::new();
-    let input = compute(|_| Ok(Payload::encode(&json!("all of it")).unwrap()));
+    let input = compute(|_| Ok(in_json(&json!("all of it"))));
     let masked = compute(|data| {
-        let data: Value = data.decode().unwrap();
-        Ok(Payload::encode(&json!({ "key": "***", "of": data })).unwrap())
+        let data: Value = data.decode().expect("the data is JSON");
+        Ok(in_json(&json!({ "key": "***", "of": data })))
     });
     let broken = compute(|_| Err(Fault::new("broken", "no")));
-    let large = compute(|_| Ok(Payload::encode(&"x".repeat(INPUT_SHOWN_BYTES_MAX)).unwrap()));
+    let large = compute(|_| Ok(in_json(&json!("x".repeat(INPUT_SHOWN_BYTES_MAX)))));
     for (name, function) in [
         ("input", input),
         ("masked", masked),
@@ -83,7 +87,8 @@ fn calling(shown: Option<&str>) -> Workflow<Value> {
     ] {
         functions.insert(name, function);
     }
-    Workflow::from_parts(draft.finish().unwrap(), functions, Handlers::new())
+    let definition = draft.finish().expect("one call");
+    Workflow::from_parts(definition, functions, Handlers::new())
 }
 
 #[test]

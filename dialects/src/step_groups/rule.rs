@@ -295,9 +295,9 @@ impl Call {
         let given = self.work.input(&state)?;
         let (parameters, _) = self.typed(self.filled(&state)?);
         // What is given under a secret name, too.
-        let names = self.work.secrets.iter();
-        let named = names.filter_map(|name| parameters.get(name)).map(text_of);
-        let secrets = Secrets::of(self.work.secret_values(&state).into_iter().chain(named));
+        let secret = self.work.secrets.iter();
+        let own = secret.filter_map(|name| parameters.get(name)).map(text_of);
+        let secrets = Secrets::of(self.work.secret_values(&state).into_iter().chain(own));
         let shown = secrets.hide_in(json!({
             "config": given.config,
             "fields": given.fields,
