@@ -625,6 +625,7 @@ mod tests {
             errors: Vec::new(),
             steps: vec![view(StepStatus::Succeeded, Some(output))],
             branches: Vec::new(),
+            notes: Vec::new(),
             definition: Arc::new(draft.finish().unwrap()),
             note: None,
             called_by: None,

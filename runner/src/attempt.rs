@@ -83,7 +83,7 @@ pub(crate) fn prepare(
         Advance::Attempt(handover) => step(serving, served, job, handover),
         Advance::Moves(moves) => {
             let moves = answered(serving, served, bounded(served, moves, &from), &from, now);
-            let attempt = failed_gateway(&moves, row, now);
+            let attempt = failed_gateway(&moves, now);
             Task::Done(Box::new(checkpoint(serving, served, job, attempt, moves)))
         }
     })
@@ -528,12 +528,14 @@ fn aside(serving: &Serving, row: &BranchRow, moves: &Moves) -> Option<Box<Aside>
         called,
         cancels,
         milestones,
+        noted,
     } = moves.besides.as_deref().cloned().unwrap_or_default();
     let called = called.iter().filter_map(|call| serving.call(call, row));
     Some(Box::new(Aside {
         forked,
         cancels,
         milestones,
+        noted,
         rounds: moves.rounds.clone(),
         call,
         called: called.collect(),
@@ -596,7 +598,7 @@ fn answered(
 }
 
 /// A gateway that failed leaves a row of history, as a step does.
-fn failed_gateway(moves: &Moves, row: &BranchRow, now: Timestamp) -> Option<AttemptRecord> {
+fn failed_gateway(moves: &Moves, now: Timestamp) -> Option<AttemptRecord> {
     let Next::End {
         result: Err(fault),
         last,
@@ -613,7 +615,7 @@ fn failed_gateway(moves: &Moves, row: &BranchRow, now: Timestamp) -> Option<Atte
         output: None,
         input: None,
         undoes: false,
-        rounds: row.record.flow().rounds.clone(),
+        rounds: moves.rounds.clone(),
     })
 }
 

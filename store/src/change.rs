@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use windlass_workflow_model::{
-    ActivationId, BranchId, Child, Definition, Fault, FencingToken, Next, NodeId, OwnerId, Payload,
-    Rounds, RunId, SkipRecord, StepStatus, Timestamp, WorkflowKey,
+    ActivationId, BranchId, Child, Definition, Fault, FencingToken, Next, NodeId, NoteRecord,
+    OwnerId, Payload, Rounds, RunId, SkipRecord, StepStatus, Timestamp, WorkflowKey,
 };
 
 use crate::backend::SqlEffect;
@@ -227,6 +227,8 @@ pub struct Aside {
     pub cancels: Vec<NodeId>,
     /// Milestones that are reached or passed.
     pub milestones: Vec<(String, bool)>,
+    /// Changes of the data that leave a row of history.
+    pub noted: Vec<NoteRecord>,
     /// The loops that the branch is in then.
     pub rounds: Rounds,
     /// The run that the branch calls and waits for.

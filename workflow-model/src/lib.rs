@@ -40,8 +40,8 @@ mod time_of_day;
 mod validate;
 
 pub use advance::{
-    Advance, Besides, Call, Child, FailedWait, Handover, Inputs, Last, Moves, Next, Rounds,
-    SkipRecord, Token, Wanted, advance, after_step,
+    Advance, Besides, Call, Child, FailedWait, Handover, Inputs, Last, Moves, Next, NoteRecord,
+    Rounds, SkipRecord, Token, Wanted, advance, after_step,
 };
 pub use definition::{
     Arm, Block, Branches, CallSpec, Count, Definition, Delay, Effect, EventMatch, FailurePolicy,

@@ -102,7 +102,11 @@ fn functions_of(kind: &NodeKind) -> Vec<(&str, FunctionRole)> {
                 Trigger::Timer(delay) => of_delay(delay).into_iter().collect::<Vec<_>>(),
             })
             .collect(),
-        NodeKind::Compute { function } => vec![(function, FunctionRole::Compute)],
+        NodeKind::Compute { function, noted } => {
+            let all = [Some(function), noted.as_ref()].into_iter().flatten();
+            all.map(|name| (name.as_str(), FunctionRole::Compute))
+                .collect()
+        }
         NodeKind::Split {
             branches: Branches::Static(_) | Branches::Copies { .. },
             ..

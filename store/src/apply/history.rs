@@ -98,6 +98,26 @@ impl<T: Tables> Apply<'_, T> {
                 })?;
             }
         }
+        let noted = checkpoint.aside.iter().flat_map(|aside| &aside.noted);
+        // A wait that is over has the number behind those of skipped steps.
+        for (number, note) in (2..).zip(noted.filter(|_| keeps(StepStatus::Succeeded))) {
+            let skipped = u32::try_from(checkpoint.skipped.len()).unwrap_or(u32::MAX);
+            self.tables.insert_history(HistoryRow {
+                activation: note.activation,
+                attempt: 0,
+                started_at: Some(self.now),
+                detail: HistoryDetail {
+                    output: Some(note.output.as_bytes().to_vec()),
+                    rounds: note.rounds.clone(),
+                    ..HistoryDetail::default()
+                },
+                ..row(
+                    skipped.saturating_add(number),
+                    note.node,
+                    StepStatus::Succeeded,
+                )
+            })?;
+        }
         if job.token.0 > HISTORY_ATTEMPTS_PER_BRANCH_MAX && history != History::Off {
             self.forget_history(job)?;
         }

@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use windlass_workflow_model::{
     ActivationId, Advance, Arrival, BranchOutcome, Child, Definition, Delay, Draft, Fault,
-    FencingToken, Handover, Inputs, Last, Moves, Need, Next, NodeId, Payload, Position, Rest,
-    Rounds, RunId, StepSpec, StepStatus, Tally, Timestamp, Token, WorkflowKey, advance, after_step,
+    FencingToken, Handover, Inputs, Last, Moves, Need, Next, NodeId, NoteRecord, Payload, Position,
+    Rest, Rounds, RunId, StepSpec, StepStatus, Tally, Timestamp, Token, WorkflowKey, advance,
+    after_step,
 };
 
 use crate::backend::Reader;
@@ -26,7 +27,7 @@ use crate::group_commit::Writer;
 use crate::limits::HISTORY_ATTEMPTS_PER_BRANCH_MAX;
 use crate::owner::Running;
 use crate::record::{LockedJob, OwnerRow, State, flags};
-use crate::store::{Admission, Options, ShedPolicy, Store};
+use crate::store::{Admission, History, Options, ShedPolicy, Store};
 use crate::sync::{Arc, Receiver, oneshot};
 
 /// A store whose writer is stepped by hand.
@@ -231,6 +232,7 @@ impl Rig {
         let aside = besides.map(|besides| {
             Box::new(Aside {
                 forked: besides.forked,
+                noted: besides.noted,
                 ..Aside::default()
             })
         });

@@ -36,6 +36,40 @@ fn a_checkpoint_applies_under_the_newest_token_and_once() {
 }
 
 #[test]
+fn what_a_change_of_the_data_notes_is_kept_beside_the_attempt_before_it() {
+    for (history, kept) in [(History::All, 3), (History::Failures, 0), (History::Off, 0)] {
+        let options = Options {
+            history,
+            ..Options::default()
+        };
+        on_each(&sequence(&["a", "b"]), options, |rig| {
+            let run = rig.admit(1).unwrap()[0];
+            let job = rig.take();
+            let mut checkpoint = rig.outcome(&job, Ok(Payload::null()));
+            let note = |number: u64| NoteRecord {
+                node: NodeId(1),
+                activation: ActivationId(number),
+                rounds: vec![(NodeId(0), 4)],
+                output: Payload::encode(&number).unwrap(),
+            };
+            checkpoint.aside.get_or_insert_default().noted = vec![note(7), note(8)];
+            rig.write(checkpoint).unwrap();
+            let rows = rig.reader().history(run).unwrap();
+            assert_eq!(rows.len(), kept);
+            let noted = rows.iter().filter(|row| row.attempt == 0);
+            let noted: Vec<_> = noted
+                .map(|row| {
+                    assert_eq!(row.detail.rounds, [(NodeId(0), 4)]);
+                    (row.activation.0, row.detail.output.clone().unwrap())
+                })
+                .collect();
+            let all = [(7, b"7".to_vec()), (8, b"8".to_vec())];
+            assert_eq!(noted, all[..kept.min(2)]);
+        });
+    }
+}
+
+#[test]
 fn a_branch_keeps_the_history_of_its_last_attempts_only() {
     let mut draft = Draft::new("round-and-round", "1");
     let a = draft.step("a", StepSpec::new("a"));

@@ -28,7 +28,7 @@ use crate::sync::Arc;
 pub use maps::{MapError, MapResult, MapResults, MapView};
 pub use views::{BranchWait, Instance, RunDetail, RunSummary, StepView, WaitsFor, Why};
 
-use steps::Steps;
+use steps::{Steps, Views};
 use why::{Serving, waits_for};
 
 /// Live branches that one answer looks at; of a larger run the rest is left out.
@@ -284,7 +284,11 @@ impl Inspector {
                 .flat_map(|fault| fault.errors),
         );
         let maps = self.instances_begun(run, &definition)?;
-        let (steps, branches) = Steps {
+        let Views {
+            steps,
+            branches,
+            notes,
+        } = Steps {
             definition: &definition,
             summary: &summary,
             running: &running,
@@ -309,6 +313,7 @@ impl Inspector {
             errors,
             steps,
             branches,
+            notes,
             definition,
             note,
             called_by,

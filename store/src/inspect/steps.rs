@@ -35,13 +35,19 @@ pub(super) struct Steps<'a> {
     pub(super) is_partial: bool,
 }
 
+/// What is shown of a run.
+pub(super) struct Views {
+    /// Its steps and blocks.
+    pub(super) steps: Vec<StepView>,
+    /// The branches of blocks.
+    pub(super) branches: Vec<StepView>,
+    /// Changes of the data that were noted.
+    pub(super) notes: Vec<StepView>,
+}
+
 impl Steps<'_> {
-    /// The steps and blocks, and the branches of blocks.
-    pub(super) fn views(
-        &self,
-        history: &[HistoryRow],
-        live: &[BranchRow],
-    ) -> (Vec<StepView>, Vec<StepView>) {
+    /// All that there is to show.
+    pub(super) fn views(&self, history: &[HistoryRow], live: &[BranchRow]) -> Views {
         let bodies = Bodies::of(self.definition);
         let loops = Loops::of(self.definition);
         let mut by_node: HashMap<NodeId, Vec<StepView>> = HashMap::new();
@@ -138,6 +144,7 @@ impl Steps<'_> {
             times: &times,
         };
         let (mut views, mut branches) = (Vec::new(), Vec::new());
+        let notes = self.notes(&by_node);
         for block in self.definition.blocks() {
             views.extend(self.block_views(block, &all));
             branches.extend(self.branch_views(block, &all));
@@ -159,7 +166,21 @@ impl Steps<'_> {
                 views.extend(self.step_views(id, own, &all));
             }
         }
-        (views, branches)
+        Views {
+            steps: views,
+            branches,
+            notes,
+        }
+    }
+
+    /// What changes of the data have noted.
+    fn notes(&self, by_node: &HashMap<NodeId, Vec<StepView>>) -> Vec<StepView> {
+        let nodes = (0..).map(NodeId).zip(self.definition.nodes());
+        let noted =
+            nodes.filter(|(_, node)| matches!(node.kind, NodeKind::Compute { noted: Some(_), .. }));
+        noted
+            .flat_map(|(id, _)| by_node.get(&id).into_iter().flatten().cloned())
+            .collect()
     }
 
     /// The instances of the maps that are blocks. Of a run that leaves gaps they cannot be followed.
@@ -349,10 +370,11 @@ impl Steps<'_> {
             row.status == StepStatus::Failed && !is_work(&node.kind) && node.on_fault.is_none()
         };
         let last = history.iter().filter(|row| row.branch == root);
-        let last = last.map(|row| (row.token, row.ordinal)).max();
+        // Rows of one token are of one checkpoint, in which a failure is the last that happens.
+        let last = last.map(|row| row.token).max();
         let goes_on = self.summary.status != RunStatus::Failed;
         let of_root = history.iter().filter(failed).filter(|row| {
-            let is_past = last.is_some_and(|last| (row.token, row.ordinal) < last);
+            let is_past = last.is_some_and(|last| row.token < last);
             row.branch == root && (goes_on || is_past)
         });
         // What failed inside before has begun anew with it.

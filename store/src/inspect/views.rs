@@ -41,6 +41,8 @@ pub struct RunDetail {
     /// The branches of its blocks, each under the name of its block, in that order; of a loop, its
     /// iterations.
     pub branches: Vec<StepView>,
+    /// Changes of its data that its workflow notes, each with what it noted as `output`.
+    pub notes: Vec<StepView>,
     /// Its workflow.
     pub definition: Arc<Definition>,
     /// What was stored with it.

@@ -12,7 +12,7 @@ use crate::limits::{FORK_TOKENS_MAX, MAP_INSTANCES_MAX, SPLIT_BRANCHES_MAX};
 use crate::payload::Payload;
 
 use super::walk::{Passed, Walk};
-use super::{Call, Child, Last, Next, Wanted};
+use super::{Call, Child, Last, Next, NoteRecord, Wanted};
 
 impl Walk<'_> {
     /// Takes a token through a node that is no step.
@@ -203,10 +203,19 @@ impl Walk<'_> {
                 let waits = self.select(arms, &data);
                 Self::wait(id, activation, data, waits)
             }
-            NodeKind::Compute { function } => match self.functions.compute(function, &data) {
-                Ok(computed) => Passed::To(node.next, computed),
-                Err(fault) => Passed::Failed(id, fault, data),
-            },
+            NodeKind::Compute { function, noted } => {
+                let computed = self.functions.compute(function, &data);
+                let computed = computed.and_then(|computed| {
+                    if let Some(noted) = noted {
+                        self.note(noted, id, activation, &computed)?;
+                    }
+                    Ok(computed)
+                });
+                match computed {
+                    Ok(computed) => Passed::To(node.next, computed),
+                    Err(fault) => Passed::Failed(id, fault, data),
+                }
+            }
             NodeKind::Cancel { target } => {
                 self.decided = true;
                 self.besides().cancels.push(*target);
@@ -220,6 +229,27 @@ impl Walk<'_> {
                 Passed::To(node.next, data)
             }
         }
+    }
+
+    /// Keeps for the history what a change of the data has led to.
+    fn note(
+        &mut self,
+        function: &str,
+        node: NodeId,
+        activation: ActivationId,
+        data: &Payload,
+    ) -> Result<(), Fault> {
+        let output = self.functions.compute(function, data)?;
+        // A step acts on it when it is written down, and not before.
+        self.decided = true;
+        let rounds = self.rounds.clone();
+        self.besides().noted.push(NoteRecord {
+            node,
+            activation,
+            rounds,
+            output,
+        });
+        Ok(())
     }
 
     /// The scope `id` with its first token.

@@ -114,6 +114,8 @@ pub struct Besides {
     pub cancels: Vec<NodeId>,
     /// Milestones that are reached (`true`) or passed, in order.
     pub milestones: Vec<(String, bool)>,
+    /// Changes of the data that leave a row of history.
+    pub noted: Vec<NoteRecord>,
 }
 
 impl Moves {
@@ -148,6 +150,19 @@ pub struct SkipRecord {
     pub activation: ActivationId,
     /// Why.
     pub reason: String,
+}
+
+/// A change of the data that leaves a row of history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoteRecord {
+    /// The node.
+    pub node: NodeId,
+    /// Its activation.
+    pub activation: ActivationId,
+    /// The loops that the branch was in there.
+    pub rounds: Rounds,
+    /// What the row shows.
+    pub output: Payload,
 }
 
 /// A run that a branch calls.

@@ -522,3 +522,59 @@ fn a_fault_comes_in_the_words_of_its_node_handled_or_not() {
     let nothing = worded(false, Function::Wording(Arc::new(|_| Ok(Vec::new()))));
     assert!(nothing.contains("did not come in time"), "{nothing}");
 }
+
+#[test]
+fn a_change_of_the_data_is_noted_with_its_round_before_a_step_acts_on_it() {
+    let mut draft = Draft::new("w", "1");
+    let (of, again) = draft.repeat("loop", "goes on", false, 9);
+    let change = draft.compute("change", "add");
+    let step = draft.step("s", StepSpec::new("h"));
+    draft.start_at(of);
+    draft.body(of, change);
+    draft.connect(change, step);
+    draft.connect(step, again);
+    draft.note(change, "shown");
+    let definition = draft.finish().unwrap();
+    let number = |data: &Payload| data.decode::<u32>().unwrap_or(0);
+    let mut functions = Functions::new();
+    functions.insert("goes on", Function::Predicate(Arc::new(|_| Ok(true))));
+    let add = move |data: &Payload| Ok(Payload::encode(&(number(data) + 1)).unwrap());
+    functions.insert("add", Function::Compute(Arc::new(add)));
+    let shown = move |data: &Payload| {
+        let text = format!("it is {}", number(data));
+        Ok(Payload::encode(&text).unwrap())
+    };
+    functions.insert("shown", Function::Compute(Arc::new(shown)));
+    let noted = |advance: Advance| {
+        let Advance::Moves(Moves { besides, next, .. }) = advance else {
+            panic!("what is noted is written down first")
+        };
+        let Next::Run {
+            activation, data, ..
+        } = next
+        else {
+            panic!("{next:?}")
+        };
+        let noted = besides.unwrap().noted.remove(0);
+        let text: String = noted.output.decode().unwrap();
+        (text, noted.rounds, activation, data)
+    };
+    let (text, rounds, activation, data) = noted(enter(&definition, &functions));
+    assert_eq!((text.as_str(), rounds), ("it is 8", vec![(of, 0)]));
+    let handover = Handover {
+        node: step,
+        activation,
+        data: data.clone(),
+        rounds: vec![(of, 0)],
+    };
+    let moves = after_step(&definition, &functions, &handover, Ok(data), NOW);
+    let (text, rounds, ..) = noted(Advance::Moves(moves));
+    assert_eq!((text.as_str(), rounds), ("it is 9", vec![(of, 1)]));
+
+    functions.insert("shown", Function::Compute(Arc::new(|_| panic!("no"))));
+    assert!(matches!(
+        enter(&definition, &functions),
+        Advance::Moves(Moves { next: Next::End { result: Err(fault), .. }, .. })
+            if fault.errors[0].code == codes::PANICKED && fault.errors[0].step == "change"
+    ));
+}

@@ -194,6 +194,10 @@ pub enum NodeKind {
     Compute {
         /// Its name.
         function: String,
+        /// Function of role [`Compute`](crate::FunctionRole::Compute) that makes of the data behind it
+        /// what its row of history shows as what it gave. Without one it leaves no row.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        noted: Option<String>,
     },
 }
 

@@ -149,8 +149,18 @@ impl Draft {
             name,
             NodeKind::Compute {
                 function: function.into(),
+                noted: None,
             },
         )
+    }
+
+    /// Lets a change of the data leave a row of history; the function of role `Compute` makes what that
+    /// shows of the data behind it.
+    pub fn note(&mut self, compute: NodeId, function: impl Into<String>) {
+        match &mut self.node(compute).kind {
+            NodeKind::Compute { noted, .. } => *noted = Some(function.into()),
+            _ => self.misuse(compute, "only a change of the data is noted"),
+        }
     }
 
     /// Adds an arm to a choice; `to: None` leads to what follows the choice.
