@@ -43,7 +43,7 @@ mod workflow_json;
 mod yaml;
 
 pub use cacao::{
-    CommandCall, CommandResult, ManualTask, PROCESSING_FLAGS, asked, command_call,
+    CommandCall, CommandResult, Decided, ManualTask, PROCESSING_FLAGS, asked, command_call,
     command_warnings, exception_handled, made_up_result, playbook_branches, playbook_functions,
     record_result, taken_branches,
 };

@@ -76,3 +76,6 @@ pub const KEY_CHARS_MAX: usize = 1_024;
 
 /// Names that a message lists before it says how many more there are.
 pub const LISTED_NAMES_MAX: usize = 8;
+
+/// Bytes of a variable's value that the row of a decision shows: there is one for each round of a loop.
+pub const SHOWN_VALUE_BYTES_MAX: usize = 1_024;

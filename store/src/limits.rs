@@ -63,8 +63,8 @@ pub const INSTANCES_SHOWN_MAX: u32 = 100_000;
 /// many only where alternative ways come together again and again without a step between.
 pub const INSTANCE_PLACES_WALKED_MAX: usize = 10_000;
 
-/// Rows that are made of a map's instances, by the steps and blocks in its body. Of a larger one there
-/// is a row for what has happened, and one for each of its blocks in all.
+/// Rows that are made of a map's instances or a loop's rounds, by the steps and blocks in its body. Of a
+/// larger one there is a row for what has happened, and one for each of its blocks in all.
 pub const INSTANCE_ROWS_MAX: usize = 100_000;
 
 /// Size of the write-ahead log at which it is emptied actively, in bytes.

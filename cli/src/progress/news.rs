@@ -14,7 +14,13 @@ pub(super) struct News {
 }
 
 /// A step or block, told apart by activation or iteration.
-type Key = (RunId, String, Option<ActivationId>, Option<Instance>);
+type Key = (
+    RunId,
+    String,
+    Option<ActivationId>,
+    Option<Instance>,
+    Vec<u32>,
+);
 
 /// What was told about a step; an end at another time is another end.
 type Told = (StepStatus, u32, Option<Timestamp>);
@@ -50,7 +56,8 @@ impl News {
 }
 
 fn key(run: RunId, step: &StepView) -> Key {
-    (run, step.step.clone(), step.activation, step.instance)
+    let (name, rounds) = (step.step.clone(), step.rounds.clone());
+    (run, name, step.activation, step.instance, rounds)
 }
 
 fn told(step: &StepView) -> Told {
@@ -165,7 +172,7 @@ mod tests {
             branch: Some("a".to_owned()),
             join_policy: None,
             instance: None,
-            round: None,
+            rounds: Vec::new(),
             activation: Some(ActivationId(7)),
             attempt,
             status,
@@ -180,7 +187,7 @@ mod tests {
             step: "phase-1".to_owned(),
             kind: "phase".to_owned(),
             branch: Some("single".to_owned()),
-            round: None,
+            rounds: Vec::new(),
             activation: None,
             ..step.clone()
         };
@@ -246,7 +253,7 @@ mod tests {
             parent: None,
             branch: None,
             status,
-            round: None,
+            rounds: Vec::new(),
             activation: (kind != "phase").then_some(ActivationId(7)),
             started_at: Some(Timestamp(started)),
             ended_at: ended.map(Timestamp),

@@ -9,6 +9,7 @@ mod blocks;
 mod branches;
 mod called_workflows;
 mod conditions;
+mod decisions;
 mod iterations;
 mod playbook;
 mod playbook_branches;

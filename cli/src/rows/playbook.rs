@@ -4,7 +4,9 @@
 use std::collections::{HashMap, HashSet};
 
 use windlass::{Block, Definition, NodeKind, RunDetail, StepStatus, StepView};
-use windlass_dialects::{manual_tasks, run_notes, taken_branches};
+use windlass_dialects::{manual_tasks, run_notes};
+
+use super::decisions::Decisions;
 
 /// What the rows of steps are that people do.
 const MANUAL: &str = "manual";
@@ -26,20 +28,20 @@ pub(crate) fn settle(detail: &mut RunDetail) {
     let Some(data) = &detail.data else { return };
     let blocks = Blocks::of(&detail.definition);
     let handled = run_notes(data).handled_failures;
-    let decided = taken_branches(&detail.definition, data);
+    let decisions = Decisions::of(detail);
     for row in detail.steps.iter_mut().filter(|row| blocks.has(row)) {
         let mut failures = handled.iter();
         let failure = failures.find(|failure| failure["step"] == row.step);
         // What was withdrawn in it does not tell that it was too late, nor what was done in it that it
         // went round too often. In a loop it may have come to something else in the next round.
         let is_told = matches!(row.status, StepStatus::Succeeded | StepStatus::Cancelled);
-        if let (true, Some(failure), None) = (is_told, failure, blocks.loop_around(&row.step)) {
+        if let (true, Some(failure), 0) = (is_told, failure, blocks.loops_around(&row.step)) {
             let errors = failure["errors"].get(0).cloned();
             row.error = errors.and_then(|error| serde_json::from_value(error).ok());
             row.status = StepStatus::Failed;
         } else if row.status == StepStatus::Skipped
             && failure.is_none()
-            && decided.contains_key(&row.step)
+            && decisions.taken(row).is_some()
         {
             // It was judged, and what it led to was no step.
             (row.status, row.reason) = (StepStatus::Succeeded, None);
@@ -51,10 +53,10 @@ pub(crate) fn settle(detail: &mut RunDetail) {
 fn name_rounds(detail: &mut RunDetail) {
     let mut last: HashMap<String, String> = HashMap::new();
     for row in &mut detail.steps {
-        let (Some(_), Some(branch), Some(error)) = (row.round, &row.branch, &mut row.error) else {
+        let (Some(branch), Some(error)) = (&row.branch, &mut row.error) else {
             continue;
         };
-        if error.branch.as_deref() == Some(ROUND) {
+        if error.branch.as_deref() == Some(ROUND) && !row.rounds.is_empty() {
             error.branch = Some(branch.clone());
             last.insert(error.step.clone(), branch.clone());
         }
@@ -115,21 +117,13 @@ impl<'a> Blocks<'a> {
         row.activation.is_none() && block.is_some_and(|block| block.kind == row.kind)
     }
 
-    /// The innermost loop around a block.
-    pub(crate) fn loop_around(&self, block: &str) -> Option<&'a str> {
-        self.loop_from(self.get(block)?.parent.as_deref())
-    }
-
-    /// The innermost loop from this block outwards.
-    pub(crate) fn loop_from(&self, block: Option<&str>) -> Option<&'a str> {
-        let mut at = self.get(block?)?;
+    /// How many loops there are around a block.
+    pub(crate) fn loops_around(&self, block: &str) -> usize {
+        let parent_of = |block: &Block| block.parent.as_deref().and_then(|parent| self.get(parent));
+        let first = self.get(block).and_then(parent_of);
+        let around = std::iter::successors(first, |block| parent_of(block));
         // As many levels as there are blocks, whatever is stored.
-        for _ in 0..self.0.len() {
-            if at.kind == WHILE {
-                return Some(&at.name);
-            }
-            at = self.get(at.parent.as_deref()?)?;
-        }
-        None
+        let around = around.take(self.0.len());
+        around.filter(|block| block.kind == WHILE).count()
     }
 }

@@ -151,6 +151,7 @@ fn the_rounds_of_a_while_are_named_by_their_number() {
     let steps = show["steps"].as_array().unwrap();
     let named = |step: &str| {
         let rows = steps.iter().filter(|row| row["step"] == step);
+        let rows = rows.filter(|row| row["activation"] != "");
         let named = rows.map(|row| format!("{} {}", row["branch_name"], row["iteration"]));
         named.collect::<Vec<_>>()
     };
@@ -197,7 +198,8 @@ fn what_goes_on_after_a_parallel_that_failed_has_not_failed() {
             "W - - loop succeeded -",
             "W/iteration-1 W iteration-1 loop succeeded -",
             "W/iteration-2 W iteration-2 loop succeeded -",
-            "P W iteration all failed -",
+            "P W iteration-1 all failed -",
+            "P W iteration-2 all failed -",
         ]
     );
     let steps = show["steps"].as_array().unwrap();
@@ -395,4 +397,148 @@ fn a_logic_step_whose_failure_was_handled_is_shown_as_failed() {
         let said = row["error"]["message"].as_str().unwrap();
         assert!(said.starts_with(message), "{said}");
     }
+}
+
+#[test]
+fn a_decision_tells_which_variables_it_read_and_with_what_values() {
+    let lab = Lab::new();
+    let long = "x".repeat(2_000);
+    let short = json!({
+        "playbook_variables": {
+            "__n__": { "type": "integer", "value": "0" },
+            "__k__": { "type": "string", "value": "b" },
+            "__long__": { "type": "string", "value": long },
+            "__none__": { "type": "string" },
+            "__password__": { "type": "string", "value": "hunter2" },
+        },
+        "authentication_info_definitions": {
+            "http-basic--767d859e-7387-4e0c-95c0-458ca369486f":
+                { "type": "http-basic", "user_id": "kim", "password": "__password__:value" },
+        },
+        "steps": {
+            "S": { "type": "start", "on_completion": "I" },
+            "I": { "type": "if-condition", "on_true": "A", "on_completion": "K",
+                   "condition": "__password__:value = 'hunter3' OR __long__:value = 'x' OR __none__:value = 'x' OR __k__:value = 'b'" },
+            "A": { "commands": bash("true"), "on_completion": "e1" },
+            "K": { "type": "switch-condition", "switch": "__k__:value", "cases": { "b": "W" }, "on_completion": "e2" },
+            "W": { "type": "while-condition", "condition": "__n__:value < 2", "on_true": "J", "on_completion": "e3" },
+            "J": { "type": "if-condition", "condition": "__n__:value = 1", "on_true": "B", "on_completion": "C" },
+            "B": { "commands": bash("true"), "on_completion": "e4" },
+            "C": { "commands": bash("echo $((__n__:value + 1))"), "out_args": ["__n__"], "on_completion": "e5" },
+        },
+    });
+    lab.write("p.json", &playbook(&short));
+    lab.call(&["run", "p.json", "--lenient", "--allow", "bash"])
+        .expect(0);
+    let show = lab.last_run();
+    let read = |step: &str| {
+        let rows = show["steps"].as_array().unwrap().iter();
+        let rows = rows.filter(|row| row["step"] == step);
+        rows.map(|row| row["input"]["variables"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        read("I"),
+        [json!({ "__password__": "***", "__long__": { "bytes": 2000 }, "__k__": "b" })]
+    );
+    assert_eq!(read("K"), [json!({ "__k__": "b" })]);
+    // The last one: it led on.
+    assert_eq!(read("W"), [json!({ "__n__": "2" })]);
+    assert_eq!(read("W/iteration-1"), [json!({ "__n__": "0" })]);
+    assert_eq!(read("W/iteration-2"), [json!({ "__n__": "1" })]);
+    assert_eq!(read("I/on_true"), [Value::Null]);
+    assert_eq!(*read("J").last().unwrap(), json!({ "__n__": "1" }));
+}
+
+#[test]
+fn a_logic_step_in_a_loop_and_each_branch_of_it_have_a_row_for_each_round() {
+    let lab = Lab::new();
+    let short = json!({
+        "playbook_variables": { "__m__": { "type": "integer", "value": "0" }, "__n__": { "type": "integer", "value": "0" } },
+        "steps": {
+            "S": { "type": "start", "on_completion": "V" },
+            "V": { "type": "while-condition", "condition": "__m__:value < 2", "on_true": "W", "on_completion": "e1" },
+            "W": { "type": "while-condition", "condition": "__n__:value < 2", "on_true": "I", "on_completion": "M" },
+            "I": { "type": "if-condition", "condition": "__n__:value = 1", "on_true": "P", "on_completion": "N" },
+            "P": { "type": "parallel", "next_steps": ["B", "e2"], "on_completion": "e3" },
+            "B": { "commands": bash("true"), "on_completion": "e4" },
+            "N": { "commands": bash("echo $((__n__:value + 1))"), "out_args": ["__n__"], "on_completion": "e5" },
+            "M": { "commands": bash("[ __m__:value = 0 ] || [ -e ready ] || sleep 100; printf '{\"__m__\": \"%d\", \"__n__\": \"1\"}' $((__m__:value + 1))"),
+                   "out_args": ["__m__", "__n__"], "on_completion": "e6" },
+        },
+    });
+    lab.write("p.json", &playbook(&short));
+    let mut engine = lab.start(&["run", "p.json", "--allow", "bash"]);
+    let kinds = [
+        "while-condition",
+        "if-condition",
+        "parallel",
+        "branch",
+        "iteration",
+    ];
+    let told = || {
+        let show = lab.last_run();
+        let of_kind = |row: &&Value| kinds.contains(&row["kind"].as_str().unwrap());
+        let steps = show["steps"].as_array().unwrap().iter().filter(of_kind);
+        let lines = rows(&show, &kinds).into_iter().zip(steps);
+        lines
+            .map(|(line, row)| format!("{} {line}", row["iteration"]))
+            .collect::<Vec<_>>()
+    };
+    let rounds = |last: &str| {
+        let last_of = |line: &str| format!("{line} {last} -");
+        [
+            last_of("null V - - loop"),
+            "1 V/iteration-1 V iteration-1 loop succeeded -".to_owned(),
+            last_of("2 V/iteration-2 V iteration-2 loop"),
+            "1 W V iteration-1 loop succeeded -".to_owned(),
+            "1 W/iteration-1 W iteration-1 loop succeeded -".to_owned(),
+            "2 W/iteration-2 W iteration-2 loop succeeded -".to_owned(),
+            "2 W V iteration-2 loop succeeded -".to_owned(),
+            "1 W/iteration-1 W iteration-1 loop succeeded -".to_owned(),
+            "1 I W iteration-1 exclusive succeeded -".to_owned(),
+            "1 I/on_true I on_true exclusive skipped not-taken".to_owned(),
+            "2 I W iteration-2 exclusive succeeded -".to_owned(),
+            "2 I/on_true I on_true exclusive succeeded -".to_owned(),
+            "1 I W iteration-1 exclusive succeeded -".to_owned(),
+            "1 I/on_true I on_true exclusive succeeded -".to_owned(),
+            "1 P I on_true all skipped not-taken".to_owned(),
+            "1 P/1: P 1: all skipped not-taken".to_owned(),
+            "1 P/2: P 2: all skipped not-taken".to_owned(),
+            "2 P I on_true all succeeded -".to_owned(),
+            "2 P/1: P 1: all succeeded -".to_owned(),
+            "2 P/2: P 2: all succeeded -".to_owned(),
+            "1 P I on_true all succeeded -".to_owned(),
+            "1 P/1: P 1: all succeeded -".to_owned(),
+            "1 P/2: P 2: all succeeded -".to_owned(),
+        ]
+    };
+    eventually("it is in the last step", || {
+        let show = lab.call(&["show", "last", "--json"]);
+        show.code == Some(0) && {
+            let show = show.json();
+            let mut steps = show["steps"].as_array().unwrap().iter();
+            steps.any(|row| {
+                row["step"] == "M" && row["status"] == "running" && row["iteration"] == 2
+            })
+        }
+    });
+    assert_eq!(told(), rounds("running"));
+    engine.kill().unwrap();
+    engine.wait().unwrap();
+    lab.write("ready", "");
+    lab.call(&["resume", "last"]).expect(0);
+    assert_eq!(told(), rounds("succeeded"));
+    let show = lab.last_run();
+    let steps = show["steps"].as_array().unwrap().iter();
+    let of_b = steps.filter(|row| row["step"] == "B");
+    let of_b: Vec<_> = of_b
+        .map(|row| format!("{} {} {}", row["iteration"], row["status"], row["reason"]))
+        .collect();
+    let done = [
+        "1 \"skipped\" \"not-taken\"",
+        "2 \"succeeded\" null",
+        "1 \"succeeded\" null",
+    ];
+    assert_eq!(of_b, done);
 }

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 
 use windlass_workflow_model::{
     ActivationId, Block, BranchId, Definition, FencingToken, Node, NodeId, NodeKind, Payload,
-    Place, RunStatus, StepStatus, Timestamp,
+    Place, Rounds, RunStatus, StepStatus, Timestamp,
 };
 
 use super::RunningJobs;
@@ -20,7 +20,7 @@ use crate::record::{BranchRow, HistoryRow, State, UNDO};
 
 use blocks::{Blocks, NOT_TAKEN};
 use instances::{At, Instances};
-use loops::Loops;
+use loops::{InRound, Loops, in_rounds};
 use maps::{All, Bodies, Left, Maps, name_instance};
 use times::Times;
 
@@ -134,11 +134,15 @@ impl Steps<'_> {
         }
         let blocks = Blocks::new(self.definition, live, self.running, &by_node, begun_anew);
         let left = self.left_by_instances(&instances, history, live, &by_node);
+        let came_by = self.came_by(history, live);
+        let rounds = loops.rounds(&by_node, came_by);
         let maps = Maps::new(self.definition);
         let times = Times::new(self.definition, &by_node);
         let all = All {
             instances: &instances,
             inside: maps.inside(&instances, &blocks, &left),
+            rounds: loops.inside(&blocks, &rounds),
+            loops: &loops,
             maps: &maps,
             blocks: &blocks,
             times: &times,
@@ -242,11 +246,46 @@ impl Steps<'_> {
         left
     }
 
-    /// A block: once, or in a loop once for each iteration.
+    /// The errors that branches left behind and the nodes at which they live, each with the rounds there.
+    fn came_by(
+        &self,
+        history: &[HistoryRow],
+        live: &[BranchRow],
+    ) -> impl Iterator<Item = (NodeId, Rounds, Left)> {
+        let failed = history.iter().filter_map(|row| {
+            let errors = row.detail.fault.as_ref()?.errors.clone();
+            let left = Left {
+                errors,
+                ..Left::default()
+            };
+            Some((row.node, row.detail.rounds.clone(), left))
+        });
+        let is_alive = |row: &&BranchRow| !row.state.is_end() && row.state != State::Arrived;
+        let living = live.iter().filter(is_alive).map(|row| {
+            let node = self.running.place(row).0;
+            let left = Left {
+                living: vec![node],
+                ..Left::default()
+            };
+            (node, row.record.flow().rounds.clone(), left)
+        });
+        failed.chain(living)
+    }
+
+    /// A block: once, or in a loop once for each iteration or round.
     fn block_views(&self, block: &Block, all: &All<'_>) -> Vec<StepView> {
-        let (around, instances) = all.around(block.parent.as_deref());
+        let parent = block.parent.as_deref();
+        let (around, instances) = all.around(parent);
         if instances.is_empty() {
-            return vec![self.block_view(block, all.blocks, all.times)];
+            let (of, rounds) = all.rounds_around(parent);
+            if rounds.is_empty() {
+                return vec![self.block_view(block, all.blocks, all.times)];
+            }
+            let view = |round: &InRound<'_>| {
+                let view = self.block_view(block, &round.blocks, &round.times);
+                in_rounds(view, round.numbers.to_vec(), parent == of)
+            };
+            return rounds.iter().map(view).collect();
         }
         let view = |at: &usize| {
             let (blocks, times) = &all.inside[at];
@@ -282,9 +321,14 @@ impl Steps<'_> {
             return views;
         }
         let (_, instances) = all.around(block.parent.as_deref());
+        let (_, rounds) = all.rounds_around(block.parent.as_deref());
         for branch in all.blocks.branches(&block.name) {
-            if instances.is_empty() {
+            if instances.is_empty() && rounds.is_empty() {
                 views.push(self.branch_view(block, branch, all.blocks, all.times));
+            }
+            for round in rounds.iter().filter(|_| instances.is_empty()) {
+                let view = self.branch_view(block, branch, &round.blocks, &round.times);
+                views.push(in_rounds(view, round.numbers.to_vec(), false));
             }
             for at in instances {
                 let (blocks, times) = &all.inside[at];
@@ -332,11 +376,12 @@ impl Steps<'_> {
         }
     }
 
-    /// A step: its activations, and that it was not reached; in a loop that for each iteration.
+    /// A step: its activations, and that it was not reached; in a loop that for each iteration or round.
     fn step_views(&self, id: NodeId, mut own: Vec<StepView>, all: &All<'_>) -> Vec<StepView> {
         let parent = self.definition.node(id).place.parent.as_deref();
         let (around, instances) = all.around(parent);
         if instances.is_empty() {
+            self.add_rounds(id, &mut own, all);
             if own.is_empty() {
                 own.push(self.unreached(id, all.blocks));
             }
@@ -358,6 +403,23 @@ impl Steps<'_> {
         }
         own.sort_by_key(|view| order.get(&view.instance).copied().unwrap_or(0));
         own
+    }
+
+    /// The rounds in which a step was not reached.
+    fn add_rounds(&self, id: NodeId, own: &mut Vec<StepView>, all: &All<'_>) {
+        let parent = self.definition.node(id).place.parent.as_deref();
+        let (of, rounds) = all.rounds_around(parent);
+        let reached: HashSet<Vec<u32>> = own.iter().map(|view| view.rounds.clone()).collect();
+        let missed = rounds
+            .iter()
+            .filter(|round| !reached.contains(round.numbers));
+        for round in missed {
+            let view = self.unreached(id, &round.blocks);
+            own.push(in_rounds(view, round.numbers.to_vec(), parent == of));
+        }
+        if !rounds.is_empty() {
+            own.sort_by(|one, other| one.rounds.cmp(&other.rounds));
+        }
     }
 
     /// The failures of gateways that a retry has got over. A gateway that comes through leaves no row,
@@ -398,7 +460,7 @@ impl Steps<'_> {
         empty(node.step_name(), node.kind.word(), place)
     }
 
-    fn ended_view(&self, row: &HistoryRow, bodies: &Bodies, loops: &Loops) -> StepView {
+    fn ended_view(&self, row: &HistoryRow, bodies: &Bodies, loops: &Loops<'_>) -> StepView {
         let withdrawn = row.detail.again && self.summary.status == RunStatus::Cancelled;
         let error = row
             .detail
@@ -568,7 +630,7 @@ fn empty(step: &str, kind: &str, place: Place) -> StepView {
         branch: place.branch,
         join_policy: place.join_policy,
         instance: None,
-        round: None,
+        rounds: Vec::new(),
         activation: None,
         attempt: 0,
         status: StepStatus::Pending,

@@ -54,8 +54,8 @@ pub struct RunDetail {
     pub retries_at: Vec<String>,
 }
 
-/// One activation of a step, or a step that was not reached, or a block; of a block in a loop, one
-/// iteration of it.
+/// One activation of a step, or a step that was not reached, or a block; of what is in a loop, in one
+/// iteration or round of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepView {
     /// Its name.
@@ -70,8 +70,8 @@ pub struct StepView {
     pub join_policy: Option<String>,
     /// The innermost iteration that it stands in, where the loop is a block.
     pub instance: Option<Instance>,
-    /// Which round it was of the innermost loop around it that is a block, from 1.
-    pub round: Option<u32>,
+    /// Which round it was of each loop around it that is a block, the outermost first, from 1.
+    pub rounds: Vec<u32>,
     /// The activation; `None` if it was not reached.
     pub activation: Option<ActivationId>,
     /// The last attempt, from 1; 0 if there was none.

@@ -1,12 +1,16 @@
 //! Logic steps: a decision and its branches.
 
+use std::collections::BTreeSet;
+
 use windlass_workflow_model::{FailurePolicy, NodeId};
 
 use super::frame::{Frame, Unhandled};
 use super::{Lowering, Work};
+use crate::cacao::binding::Bindings;
 use crate::cacao::branches::CHOICE;
 use crate::cacao::playbook::{Kind, Pointer};
-use crate::cacao::rule::{By, Decision, Merging, ON_FALSE, ON_TRUE, Rule, Wording};
+use crate::cacao::rule::{By, Decision, Merging, ON_FALSE, ON_TRUE, Reading, Rule, Wording};
+use crate::cacao::template;
 use crate::stored_rule::StoredRule;
 
 /// Where a logic step stands once what surrounds it is made.
@@ -185,6 +189,7 @@ impl Lowering<'_> {
         by: Option<By>,
         choices: &[String],
     ) -> (NodeId, NodeId) {
+        let mut read = Bindings::default();
         let (first, last, failing) = match by {
             Some(by) => {
                 let names: Vec<String> = match &by {
@@ -197,6 +202,7 @@ impl Lowering<'_> {
                 };
                 let bindings =
                     self.bindings(work.frame, work.step, names.iter().map(String::as_str));
+                read = bindings.clone();
                 let rule = Rule::Decide(Decision {
                     at: self.standing(work),
                     step: self.playbook.steps[work.step].id.clone(),
@@ -209,6 +215,8 @@ impl Lowering<'_> {
             }
             None => self.question(work, name, choices),
         };
+        let shown = Rule::Show(self.reading(work, read));
+        self.draft.note(last, shown.name());
         let wording = Wording {
             own: vec![name.to_owned()],
             ..Wording::of(self.standing(work))
@@ -223,6 +231,20 @@ impl Lowering<'_> {
             }
         }
         (first, last)
+    }
+
+    /// What the row of a decision shows of these variables.
+    fn reading(&self, work: &Work, bindings: Bindings) -> Reading {
+        let credentials = self.playbook.credentials.values();
+        let credentials: Vec<String> = credentials.map(ToString::to_string).collect();
+        let names = credentials.iter().flat_map(|text| template::names(text));
+        let hidden: BTreeSet<&str> = names.filter(|name| bindings.get(name).is_some()).collect();
+        Reading {
+            at: work.name.clone(),
+            step: self.playbook.steps[work.step].id.clone(),
+            hidden: hidden.into_iter().map(str::to_owned).collect(),
+            bindings,
+        }
     }
 
     /// At most one branch runs.
@@ -327,6 +349,8 @@ impl Lowering<'_> {
             &choices,
         );
         self.draft.connect(decided, again);
+        // It ends the round.
+        self.draft.place(decided, Self::inside(work));
         let group = self.new_group();
         let iteration = Around {
             after: Some(asked),

@@ -5,6 +5,7 @@ mod branches;
 mod decision;
 mod failing;
 mod manual;
+mod reading;
 mod subplaybook;
 mod wording;
 
@@ -19,6 +20,8 @@ pub(crate) use decision::{By, Decision, ON_FALSE, ON_TRUE, Question, answers};
 pub(crate) use failing::Folding;
 pub use failing::exception_handled;
 pub(crate) use manual::{Answer, Task};
+pub use reading::Decided;
+pub(crate) use reading::Reading;
 pub(crate) use subplaybook::{Child, Returned};
 pub(crate) use wording::{BEGIN, Wording};
 
@@ -53,6 +56,8 @@ pub(crate) enum Rule {
     Pass,
     /// Judges a condition or switch and writes the branch down.
     Decide(Decision),
+    /// Shows what was decided, and on what.
+    Show(Reading),
     /// Writes down what a person has chosen.
     Chose(Question),
     /// Whether this branch of the step was chosen.
@@ -103,6 +108,7 @@ impl StoredRule for Rule {
             Self::Decide(decision) => {
                 Function::Compute(Arc::new(move |data| decision.decide(data)))
             }
+            Self::Show(reading) => Function::Compute(Arc::new(move |data| reading.shown(data))),
             Self::Chose(question) => Function::Compute(Arc::new(move |data| question.settle(data))),
             Self::Branch { step, branch } => decision::is_chosen(step, branch),
             Self::Enter(entered) => Function::Compute(Arc::new(move |data| entered.enter(data))),

@@ -36,7 +36,7 @@ pub(super) struct Blocks<'a> {
     /// Why the run, or the instance of a map, failed.
     errors: &'a [ErrorEntry],
     /// Gateways that a retry has begun anew, with the time up to which failures in them are over.
-    begun_anew: HashMap<NodeId, Timestamp>,
+    begun_anew: Rc<HashMap<NodeId, Timestamp>>,
     standings: HashMap<&'a str, Standing>,
 }
 
@@ -119,7 +119,7 @@ impl<'a> Blocks<'a> {
             by_name: Rc::new(blocks),
             occupied: HashSet::new(),
             errors: fault.map_or(&[], |fault| &fault.errors),
-            begun_anew,
+            begun_anew: Rc::new(begun_anew),
             standings: HashMap::new(),
         };
         for row in live {
@@ -146,14 +146,38 @@ impl<'a> Blocks<'a> {
         by_node: &HashMap<NodeId, Vec<StepView>>,
         errors: &'a [ErrorEntry],
     ) -> Self {
+        // A retry begins a map anew, with other instances.
+        let begun_anew = Rc::default();
+        self.part(name, living, by_node, errors, begun_anew)
+    }
+
+    /// The same of one round of the loop `name`.
+    pub(super) fn within_round(
+        &self,
+        name: &'a str,
+        living: &[NodeId],
+        by_node: &HashMap<NodeId, Vec<StepView>>,
+        errors: &'a [ErrorEntry],
+    ) -> Self {
+        let begun_anew = Rc::clone(&self.begun_anew);
+        self.part(name, living, by_node, errors, begun_anew)
+    }
+
+    fn part(
+        &self,
+        name: &'a str,
+        living: &[NodeId],
+        by_node: &HashMap<NodeId, Vec<StepView>>,
+        errors: &'a [ErrorEntry],
+        begun_anew: Rc<HashMap<NodeId, Timestamp>>,
+    ) -> Self {
         let mut found = Self {
             definition: self.definition,
             by_name: Rc::clone(&self.by_name),
             begins: Rc::clone(&self.begins),
             occupied: HashSet::new(),
             errors,
-            // A retry begins a map anew, with other instances.
-            begun_anew: HashMap::new(),
+            begun_anew,
             standings: HashMap::new(),
         };
         for node in living {
@@ -491,7 +515,7 @@ mod tests {
             branch: None,
             join_policy: None,
             instance: None,
-            round: None,
+            rounds: Vec::new(),
             activation: Some(ActivationId(1)),
             attempt: 1,
             status,

@@ -7,6 +7,7 @@ use windlass_workflow_model::{Definition, ErrorEntry, Node, NodeId, NodeKind};
 use super::super::views::StepView;
 use super::blocks::Blocks;
 use super::instances::Instances;
+use super::loops::{InRound, Loops};
 use super::times::Times;
 
 /// The nodes right in the body of a map that is a block. Their branch is one of its instances; which
@@ -70,6 +71,9 @@ pub(super) struct All<'a> {
     pub(super) instances: &'a Instances,
     /// By instance: how the blocks in it stand.
     pub(super) inside: HashMap<usize, (Blocks<'a>, Times<'a>)>,
+    pub(super) loops: &'a Loops<'a>,
+    /// By loop: its rounds, in order.
+    pub(super) rounds: HashMap<NodeId, Vec<InRound<'a>>>,
 }
 
 impl<'a> All<'a> {
@@ -79,6 +83,16 @@ impl<'a> All<'a> {
         let around = parent.and_then(|parent| self.maps.around(parent));
         match around {
             Some((name, map)) => (Some(name), self.instances.of_map(map, self.maps.size(map))),
+            None => (None, &[]),
+        }
+    }
+}
+
+impl<'a> All<'a> {
+    /// The same for a loop that goes round, and its rounds.
+    pub(super) fn rounds_around(&self, parent: Option<&str>) -> (Option<&'a str>, &[InRound<'a>]) {
+        match self.loops.around(parent) {
+            Some((name, of)) => (Some(name), self.rounds.get(&of).map_or(&[], Vec::as_slice)),
             None => (None, &[]),
         }
     }
