@@ -11,7 +11,8 @@ use windlass_store::{
 };
 use windlass_workflow_model::{
     ActivationId, Advance, Besides, Call, Definition, Fault, Handover, Inputs, Last, Moves, Next,
-    NodeId, NodeKind, Payload, Position, StepStatus, Timestamp, Token, advance, after_step, codes,
+    NodeId, NodeKind, Payload, Position, StepSpec, StepStatus, Timestamp, Token, advance,
+    after_step, codes,
 };
 
 use crate::handler::{StepOutput, StepResult};
@@ -134,10 +135,14 @@ fn refused(served: &Served, row: &BranchRow, now: Timestamp) -> Option<Fault> {
     if row.position.entering {
         return None;
     }
-    served.step(row.position.node)?;
+    let (step, _) = served.step(row.position.node)?;
     let flow = row.record.flow();
     if let Some(refused) = &flow.refused {
         return Some(refused.clone());
+    }
+    if let Some(limit) = step.end_within_ms {
+        let is_over = flow.start_by.is_some_and(|end_by| end_by <= now);
+        return is_over.then(|| Fault::late(Duration::from_millis(limit)).permanent());
     }
     let late = flow.start_by.filter(|start_by| *start_by < now)?;
     let text = format!(
@@ -688,6 +693,15 @@ fn bounded(served: &Served, moves: Moves, from: &Last) -> Moves {
         skipped: moves.skipped,
         ..Moves::only(next)
     }
+}
+
+/// How long an attempt that begins now may take: its own limit, or what is left of that of all.
+pub(crate) fn time_left(step: &StepSpec, row: &BranchRow, now: Timestamp) -> Option<Duration> {
+    let own = step.timeout_ms.map(Duration::from_millis);
+    let end_by = row.record.flow().start_by;
+    let all = end_by.filter(|_| step.end_within_ms.is_some());
+    let left = all.map(|end_by| end_by.since(now));
+    own.into_iter().chain(left).min()
 }
 
 /// The result of an attempt that took too long.

@@ -131,6 +131,7 @@ impl Context {
         serving: Arc<Serving>,
         place: (NodeId, ActivationId, u32),
         cancellation: Cancellation,
+        timeout: Option<Duration>,
     ) -> Self {
         let span = tracing::info_span!(
             "attempt",
@@ -140,7 +141,6 @@ impl Context {
             attempt = place.2,
         );
         let (node, activation, attempt) = place;
-        let timeout = served.step(node).and_then(|(step, _)| step.timeout_ms);
         Self(Arc::new(Inner {
             job,
             served,
@@ -149,7 +149,7 @@ impl Context {
             activation,
             attempt,
             cancellation,
-            timeout: timeout.map(Duration::from_millis),
+            timeout,
             span,
             schedules: Mutex::new(Vec::new()),
             effects: Mutex::new(Vec::new()),

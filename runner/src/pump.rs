@@ -17,7 +17,7 @@ use windlass_store::sync::{
 use windlass_store::{Change, Checkpoint, LockedJob, OwnerLife, Running, Store, Then};
 use windlass_workflow_model::{Effect, Handover, Payload, StepStatus, Timestamp, codes};
 
-use crate::attempt::{Outcome, Task, conclude, panicked, prepare, silent, timed_out};
+use crate::attempt::{Outcome, Task, conclude, panicked, prepare, silent, time_left, timed_out};
 use crate::context::Context;
 use crate::handler::{Handler, StepError, StepResult};
 use crate::inputs::LazyReader;
@@ -361,7 +361,11 @@ impl Pump {
             1
         };
         let cancellation = coming.cancellation();
-        let timeout = step.timeout_ms.map(Duration::from_millis);
+        let timeout = if is_undo {
+            step.timeout_ms.map(Duration::from_millis)
+        } else {
+            time_left(step, &job.row, now)
+        };
         let in_flight = InFlight {
             job: Arc::clone(job),
             cancellation: cancellation.clone(),
@@ -396,6 +400,7 @@ impl Pump {
             Arc::clone(&self.shared.serving),
             place,
             cancellation,
+            timeout,
         );
         let heartbeat = step.heartbeat_ms.map(Duration::from_millis);
         *seat.lock() = Some(InFlight {

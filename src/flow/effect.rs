@@ -107,4 +107,14 @@ impl<T: Serialize + DeserializeOwned + 'static> Flow<T> {
             draft.change_step(step, |step| step.start_within_ms = Some(millis(limit)));
         })
     }
+
+    /// All attempts of the step before may take that long together, from when it became ready: a crash
+    /// does not begin that anew. Then it fails with code `step-timeout`. Excludes
+    /// [`start_within`](Self::start_within).
+    #[must_use]
+    pub fn end_within(self, limit: Duration) -> Self {
+        self.of_last(|draft, step| {
+            draft.change_step(step, |step| step.end_within_ms = Some(millis(limit)));
+        })
+    }
 }

@@ -357,7 +357,7 @@ pub struct Flow {
     pub cancelled: bool,
     /// On the first branch: when the run must have ended.
     pub deadline: Option<Timestamp>,
-    /// When its step must have begun.
+    /// When its step must have begun, or ended if it says when that is to be.
     pub start_by: Option<Timestamp>,
     /// What the last attempt said of how far it was, as JSON.
     pub details: Option<Vec<u8>>,

@@ -221,6 +221,39 @@ fn a_step_that_nobody_begins_in_time_fails() {
     });
 }
 
+#[test]
+fn the_attempts_of_a_step_share_the_time_in_which_it_must_end() {
+    on_each(|place| {
+        for late in [false, true] {
+            let workflow = Workflow::build("w", "1", |flow| {
+                flow.step("a", |ctx: &Context, trail: &mut Trail| {
+                    if ctx.attempt() == 1 {
+                        return Err(StepError::new("no", "not yet"));
+                    }
+                    trail.push(format!("{:?}", ctx.timeout()));
+                    Ok(())
+                })
+                .retry(9, MINUTE / 2)
+                .end_within(MINUTE)
+            })
+            .unwrap();
+            let clock = standing_clock();
+            let builder = place.builder().clock(clock.clone());
+            let mut stepped = Stepped::open(builder.workflow(&workflow));
+            let run = stepped.begin(&workflow, &Trail::new());
+            stepped.settle();
+            clock.advance(if late { MINUTE } else { MINUTE / 2 });
+            stepped.settle();
+            if late {
+                assert_eq!(codes(&stepped.fault(run)), ["step-timeout"]);
+            } else {
+                assert_eq!(stepped.data::<Trail>(run), ["Some(30s)"]);
+            }
+            stepped.assert_no_leftovers();
+        }
+    });
+}
+
 /// A step that beats, with how far it is, until it is told to stop or has beaten five times.
 #[expect(
     clippy::disallowed_methods,

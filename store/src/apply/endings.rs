@@ -209,6 +209,7 @@ impl<T: Tables> Apply<'_, T> {
                 self.wait_at_meet_again(&mut row)?;
                 continue;
             }
+            self.set_end_by(&mut row, None)?;
             self.make_ready(&mut row)?;
             self.tables.update(&row, Guard::Read)?;
             self.dispatch_loaded(&row)?;

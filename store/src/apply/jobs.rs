@@ -163,6 +163,10 @@ impl<T: Tables> Apply<'_, T> {
         if !limited {
             row.flags &= !flags::LIMITED;
         }
+        if row.attempt <= 1 {
+            // How long it was held does not count.
+            self.set_end_by(&mut row, None)?;
+        }
         self.make_ready(&mut row)?;
         row.flags |= limit_flag;
         self.tables.update(&row, Guard::Read)?;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use windlass_workflow_model::{Fault, FencingToken, NodeKind, OwnerId, codes};
+use windlass_workflow_model::{Fault, FencingToken, NodeKind, OwnerId, Timestamp, codes};
 
 use super::Apply;
 use crate::backend::{Guard, Mark, Result, Tables};
@@ -66,14 +66,32 @@ impl<T: Tables> Apply<'_, T> {
         Ok(())
     }
 
-    /// Notes when a step that has just become a job must have begun, if it says so.
+    /// Notes when a step that has just become a job must have begun or ended, if it says so.
     pub(super) fn set_start_by(&mut self, row: &mut BranchRow) -> Result<()> {
         let definition = self.definition(row.workflow)?;
         let node = definition.get(row.position.node).map(|node| &node.kind);
         if let Some(NodeKind::Step(step)) = node
-            && let Some(ms) = step.start_within_ms
+            && let Some(ms) = step.start_within_ms.or(step.end_within_ms)
         {
             row.record.flow_mut().start_by = Some(self.now.after(Duration::from_millis(ms)));
+        }
+        Ok(())
+    }
+
+    /// A step that must have ended in time begins again, or only now: whether its time goes on, or is to
+    /// begin anew.
+    pub(super) fn set_end_by(
+        &mut self,
+        row: &mut BranchRow,
+        before: Option<Timestamp>,
+    ) -> Result<()> {
+        let definition = self.definition(row.workflow)?;
+        let node = definition.get(row.position.node).map(|node| &node.kind);
+        if let Some(NodeKind::Step(step)) = node
+            && let (Some(ms), false) = (step.end_within_ms, row.position.entering)
+        {
+            let anew = self.now.after(Duration::from_millis(ms));
+            row.record.flow_mut().start_by = Some(before.unwrap_or(anew));
         }
         Ok(())
     }

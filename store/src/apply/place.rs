@@ -58,6 +58,7 @@ impl<T: Tables> Apply<'_, T> {
                 row.due = Some(*due);
                 row.flags |= job.flags & flags::GATED;
                 row.attempt = job.attempt_of(*activation) + u32::from(*counts);
+                self.set_end_by(row, job.record.flow().start_by)?;
             }
             Then::Move(Next::Await {
                 node,

@@ -39,6 +39,63 @@ fn a_recovered_job_has_a_higher_token_and_the_old_one_is_refused() {
     });
 }
 
+/// A crash does not begin the time anew in which a step must end.
+#[test]
+fn a_recovered_step_must_end_when_it_had_to_before() {
+    let mut draft = Draft::new("limited", "1");
+    let a = draft.step("a", StepSpec::new("a"));
+    draft.start_at(a);
+    draft.change_step(a, |step| step.end_within_ms = Some(60_000));
+    on_each(&draft.finish().unwrap(), Options::default(), |rig| {
+        let run = rig.admit(1).unwrap()[0];
+        let due = Some(rig.clock.now().after(Duration::from_mins(1)));
+        rig.do_one();
+        let job = rig.take();
+        assert_eq!(job.row.record.flow().start_by, due);
+        rig.clock.advance(Duration::from_secs(10));
+        let owner = job.row.owner;
+        rig.own();
+        let recovery = |reply| Change::Recover {
+            owner,
+            running: Vec::new(),
+            crashed: true,
+            max_crashes: 3,
+            reply,
+        };
+        rig.ask(recovery).unwrap();
+        let row = rig.reader().run(run).unwrap().unwrap();
+        assert_eq!((row.state, row.record.flow().start_by), (State::Ready, due));
+    });
+}
+
+#[test]
+fn how_long_a_step_is_held_is_not_of_the_time_in_which_it_must_end() {
+    let mut draft = Draft::new("limited", "1");
+    draft.run_parallelism(1);
+    let (split, join) = draft.split("split", None);
+    draft.start_at(split);
+    for name in ["a", "b"] {
+        let step = draft.step(name, StepSpec::new("h"));
+        draft.change_step(step, |step| step.end_within_ms = Some(60_000));
+        draft.branch(split, name, step);
+        draft.connect(step, join);
+    }
+    on_each(&draft.finish().unwrap(), Options::default(), |rig| {
+        rig.admit(1).unwrap();
+        let mut limited = 0;
+        while rig.ended.is_empty() {
+            let row = &rig.jobs[0].row;
+            if let Some(end_by) = row.record.flow().start_by {
+                limited += 1;
+                assert_eq!(end_by.since(rig.clock.now()), Duration::from_mins(1));
+                rig.clock.advance(Duration::from_secs(10));
+            }
+            rig.do_one();
+        }
+        assert_eq!(limited, 2);
+    });
+}
+
 #[test]
 fn only_a_crash_alone_is_charged_and_at_the_bound_the_job_is_parked() {
     on_each(&sequence(&["a"]), Options::default(), |rig| {

@@ -35,6 +35,10 @@ pub struct StepSpec {
     /// It fails if no Runner has begun it that long after it became ready, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_within_ms: Option<u64>,
+    /// How long all its attempts may take together from when it became ready and had its place in the run,
+    /// in milliseconds. A crash does not begin it anew. Not beside `start_within_ms`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_within_ms: Option<u64>,
     /// Settings for the handler; the engine does not look into them.
     #[serde(default)]
     pub config: serde_json::Value,
@@ -58,6 +62,7 @@ impl StepSpec {
             undo: None,
             heartbeat_ms: None,
             start_within_ms: None,
+            end_within_ms: None,
             config: serde_json::Value::Null,
         }
     }
@@ -66,7 +71,7 @@ impl StepSpec {
 impl StepSpec {
     /// Whether it is to be asked when it starts if it still may.
     pub fn is_gated(&self) -> bool {
-        self.gate.is_some() || self.start_within_ms.is_some()
+        self.gate.is_some() || self.start_within_ms.is_some() || self.end_within_ms.is_some()
     }
 
     /// The names of all handlers that it calls.

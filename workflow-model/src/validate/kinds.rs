@@ -35,6 +35,7 @@ impl Check<'_> {
                 for (what, ms) in [
                     ("heartbeat", step.heartbeat_ms),
                     ("start_within", step.start_within_ms),
+                    ("end_within", step.end_within_ms),
                 ] {
                     if ms == Some(0) {
                         let text = format!(
@@ -42,6 +43,10 @@ impl Check<'_> {
                         );
                         self.report("limit-invalid", name, &text);
                     }
+                }
+                if step.start_within_ms.is_some() && step.end_within_ms.is_some() {
+                    let text = "start_within and end_within exclude each other, for a run keeps one time for both; use end_within alone";
+                    self.report("limit-invalid", name, text);
                 }
                 for handler in step.handlers().skip(1) {
                     self.name(name, "handler-invalid", "a handler's name", handler);
