@@ -4,7 +4,7 @@ use std::fs::create_dir;
 
 use serde_json::{Value, json};
 
-use crate::lab::Lab;
+use crate::lab::{Lab, pause};
 use crate::short::playbook;
 
 fn bash(text: &str) -> Value {
@@ -84,22 +84,57 @@ fn the_limit_of_a_logic_step_is_told_as_one_and_the_step_can_be_done_again() {
     assert_eq!(row(&show, "I", "if-condition")["status"], "succeeded");
 }
 
+#[test]
+fn a_crash_does_not_begin_the_limit_of_a_step_anew() {
+    let lab = Lab::new();
+    let short = json!({ "steps": {
+        "S": { "type": "start", "on_completion": "A" },
+        "A": { "commands": bash("echo >> stuck; sleep 100"), "timeout": 4_000, "on_completion": "e1" },
+    } });
+    lab.write("p.json", &playbook(&short));
+    lab.kill_when_stuck(&["run", "p.json", "--allow", "bash"]);
+    pause(4_000);
+    let failed = lab.call(&["resume", "last", "--json"]).expect(1).json();
+    let [step, code, message] = said(&failed["runs"][0]["errors"][0]);
+    assert_eq!((step, code), ("A", "step-timeout"));
+    assert!(
+        message.starts_with("ACTION_TIMEOUT after 4000 ms"),
+        "{message}"
+    );
+    assert_eq!(lab.read("stuck").lines().count(), 1);
+}
+
 const CHILD: &str = "playbook--767d859e-7387-4e0c-95c0-458ca369486f";
 
-/// A playbook that calls another one, whose step has the name of the one that calls.
-fn calling(lab: &Lab, more: &Value) {
-    let child = json!({ "id": CHILD, "name": "Clean", "steps": {
-        "S": { "type": "start", "on_completion": "P" },
-        "P": { "commands": bash("test -e ready"), "on_completion": "e1" },
-    } });
+/// A playbook whose only step calls another one, with more fields of that step and of the called playbook.
+fn calling(lab: &Lab, step: &Value, called: &Value) {
     create_dir(lab.path("store")).unwrap();
+    let child = with(json!({ "id": CHILD, "name": "Clean" }), called);
     lab.write("store/child.json", &playbook(&child));
-    let mut action =
-        json!({ "type": "playbook-action", "playbook_id": CHILD, "on_completion": "e1" });
-    let more = more.as_object().unwrap().clone();
-    action.as_object_mut().unwrap().extend(more);
+    let action = json!({ "type": "playbook-action", "playbook_id": CHILD, "on_completion": "e1" });
+    let action = with(action, step);
     let short = json!({ "steps": { "S": { "type": "start", "on_completion": "P" }, "P": action } });
     lab.write("p.json", &playbook(&short));
+}
+
+fn with(mut object: Value, more: &Value) -> Value {
+    let more = more.as_object().unwrap().clone();
+    object.as_object_mut().unwrap().extend(more);
+    object
+}
+
+/// Runs it: it fails.
+fn failed_call(lab: &Lab) -> Value {
+    let words = [
+        "run",
+        "p.json",
+        "--playbooks",
+        "store",
+        "--allow",
+        "bash",
+        "--json",
+    ];
+    lab.call(&words).expect(1).json()
 }
 
 #[test]
@@ -109,17 +144,11 @@ fn a_called_playbook_that_failed_is_named_under_the_step_that_calls_and_called_a
         (json!({ "timeout": 60_000 }), &["P", "P/call"]),
     ] {
         let lab = Lab::new();
-        calling(&lab, &more);
-        let words = [
-            "run",
-            "p.json",
-            "--playbooks",
-            "store",
-            "--allow",
-            "bash",
-            "--json",
-        ];
-        let failed = lab.call(&words).expect(1).json();
+        // Its step has the name of the one that calls.
+        let step = json!({ "commands": bash("test -e ready"), "on_completion": "e1" });
+        let steps = json!({ "S": { "type": "start", "on_completion": "P" }, "P": step });
+        calling(&lab, &more, &json!({ "steps": steps }));
+        let failed = failed_call(&lab);
         let errors = failed["runs"][0]["errors"].as_array().unwrap();
         let [step, code, message] = said(&errors[0]);
         assert_eq!((errors.len(), step, code), (1, "P", "handler-failed"));
@@ -181,30 +210,15 @@ fn each_error_of_a_step_is_told_by_itself() {
 #[test]
 fn a_called_playbook_that_cannot_start_says_so_without_a_step() {
     let lab = Lab::new();
-    let child = json!({ "id": CHILD, "name": "Clean",
+    let called = json!({
         "playbook_variables": { "__in__": { "type": "string", "external": true } },
         "steps": {
             "S": { "type": "start", "on_completion": "C" },
             "C": { "commands": bash("true"), "on_completion": "e1" },
         },
     });
-    create_dir(lab.path("store")).unwrap();
-    lab.write("store/child.json", &playbook(&child));
-    let short = json!({ "steps": {
-        "S": { "type": "start", "on_completion": "P" },
-        "P": { "type": "playbook-action", "playbook_id": CHILD, "on_completion": "e1" },
-    } });
-    lab.write("p.json", &playbook(&short));
-    let words = [
-        "run",
-        "p.json",
-        "--playbooks",
-        "store",
-        "--allow",
-        "bash",
-        "--json",
-    ];
-    let failed = lab.call(&words).expect(1).json();
+    calling(&lab, &json!({}), &called);
+    let failed = failed_call(&lab);
     let told = said(&failed["runs"][0]["errors"][0]);
     let message =
         "playbook \"Clean\": start of Clean: __in__ is external and has no value; pass it";

@@ -100,6 +100,13 @@ impl Lab {
         self.command(words).spawn().unwrap()
     }
 
+    /// Calls it, and kills it when a program of it has left the file `stuck`.
+    pub(crate) fn kill_when_stuck(&self, words: &[&str]) {
+        let engine = self.start(words);
+        eventually("it is stuck", || self.path("stuck").exists());
+        kill(engine);
+    }
+
     /// The run's id when there is one.
     pub(crate) fn last_run(&self) -> Value {
         self.call(&["show", "last", "--json"]).expect(0).json()
@@ -123,6 +130,12 @@ pub(crate) fn ended(child: Child) -> Done {
         out: String::from_utf8(output.stdout).unwrap(),
         err: String::from_utf8(output.stderr).unwrap(),
     }
+}
+
+/// Kills a call in the middle.
+pub(crate) fn kill(mut child: Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 /// Sends a signal to a process, or with `-` in front to a group.

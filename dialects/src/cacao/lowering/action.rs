@@ -221,6 +221,7 @@ impl Lowering<'_> {
             kind: command.kind.clone(),
             // Of several calls each may take as long as all of them: so every handler has a deadline.
             timeout_ms: limit,
+            end_within_ms: limit.filter(|_| name == work.name),
             config: self.settings(work, &name, &command.kind, &call),
             ..StepSpec::new(handler.unwrap_or_else(|| command.kind.clone()))
         };
