@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use windlass::{Context, Handler, Handlers, Payload, StepError, StepOutput};
 use windlass_dialects::{CommandCall, CommandResult, GroupInput, ImportedWorkflow, StepInput};
 
@@ -94,7 +94,12 @@ impl Workbench {
     /// Makes one call of a playbook's command.
     async fn perform(&self, ctx: &Context, call: CommandCall) -> Result<CommandResult, Setback> {
         let input = Json::Object(call.input);
-        note_input(ctx, &playbook::variables_read(&input, &self.equipment));
+        let mut read = playbook::variables_read(&input, &self.equipment);
+        if !call.warnings.is_empty() {
+            // One that is cut off gives nothing, and has warned of this all the same.
+            read["warnings"] = json!(call.warnings);
+        }
+        note_input(ctx, &read);
         match &self.entry.action {
             Action::Simulation(simulation) => {
                 let made_up = command::made_up(ctx)?;

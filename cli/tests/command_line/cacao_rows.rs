@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::lab::{Lab, ended, eventually};
+use crate::lab::{Lab, ended, eventually, kill};
 use crate::short::playbook;
 
 fn bash(text: &str) -> Value {
@@ -90,7 +90,7 @@ fn branches_that_were_not_begun_have_rows_that_say_so() {
         },
     });
     lab.write("p.json", &playbook(&short));
-    let mut engine = lab.start(&["run", "p.json", "--allow", "bash"]);
+    let engine = lab.start(&["run", "p.json", "--allow", "bash"]);
     eventually("it is stuck", || lab.path("stuck").exists());
     let pending = [
         "P/1: P 1: all pending -",
@@ -101,8 +101,7 @@ fn branches_that_were_not_begun_have_rows_that_say_so() {
         "J/on_false J on_false exclusive pending -",
     ];
     assert_eq!(rows(&lab.last_run(), &["branch"]), pending);
-    engine.kill().unwrap();
-    engine.wait().unwrap();
+    kill(engine);
     lab.write("go", "");
     lab.call(&["resume", "last"]).expect(0);
     let done = [
@@ -357,6 +356,36 @@ fn what_a_step_that_failed_has_warned_of_is_among_the_warnings_of_its_run() {
 }
 
 #[test]
+fn what_a_step_has_warned_of_that_the_engine_cut_off_is_among_the_warnings_of_its_run() {
+    let lab = Lab::new();
+    let short = json!({ "playbook_variables": { "__ip__": { "type": "string" } }, "steps": {
+        "S": { "type": "start", "on_completion": "A" },
+        "A": { "commands": bash("ping __ip__:value"), "timeout": 300, "on_completion": "e1" },
+    } });
+    lab.write("p.json", &playbook(&short));
+    // A program is not told to stop before its time is over.
+    lab.write("h.toml", "[handlers.bash]\ncommand = ['sleep', '100']\n");
+    let words = [
+        "run",
+        "p.json",
+        "--lenient",
+        "--handlers",
+        "h.toml",
+        "--json",
+    ];
+    let run = lab.call(&words).expect(1).json();
+    let run = &run["runs"][0];
+    assert_eq!(run["errors"][0]["code"], "step-timeout");
+    let warnings = run["warnings"].as_array().unwrap();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    let warning = warnings[0].as_str().unwrap();
+    assert!(
+        warning.starts_with("variable-no-value: A: __ip__ "),
+        "{warning}"
+    );
+}
+
+#[test]
 fn a_logic_step_whose_failure_was_handled_is_shown_as_failed() {
     let lab = Lab::new();
     let short = json!({
@@ -468,7 +497,7 @@ fn a_logic_step_in_a_loop_and_each_branch_of_it_have_a_row_for_each_round() {
         },
     });
     lab.write("p.json", &playbook(&short));
-    let mut engine = lab.start(&["run", "p.json", "--allow", "bash"]);
+    let engine = lab.start(&["run", "p.json", "--allow", "bash"]);
     let kinds = [
         "while-condition",
         "if-condition",
@@ -524,8 +553,7 @@ fn a_logic_step_in_a_loop_and_each_branch_of_it_have_a_row_for_each_round() {
         }
     });
     assert_eq!(told(), rounds("running"));
-    engine.kill().unwrap();
-    engine.wait().unwrap();
+    kill(engine);
     lab.write("ready", "");
     lab.call(&["resume", "last"]).expect(0);
     assert_eq!(told(), rounds("succeeded"));
