@@ -90,7 +90,13 @@ fn warned(
     result: Option<&CommandResult>,
     error: StepError,
 ) -> StepError {
-    let warnings = command_warnings(ctx.config(), data, result);
+    with_warnings(error, &command_warnings(ctx.config(), data, result))
+}
+
+/// The error of a step of a file, with what it has warned of: its row has that as `warnings` of its output,
+/// for a step that fails writes nothing into the run's data.
+#[must_use]
+pub fn with_warnings(error: StepError, warnings: &[String]) -> StepError {
     if warnings.is_empty() {
         return error;
     }

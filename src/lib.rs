@@ -48,7 +48,7 @@ pub use import::{
     GroupInput, GroupResult, HandlerTypes, ImportOptions, Imported, ImportedWorkflow,
     IterationShape, LoopStop, ManualTask, Mode, ParallelJsonOptions, PlaybookFile, ResolveAgents,
     RunNotes, StartRefusal, StepGroupsOptions, StepInput, agent_handler, command_handler,
-    group_handler, import, manual_tasks, run_notes, run_outputs, start_refusals,
+    group_handler, import, manual_tasks, run_notes, run_outputs, start_refusals, with_warnings,
 };
 pub use stepped::{SteppedEngine, Supervisor};
 pub use workflow::{Json, Workflow};

@@ -112,20 +112,3 @@ fn named(waiting: &[Waiting], step: &str, run: &str) -> Result<Waiting, Failure>
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_says_what_goes_on_with_the_run() {
-        assert_eq!(
-            told("Ask", RunId(7), RunId(8), "approved"),
-            format!(
-                "step \"Ask\" of run {} is approved; the run goes on if an engine runs it, else with: windlass resume {}\n",
-                RunId(7),
-                RunId(8)
-            )
-        );
-    }
-}

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json, json};
-use windlass::{Context, Payload, StepError, StepOutput};
+use windlass::{Context, Payload, StepError, StepOutput, with_warnings};
 use windlass_dialects::{
     CommandCall, CommandResult, command_call, command_warnings, made_up_result, record_result,
 };
 
-use super::outcome::{Setback, with_warnings};
+use super::outcome::Setback;
 use crate::clock::now_micros;
 use crate::time_text::rfc3339;
 

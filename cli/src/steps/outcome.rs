@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
-use windlass::{Context, Payload, StepError};
+use windlass::{Context, StepError};
 
 use crate::masks::Masks;
 use crate::program::{End, OUTPUT_BYTES_MAX, ProgramError, Report};
@@ -207,17 +207,6 @@ pub(super) fn note_warnings(ctx: &Context, warnings: &[String]) {
     }
     if let Err(error) = ctx.note_output(&json!({ "warnings": warnings })) {
         tracing::warn!(run = %ctx.run(), step = ctx.step(), %error, "the warnings of the step cannot be kept");
-    }
-}
-
-/// An error, with what its step has warned of: a step that fails writes nothing into the run's data.
-pub(super) fn with_warnings(error: StepError, warnings: &[String]) -> StepError {
-    if warnings.is_empty() {
-        return error;
-    }
-    match Payload::encode(&json!({ "warnings": warnings })) {
-        Ok(output) => error.with_output(output),
-        Err(_) => error,
     }
 }
 

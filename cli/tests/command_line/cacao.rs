@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::lab::{Lab, ended, eventually};
+use crate::lab::{Lab, ended, eventually, kill};
 use crate::short::playbook;
 
 /// What the open executor of CACAO gets wrong: a parallel, a switch and an `on_failure`.
@@ -113,10 +113,7 @@ fn a_run_killed_in_a_step_goes_on_there_and_repeats_nothing() {
         },
     });
     lab.write("p.json", &playbook(&short));
-    let mut engine = lab.start(&["run", "p.json", "--allow", "bash"]);
-    eventually("the third round is stuck", || lab.path("stuck").exists());
-    engine.kill().unwrap();
-    engine.wait().unwrap();
+    lab.kill_when_stuck(&["run", "p.json", "--allow", "bash"]);
     lab.write("go", "");
     let resumed = lab.call(&["resume", "last", "--json"]).expect(0).json();
     let outputs = &resumed["runs"][0]["outputs"];
@@ -271,9 +268,7 @@ fn people_answer_what_a_playbook_asks() {
         .says(&["no step of run"]);
 
     // The answer may also come while nobody runs it.
-    let mut run = begin();
-    run.kill().unwrap();
-    run.wait().unwrap();
+    kill(begin());
     lab.call(&[
         "reject",
         "last",
@@ -333,10 +328,7 @@ fn playbooks_call_each_other_also_across_a_kill() {
     lab.call(&["run", "p.json", "--playbooks", "store"])
         .expect(2)
         .says(&["\"bash\" (steps C)"]);
-    let mut engine = lab.start(&["run", "p.json", "--allow", "bash", "--playbooks", "store"]);
-    eventually("the child is at work", || lab.path("stuck").exists());
-    engine.kill().unwrap();
-    engine.wait().unwrap();
+    lab.kill_when_stuck(&["run", "p.json", "--allow", "bash", "--playbooks", "store"]);
     let last = lab.last_run();
     assert_eq!(
         last["steps"][0]["step"], "P",
@@ -538,14 +530,13 @@ fn files_of_others_come_to_their_ends_also_when_killed_in_the_middle() {
             ]
         };
         let plain = lab.call(&words("fast.toml")).expect(code).json();
-        let mut engine = lab.start(&words("slow.toml"));
+        let engine = lab.start(&words("slow.toml"));
         eventually("a step has ended, or works", || {
             let show = lab.call(&["show", "last", "--json"]).json();
             let done = |row: &Value| row["status"] == "succeeded" || row["status"] == "running";
             show["run"]["status"] == "running" && show["steps"].as_array().unwrap().iter().any(done)
         });
-        engine.kill().unwrap();
-        engine.wait().unwrap();
+        kill(engine);
         let killed = lab.last_run();
         assert_eq!(killed["run"]["ended_at"], Value::Null, "{name}");
         let resumed = lab
@@ -558,4 +549,40 @@ fn files_of_others_come_to_their_ends_also_when_killed_in_the_middle() {
         };
         assert_eq!(outcome(&resumed), outcome(&plain), "{name}");
     }
+}
+
+#[test]
+fn an_answer_names_the_run_to_go_on_with_also_if_a_called_one_has_asked() {
+    let lab = Lab::new();
+    std::fs::create_dir(lab.path("store")).unwrap();
+    let child = json!({ "id": CHILD, "name": "child", "steps": {
+        "S": { "type": "start", "on_completion": "Ask" },
+        "Ask": { "commands": [{ "type": "manual", "command": "go on?" }], "on_completion": "e1" },
+    } });
+    lab.write("store/child.json", &playbook(&child));
+    let parent = json!({ "steps": {
+        "S": { "type": "start", "on_completion": "P" },
+        "P": { "type": "playbook-action", "playbook_id": CHILD, "on_completion": "e1" },
+    } });
+    lab.write("p.json", &playbook(&parent));
+    let run = lab.start(&["run", "p.json", "--playbooks", "store"]);
+    eventually("it is asked", || {
+        let show = lab.call(&["show", "last", "--json"]);
+        show.code == Some(0) && show.json()["tasks"][0]["step"] == "Ask"
+    });
+    kill(run);
+    let show = lab.last_run();
+    let (asks, started) = (&show["tasks"][0]["run"], &show["run"]["run"]);
+    assert_ne!(asks, started);
+    let said = lab.call(&["approve", "last", "Ask"]).expect(0).out;
+    let (asks, started) = (asks.as_str().unwrap(), started.as_str().unwrap());
+    assert!(
+        said.contains(&format!("step \"Ask\" of run {asks} is approved;")),
+        "{said}"
+    );
+    assert!(
+        said.ends_with(&format!("windlass resume {started}\n")),
+        "{said}"
+    );
+    lab.call(&["resume", started]).expect(0);
 }

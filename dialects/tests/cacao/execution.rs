@@ -35,6 +35,15 @@ fn failing<'a>(names: &'a [&'a str]) -> impl Fn(&str, &Json) -> Result<CommandRe
     }
 }
 
+/// Plays a run in which these steps fail.
+fn run_failing(short: &Json, names: &[&str]) -> Played {
+    let how = Play {
+        work: &failing(names),
+        ..Play::default()
+    };
+    run(short, Mode::Strict, &Json::Null, how)
+}
+
 /// C1: `S→P→D→E`, P = parallel[A→e1, B→C→e2].
 fn parallel() -> Json {
     json!({ "steps": {
@@ -64,19 +73,11 @@ fn a_parallel_runs_all_branches_and_goes_on_after_them() {
 
 #[test]
 fn a_failed_branch_fails_the_parallel_when_all_have_settled() {
-    let how = Play {
-        work: &failing(&["A"]),
-        ..Play::default()
-    };
-    let played = run(&parallel(), Mode::Strict, &Json::Null, how);
+    let played = run_failing(&parallel(), &["A"]);
     assert_eq!(played.done.join(" "), "A B C");
     assert_eq!(played.errors(), ["A: handler-failed"]);
 
-    let how = Play {
-        work: &failing(&["C", "A"]),
-        ..Play::default()
-    };
-    let played = run(&parallel(), Mode::Strict, &Json::Null, how);
+    let played = run_failing(&parallel(), &["C", "A"]);
     assert_eq!(played.errors(), ["A: handler-failed", "C: handler-failed"]);
 }
 
@@ -85,11 +86,7 @@ fn on_failure_handles_what_failed() {
     let mut short = parallel();
     short["steps"]["P"]["on_failure"] = "R".into();
     short["steps"]["R"] = json!({ "on_completion": "e4" });
-    let how = Play {
-        work: &failing(&["A"]),
-        ..Play::default()
-    };
-    let played = run(&short, Mode::Strict, &Json::Null, how);
+    let played = run_failing(&short, &["A"]);
     assert_eq!(played.done.join(" "), "A B C R");
     let handled = played.data()["handled_failures"].clone();
     assert_eq!(handled[0]["step"], "P");
@@ -102,14 +99,7 @@ fn on_failure_handles_what_failed() {
         "B": { "on_completion": "e1" },
         "F": { "on_completion": "e2" },
     }});
-    let how = Play {
-        work: &failing(&["A"]),
-        ..Play::default()
-    };
-    assert_eq!(
-        run(&short, Mode::Strict, &Json::Null, how).done.join(" "),
-        "A F"
-    );
+    assert_eq!(run_failing(&short, &["A"]).done.join(" "), "A F");
     assert_eq!(order(&short, Mode::Strict), "A B");
 }
 
@@ -118,11 +108,7 @@ fn the_exception_chain_runs_where_it_happened_and_the_run_still_fails() {
     let mut short = parallel();
     short["steps"]["X"] = json!({ "on_completion": "e9" });
     short["workflow_exception"] = "X".into();
-    let how = Play {
-        work: &failing(&["A"]),
-        ..Play::default()
-    };
-    let played = run(&short, Mode::Strict, &Json::Null, how);
+    let played = run_failing(&short, &["A"]);
     // A chain is made for each frame; the first one is that of the playbook.
     assert_eq!(played.done.join(" "), "A X (2) B C");
     assert_eq!(played.errors(), ["A: handler-failed"]);
@@ -138,11 +124,7 @@ fn the_exception_chain_runs_where_it_happened_and_the_run_still_fails() {
     assert_eq!(message(&played), "no (exception_handled: true)");
 
     // A failure inside it is added and starts no second chain.
-    let how = Play {
-        work: &failing(&["A", "X (2)"]),
-        ..Play::default()
-    };
-    let played = run(&short, Mode::Strict, &Json::Null, how);
+    let played = run_failing(&short, &["A", "X (2)"]);
     assert_eq!(played.done.join(" "), "A X (2) B C");
     assert_eq!(
         played.errors(),
@@ -151,21 +133,10 @@ fn the_exception_chain_runs_where_it_happened_and_the_run_still_fails() {
     assert_eq!(message(&played), "no");
 
     // Outside of any frame, and not where on_failure is.
-    let how = Play {
-        work: &failing(&["D"]),
-        ..Play::default()
-    };
-    let played = run(&short, Mode::Strict, &Json::Null, how);
+    let played = run_failing(&short, &["D"]);
     assert_eq!(played.done.join(" "), "A B C D X");
     short["steps"]["D"] = json!({ "on_success": "e3", "on_failure": "e5" });
-    let how = Play {
-        work: &failing(&["D"]),
-        ..Play::default()
-    };
-    assert_eq!(
-        run(&short, Mode::Strict, &Json::Null, how).done.join(" "),
-        "A B C D"
-    );
+    assert_eq!(run_failing(&short, &["D"]).done.join(" "), "A B C D");
 }
 
 #[test]
@@ -177,11 +148,7 @@ fn the_exception_chain_is_not_started_again_by_steps_around() {
         "A": { "on_completion": "e3" }, "B": { "on_completion": "e4" },
         "X": { "on_completion": "e5" },
     }});
-    let how = Play {
-        work: &failing(&["A", "B"]),
-        ..Play::default()
-    };
-    let played = run(&short, Mode::Strict, &Json::Null, how);
+    let played = run_failing(&short, &["A", "B"]);
     assert_eq!(played.done.join(" "), "A X (3) B X (4)");
     assert_eq!(played.errors(), ["A: handler-failed", "B: handler-failed"]);
 }
@@ -250,14 +217,7 @@ fn a_failure_in_a_while_leaves_it() {
         .remove("on_completion");
     short["steps"]["W"]["on_failure"] = "F".into();
     short["steps"]["F"] = json!({ "on_completion": "e3" });
-    let how = Play {
-        work: &failing(&["A"]),
-        ..Play::default()
-    };
-    assert_eq!(
-        run(&short, Mode::Strict, &Json::Null, how).done.join(" "),
-        "A F"
-    );
+    assert_eq!(run_failing(&short, &["A"]).done.join(" "), "A F");
 }
 
 /// C4.
