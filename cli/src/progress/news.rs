@@ -32,7 +32,8 @@ impl News {
         let mut done = 0_u64;
         for step in detail.steps.iter().filter(|step| has_ended(step)) {
             self.told.insert(key(run, step), told(step));
-            done += u64::from(!is_block(step) && step.status == StepStatus::Succeeded);
+            let is_step = step.activation.is_some();
+            done += u64::from(is_step && step.status == StepStatus::Succeeded);
         }
         let were = if done == 1 { "was" } else { "were" };
         let steps = counted(done, "step", "steps");
@@ -206,6 +207,7 @@ mod tests {
             errors: Vec::new(),
             steps: vec![block, step],
             branches: Vec::new(),
+            notes: Vec::new(),
             definition: Arc::new(draft.finish().unwrap()),
             note: None,
             called_by: None,
