@@ -3,8 +3,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use windlass::{Block, Definition, NodeKind, RunDetail, StepStatus, StepView};
-use windlass_dialects::{manual_tasks, run_notes};
+use windlass::{Block, Definition, NodeKind, Payload, RunDetail, StepStatus, StepView};
+use windlass_dialects::{manual_tasks, run_notes, run_outputs};
 
 use super::decisions::Decisions;
 
@@ -13,6 +13,9 @@ const MANUAL: &str = "manual";
 
 /// What the engine calls a node that calls a workflow, and what a playbook does.
 const CALLS: (&str, &str) = ("call", "playbook-action");
+
+/// What the name of a call has behind that of its step, if that has a limit.
+const CALL: &str = "/call";
 
 /// The branch of what stands right in a loop, whatever the round.
 const ROUND: &str = "iteration";
@@ -23,6 +26,7 @@ pub(crate) const WHILE: &str = "while-condition";
 /// Says what steps are in the words of playbooks, and judges logic steps by what the run's data says.
 pub(crate) fn settle(detail: &mut RunDetail) {
     name_kinds(detail);
+    show_what_came_back(detail);
     name_rounds(detail);
     drop_scopes(detail);
     let Some(data) = &detail.data else { return };
@@ -45,6 +49,27 @@ pub(crate) fn settle(detail: &mut RunDetail) {
         {
             // It was judged, and what it led to was no step.
             (row.status, row.reason) = (StepStatus::Succeeded, None);
+        }
+    }
+}
+
+/// What people and called playbooks have read and given, of whom no handler tells. In a loop only what was
+/// given last is left.
+fn show_what_came_back(detail: &mut RunDetail) {
+    let decisions = Decisions::of(detail);
+    let outputs = detail.data.as_ref().map(run_outputs).unwrap_or_default();
+    let is_told = |row: &StepView| {
+        let is_told = row.kind == MANUAL || row.kind == CALLS.0 || row.kind == CALLS.1;
+        is_told && row.activation.is_some()
+    };
+    let mut told = HashSet::new();
+    for row in detail.steps.iter_mut().rev().filter(|row| is_told(row)) {
+        row.input = row.input.take().or_else(|| decisions.read(row));
+        let is_last = told.insert(row.step.clone());
+        if row.status == StepStatus::Succeeded && is_last && row.output.is_none() {
+            let name = row.step.strip_suffix(CALL).unwrap_or(&row.step);
+            let output = outputs.get(&row.step).or_else(|| outputs.get(name));
+            row.output = output.and_then(|output| Payload::encode(output).ok());
         }
     }
 }

@@ -480,6 +480,74 @@ fn a_decision_tells_which_variables_it_read_and_with_what_values() {
 }
 
 #[test]
+fn what_people_and_called_playbooks_read_and_gave_stands_in_their_rows() {
+    for timeout in [Value::Null, json!(60_000)] {
+        let lab = Lab::new();
+        std::fs::create_dir(lab.path("store")).unwrap();
+        let id = "playbook--767d859e-7387-4e0c-95c0-458ca369486f";
+        let child = json!({ "id": id, "name": "child",
+            "playbook_variables": { "__ip__": { "type": "string", "external": true }, "__out__": { "type": "string" } },
+            "steps": {
+                "S": { "type": "start", "on_completion": "C" },
+                "C": { "commands": bash("echo __ip__:value is up"), "out_args": ["__out__"], "on_completion": "e1" },
+            },
+        });
+        lab.write("store/child.json", &playbook(&child));
+        let mut action = json!({ "type": "playbook-action", "playbook_id": id, "in_args": ["__ip__"], "out_args": ["__out__"], "on_completion": "Ask" });
+        if timeout.is_number() {
+            action["timeout"] = timeout.clone();
+        }
+        let parent = json!({
+            "playbook_variables": {
+                "__ip__": { "type": "string", "value": "10.0.0.1" }, "__out__": { "type": "string" }, "__ok__": { "type": "bool" },
+            },
+            "steps": {
+                "S": { "type": "start", "on_completion": "P" },
+                "P": action,
+                "Ask": { "commands": [{ "type": "manual", "command": "__out__:value?" }], "out_args": ["__ok__"], "on_completion": "e1" },
+            },
+        });
+        lab.write("p.json", &playbook(&parent));
+        let run = lab.start(&["run", "p.json", "--playbooks", "store", "--allow", "bash"]);
+        eventually("it is asked", || {
+            let show = lab.call(&["show", "last", "--json"]);
+            show.code == Some(0) && show.json()["tasks"][0]["step"] == "Ask"
+        });
+        lab.call(&["approve", "last", "Ask", "--var", "__ok__=true"])
+            .expect(0);
+        ended(run).expect(0);
+        let show = lab.last_run();
+        let steps = show["steps"].as_array().unwrap();
+        let names: Vec<_> = steps
+            .iter()
+            .map(|row| row["step"].as_str().unwrap())
+            .collect();
+        let call = if timeout.is_number() { "P/call" } else { "P" };
+        assert_eq!(
+            names.last(),
+            Some(&"Ask"),
+            "nothing of the engine is among them: {names:?}"
+        );
+        for (step, read, gave) in [
+            (
+                call,
+                json!({ "__ip__": "10.0.0.1" }),
+                json!({ "__out__": "10.0.0.1 is up" }),
+            ),
+            (
+                "Ask",
+                json!({ "__out__": "10.0.0.1 is up" }),
+                json!({ "__ok__": "true" }),
+            ),
+        ] {
+            let row = steps.iter().find(|row| row["step"] == step).unwrap();
+            assert_eq!(row["input"]["variables"], read, "{row:#}");
+            assert_eq!(row["output"]["variables"], gave, "{row:#}");
+        }
+    }
+}
+
+#[test]
 fn a_logic_step_in_a_loop_and_each_branch_of_it_have_a_row_for_each_round() {
     let lab = Lab::new();
     let short = json!({

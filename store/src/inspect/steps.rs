@@ -161,7 +161,14 @@ impl Steps<'_> {
         }
         for (id, node) in (0..).map(NodeId).zip(self.definition.nodes()) {
             // Where there are blocks, what a gateway came to is said by them.
-            let has_failed = || by_node.contains_key(&id) && self.definition.blocks().is_empty();
+            // One that was noted and has not failed is no step either.
+            let is_lost = |view: &StepView| view.status != StepStatus::Succeeded;
+            let left = || {
+                by_node
+                    .get(&id)
+                    .is_some_and(|views| views.iter().any(is_lost))
+            };
+            let has_failed = || self.definition.blocks().is_empty() && left();
             if node.copy_of.is_none() && (is_work(&node.kind) || has_failed()) {
                 let mut own = by_node.remove(&id).unwrap_or_default();
                 for copy in copies.remove(node.name.as_str()).unwrap_or_default() {

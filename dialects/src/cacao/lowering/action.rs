@@ -325,6 +325,9 @@ impl Lowering<'_> {
             writing: writing.clone(),
         });
         let first = self.compute(work.frame, &format!("{name}/ask"), &ask);
+        if choices.is_empty() {
+            self.show(work, first, &name, &writing);
+        }
         let answer = Rule::Answer(Answer {
             asked: name.clone(),
             writing,
@@ -344,6 +347,12 @@ impl Lowering<'_> {
             last: wait,
             name,
         }
+    }
+
+    /// What the row `name` shows of the variables of a step that no handler does.
+    fn show(&mut self, work: &Work, node: NodeId, name: &str, writing: &Writing) {
+        let reading = self.reading(work, name, writing.bindings.clone());
+        self.draft.note(node, Rule::Show(reading).name());
     }
 
     /// A choice that a person makes (rule L4): from the node that asks to the one that has settled it.
@@ -442,6 +451,11 @@ impl Lowering<'_> {
             in_args: writing.in_args.clone(),
             bindings: writing.bindings.clone(),
         });
+        let mut reads = writing.clone();
+        reads
+            .bindings
+            .0
+            .retain(|name, _| reads.in_args.contains(name));
         let output = Rule::Returned(Returned {
             node: work.name.clone(),
             writing,
@@ -458,16 +472,19 @@ impl Lowering<'_> {
             Some(_) => self.names.take(&format!("{}/call", work.name)),
             None => work.name.clone(),
         };
+        let read = self.compute(work.frame, &format!("{}/read", work.name), &Rule::Pass);
+        self.show(work, read, &name, &reads);
         self.nodes += 1;
         let node = self.draft.call(name.clone(), spec);
         self.place(work.frame, node);
+        self.draft.connect(read, node);
         let wording = Wording {
             called: Some(called.playbook),
             ..Wording::of(self.standing(work))
         };
         self.words(node, wording);
         let calls = [CallNodes {
-            first: node,
+            first: read,
             last: node,
             name,
         }];

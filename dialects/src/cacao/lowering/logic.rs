@@ -215,7 +215,7 @@ impl Lowering<'_> {
             }
             None => self.question(work, name, choices),
         };
-        let shown = Rule::Show(self.reading(work, read));
+        let shown = Rule::Show(self.reading(work, &work.name, read));
         self.draft.note(last, shown.name());
         let wording = Wording {
             own: vec![name.to_owned()],
@@ -233,14 +233,14 @@ impl Lowering<'_> {
         (first, last)
     }
 
-    /// What the row of a decision shows of these variables.
-    fn reading(&self, work: &Work, bindings: Bindings) -> Reading {
+    /// What a row shows of these variables.
+    pub(super) fn reading(&self, work: &Work, row: &str, bindings: Bindings) -> Reading {
         let credentials = self.playbook.credentials.values();
         let credentials: Vec<String> = credentials.map(ToString::to_string).collect();
         let names = credentials.iter().flat_map(|text| template::names(text));
         let hidden: BTreeSet<&str> = names.filter(|name| bindings.get(name).is_some()).collect();
         Reading {
-            at: work.name.clone(),
+            at: row.to_owned(),
             step: self.playbook.steps[work.step].id.clone(),
             hidden: hidden.into_iter().map(str::to_owned).collect(),
             bindings,

@@ -1,4 +1,5 @@
-//! What the row of a decision shows: the values it has read, and the branch it has led to.
+//! What the row of a step shows that no handler does: the values that were read, and of a decision the
+//! branch it has led to.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
@@ -12,7 +13,7 @@ use crate::limits::SHOWN_VALUE_BYTES_MAX;
 /// In the place of a value that nobody may see.
 const HIDDEN: &str = "***";
 
-/// What a logic step reads when it decides.
+/// What a step reads: a logic step when it decides, others when a person is asked or a playbook called.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Reading {
     /// The step's name in rows.
@@ -25,12 +26,13 @@ pub(crate) struct Reading {
     pub(crate) hidden: Vec<String>,
 }
 
-/// How a logic step of a playbook has decided once.
+/// What a step of a playbook has read once, and how it has decided if it is a logic step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decided {
     /// Its name in rows.
     pub step: String,
-    /// The branch that it led to; that of a switch without a match has the name of no case.
+    /// The branch that it led to, empty if it is no logic step; that of a switch without a match has the
+    /// name of no case.
     pub branch: String,
     /// The values that it read, by name: without those that have none, and of one that is too long to
     /// be shown `{"bytes": N}`.
