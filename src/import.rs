@@ -169,6 +169,7 @@ pub fn group_handler(
 
 /// What only the one who makes the call knows.
 fn complete(ctx: &Context, call: &mut CommandCall) {
+    call.set_deadline(ctx.deadline());
     let limit = ctx.timeout().as_ref().map(Duration::as_millis);
     for (key, value) in [
         ("run_id", json!(ctx.run().to_string())),

@@ -84,7 +84,7 @@ pub(crate) fn prepare(
         Advance::Attempt(handover) => step(serving, served, job, handover),
         Advance::Moves(moves) => {
             let moves = answered(serving, served, bounded(served, moves, &from), &from, now);
-            let attempt = failed_gateway(&moves, now);
+            let attempt = failed_gateway(&moves, row, now);
             Task::Done(Box::new(checkpoint(serving, served, job, attempt, moves)))
         }
     })
@@ -603,13 +603,18 @@ fn answered(
 }
 
 /// A gateway that failed leaves a row of history, as a step does.
-fn failed_gateway(moves: &Moves, now: Timestamp) -> Option<AttemptRecord> {
+fn failed_gateway(moves: &Moves, row: &BranchRow, now: Timestamp) -> Option<AttemptRecord> {
     let Next::End {
         result: Err(fault),
         last,
     } = &moves.next
     else {
         return None;
+    };
+    // What could not be written down fails where the branch was.
+    let rounds = match moves.rounds.as_slice() {
+        [] => &row.record.flow().rounds,
+        _ => &moves.rounds,
     };
     Some(AttemptRecord {
         node: last.node,
@@ -620,7 +625,7 @@ fn failed_gateway(moves: &Moves, now: Timestamp) -> Option<AttemptRecord> {
         output: None,
         input: None,
         undoes: false,
-        rounds: moves.rounds.clone(),
+        rounds: rounds.clone(),
     })
 }
 

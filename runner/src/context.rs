@@ -9,7 +9,9 @@ use serde::de::DeserializeOwned;
 use windlass_store::limits::PAYLOAD_BYTES_MAX;
 use windlass_store::sync::{Arc, AtomicBool, Mutex, Notify, Ordering};
 use windlass_store::{Admit, Change, LockedJob, SqlEffect};
-use windlass_workflow_model::{ActivationId, BranchId, Effect, NodeId, NodeKind, Payload, RunId};
+use windlass_workflow_model::{
+    ActivationId, BranchId, Effect, NodeId, NodeKind, Payload, RunId, Timestamp,
+};
 
 use crate::limits::{
     DETAILS_EVERY, EFFECTS_PER_ATTEMPT_MAX, INPUT_SHOWN_BYTES_MAX, SCHEDULES_PER_ATTEMPT_MAX,
@@ -65,6 +67,8 @@ struct Inner {
     attempt: u32,
     cancellation: Cancellation,
     timeout: Option<Duration>,
+    /// When it began.
+    began: Timestamp,
     span: tracing::Span,
     schedules: Mutex<Vec<Admit>>,
     effects: Mutex<Vec<SqlEffect>>,
@@ -131,7 +135,7 @@ impl Context {
         serving: Arc<Serving>,
         place: (NodeId, ActivationId, u32),
         cancellation: Cancellation,
-        timeout: Option<Duration>,
+        (timeout, began): (Option<Duration>, Timestamp),
     ) -> Self {
         let span = tracing::info_span!(
             "attempt",
@@ -150,6 +154,7 @@ impl Context {
             attempt,
             cancellation,
             timeout,
+            began,
             span,
             schedules: Mutex::new(Vec::new()),
             effects: Mutex::new(Vec::new()),
@@ -271,6 +276,11 @@ impl Context {
     /// How long the attempt may take in all.
     pub fn timeout(&self) -> Option<Duration> {
         self.0.timeout
+    }
+
+    /// When it will have taken too long, by the engine's clock.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.0.timeout.map(|timeout| self.0.began.after(timeout))
     }
 
     /// Whether the step should stop.

@@ -400,7 +400,7 @@ impl Pump {
             Arc::clone(&self.shared.serving),
             place,
             cancellation,
-            timeout,
+            (timeout, now),
         );
         let heartbeat = step.heartbeat_ms.map(Duration::from_millis);
         *seat.lock() = Some(InFlight {

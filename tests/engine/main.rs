@@ -8,6 +8,8 @@ mod inputs;
 mod limits;
 mod mediator;
 mod nets;
+#[cfg(feature = "import")]
+mod playbooks;
 mod policy;
 mod results;
 mod retention;

@@ -9,8 +9,6 @@ use windlass_dialects::{
 };
 
 use super::outcome::Setback;
-use crate::clock::now_micros;
-use crate::time_text::rfc3339;
 
 /// The key under which a program may name its variables.
 const VARIABLES: &str = "variables";
@@ -27,15 +25,11 @@ pub(super) fn call_of(ctx: &Context, data: &Payload) -> Result<Option<CommandCal
     for warning in &call.warnings {
         tracing::warn!(run = %ctx.run(), step = ctx.step(), "{warning}");
     }
-    let deadline = ctx.timeout().map(|limit| {
-        let micros = i64::try_from(limit.as_micros()).unwrap_or(i64::MAX);
-        rfc3339(now_micros().saturating_add(micros))
-    });
+    call.set_deadline(ctx.deadline());
     for (key, value) in [
         ("run_id", json!(ctx.run().to_string())),
         ("attempt", json!(ctx.attempt())),
         ("idempotency_key", json!(ctx.idempotency_key())),
-        ("deadline", json!(deadline)),
     ] {
         call.input.insert(key.to_owned(), value);
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
-use windlass_workflow_model::{Fault, Payload};
+use windlass_workflow_model::{Fault, Payload, Timestamp};
 
 use crate::cacao::binding::Bindings;
 use crate::cacao::rule::{Question, Standing, as_value, stray};
@@ -210,6 +210,15 @@ pub struct CommandCall {
     pub input: Map<String, Json>,
     /// What was repaired in lenient mode.
     pub warnings: Vec<String>,
+}
+
+impl CommandCall {
+    /// Says when the call will have taken too long.
+    pub fn set_deadline(&mut self, deadline: Option<Timestamp>) {
+        let deadline = deadline.and_then(|at| jiff::Timestamp::from_microsecond(at.0).ok());
+        let deadline = deadline.map(|at| at.to_string());
+        self.input.insert("deadline".to_owned(), json!(deadline));
+    }
 }
 
 /// What a handler has brought.
