@@ -43,9 +43,9 @@ mod workflow_json;
 mod yaml;
 
 pub use cacao::{
-    CommandCall, CommandResult, Decided, ManualTask, PROCESSING_FLAGS, asked, command_call,
-    command_warnings, exception_handled, made_up_result, playbook_branches, playbook_functions,
-    record_result, taken_branches,
+    CommandCall, CommandResult, Decided, Handled, ManualTask, PROCESSING_FLAGS, asked,
+    command_call, command_warnings, exception_handled, made_up_result, playbook_branches,
+    playbook_functions, record_result, taken_branches,
 };
 pub use diagnostic::{Diagnostic, Severity};
 pub use dialect::{Dialect, UnknownDialect};

@@ -34,7 +34,9 @@ pub(crate) fn settle(inspector: &mut Inspector, detail: &mut RunDetail) -> Resul
     let blocks: HashSet<&str> = blocks.map(|block| block.name.as_str()).collect();
     let mut passed_by: HashMap<Option<Instance>, Vec<usize>> = HashMap::new();
     for (index, row) in detail.steps.iter().enumerate() {
-        if blocks.contains(row.step.as_str()) && may_be_over(row) {
+        // Of what is in the round of a loop, the data of the run does not tell.
+        let is_told = row.rounds.is_empty() && may_be_over(row);
+        if blocks.contains(row.step.as_str()) && is_told {
             passed_by.entry(row.instance).or_default().push(index);
         }
     }

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use windlass::{Payload, RunDetail, StepView};
-use windlass_dialects::{Decided, taken_branches};
+use windlass::{ErrorEntry, Payload, RunDetail, StepView};
+use windlass_dialects::{Decided, Handled, taken_branches};
 
 /// A logic step and the rounds around it; of a while, also that which it ended.
 type Key = (String, Vec<u32>);
@@ -13,6 +13,8 @@ type Key = (String, Vec<u32>);
 #[derive(Debug, Default)]
 pub(crate) struct Decisions {
     noted: HashMap<Key, Decided>,
+    /// What logic steps failed with, where their `on_failure` went on from that.
+    handled: HashMap<Key, ErrorEntry>,
     /// The branch that each step took last.
     last: BTreeMap<String, String>,
     /// How many rounds of each while are noted.
@@ -28,6 +30,12 @@ impl Decisions {
             ..Self::default()
         };
         for note in &detail.notes {
+            if let Some(failure) = note.output.as_ref().and_then(Handled::read) {
+                let key = (failure.handled, note.rounds.clone());
+                found
+                    .handled
+                    .extend(failure.error.map(|error| (key, error)));
+            }
             let Some(decided) = note.output.as_ref().and_then(Decided::read) else {
                 continue;
             };
@@ -48,6 +56,12 @@ impl Decisions {
         let noted = noted.map(|decided| decided.branch.as_str());
         let last = self.last.get(&row.step).filter(|_| row.rounds.is_empty());
         noted.or_else(|| last.map(String::as_str))
+    }
+
+    /// What the logic step of this row failed with in its round of a loop, if its `on_failure` handled it.
+    pub(crate) fn handled(&self, row: &StepView) -> Option<&ErrorEntry> {
+        let key = (row.step.clone(), row.rounds.clone());
+        self.handled.get(&key).filter(|_| !row.rounds.is_empty())
     }
 
     /// How many rounds of the while of this row were judged at their end.

@@ -34,8 +34,14 @@ pub(crate) fn settle(detail: &mut RunDetail) {
     let handled = run_notes(data).handled_failures;
     let decisions = Decisions::of(detail);
     for row in detail.steps.iter_mut().filter(|row| blocks.has(row)) {
+        if let Some(error) = decisions.handled(row) {
+            (row.status, row.reason) = (StepStatus::Failed, None);
+            row.error = Some(error.clone());
+            continue;
+        }
         let mut failures = handled.iter();
-        let failure = failures.find(|failure| failure["step"] == row.step);
+        // Which round of a loop it was in is not said there.
+        let failure = failures.find(|failure| row.rounds.is_empty() && failure["step"] == row.step);
         // What was withdrawn in it does not tell that it was too late, nor what was done in it that it
         // went round too often. In a loop it may have come to something else in the next round.
         let is_told = matches!(row.status, StepStatus::Succeeded | StepStatus::Cancelled);

@@ -638,3 +638,46 @@ fn a_logic_step_in_a_loop_and_each_branch_of_it_have_a_row_for_each_round() {
     ];
     assert_eq!(of_b, done);
 }
+
+#[test]
+fn a_logic_step_in_a_loop_has_failed_in_the_round_in_which_it_did() {
+    for chain in [false, true] {
+        let lab = Lab::new();
+        let mut short = json!({
+            "playbook_variables": { "__n__": { "type": "integer", "value": "0" }, "__k__": { "type": "string" } },
+            "steps": {
+                "S": { "type": "start", "on_completion": "W" },
+                "W": { "type": "while-condition", "condition": "__n__:value < 3", "on_true": "I", "on_completion": "e1" },
+                "I": { "type": "if-condition", "condition": "__n__:value = 0 OR __k__:value = 'x'", "on_true": "J", "on_success": "N", "on_failure": "N" },
+                "J": { "type": "if-condition", "condition": "__n__:value = 0", "on_true": "e2", "on_completion": "e3" },
+                "N": { "type": "if-condition", "condition": "__n__:value = 2 AND __k__:value = 'x'", "on_true": "e4", "on_completion": "A" },
+                "A": { "commands": bash("echo $((__n__:value + 1))"), "out_args": ["__n__"], "on_completion": "e5" },
+                "X": { "commands": bash("true"), "on_completion": "e6" },
+            },
+        });
+        if chain {
+            short["workflow_exception"] = "X".into();
+        } else {
+            short["steps"].as_object_mut().unwrap().remove("X");
+        }
+        lab.write("p.json", &playbook(&short));
+        lab.call(&["run", "p.json", "--allow", "bash"]).expect(1);
+        let show = lab.last_run();
+        let steps = show["steps"].as_array().unwrap().iter();
+        let told = |step: &'static str| {
+            let rows = steps.clone().filter(move |row| row["step"] == step);
+            rows.map(|row| {
+                format!(
+                    "{} {} {}",
+                    row["iteration"], row["status"], row["error"]["code"]
+                )
+            })
+            .collect::<Vec<_>>()
+        };
+        let ended = ["1 \"succeeded\" null", "2 \"failed\" \"variable-no-value\""];
+        assert_eq!(told("I")[..2], ended);
+        assert_eq!(told("I")[2], "3 \"failed\" \"variable-no-value\"");
+        let last = ["2 \"succeeded\" null", "3 \"failed\" \"variable-no-value\""];
+        assert_eq!(told("N")[1..], last, "with a chain: {chain}");
+    }
+}

@@ -34,7 +34,7 @@ pub use feature::ALL as PROCESSING_FLAGS;
 pub(crate) use file::{import, recognises};
 pub(crate) use manual::tasks;
 pub use manual::{ManualTask, asked};
-pub use rule::{Decided, exception_handled, functions as playbook_functions};
+pub use rule::{Decided, Handled, exception_handled, functions as playbook_functions};
 pub(crate) use start::{invalidity, refusals};
 
 /// Reads, checks and evaluates any text.

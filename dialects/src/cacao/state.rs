@@ -228,6 +228,12 @@ impl State {
             .push(json!({ "step": step, "errors": errors }));
     }
 
+    /// What the failure began with that was handled last.
+    pub(crate) fn last_handled(&self) -> Option<ErrorEntry> {
+        let last = self.data.get(HANDLED)?.as_array()?.last()?;
+        serde_json::from_value(last.get("errors")?.get(0)?.clone()).ok()
+    }
+
     /// What it has warned of, but for the first `known`.
     pub(crate) fn warnings_from(&self, known: usize) -> Vec<String> {
         let warnings = self.data.get(WARNINGS).and_then(Json::as_array);

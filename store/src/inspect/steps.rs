@@ -276,7 +276,16 @@ impl Steps<'_> {
             };
             (node, row.record.flow().rounds.clone(), left)
         });
-        failed.chain(living)
+        // A gateway behind a step that fails leaves no row, and is why the run has failed.
+        let root = live.first().and_then(|root| {
+            let errors = root.record.fault.as_ref()?.errors.clone();
+            let left = Left {
+                errors,
+                ..Left::default()
+            };
+            Some((root.position.node, root.record.flow().rounds.clone(), left))
+        });
+        failed.chain(root).chain(living)
     }
 
     /// A block: once, or in a loop once for each iteration or round.

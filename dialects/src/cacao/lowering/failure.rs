@@ -66,6 +66,12 @@ impl Lowering<'_> {
             step: work.name.clone(),
         };
         let handled = self.compute(work.frame, &format!("{}/handled", work.name), &rule);
+        if self.playbook.steps[work.step].kind.is_logic() {
+            let shown = Rule::ShowHandled {
+                step: work.name.clone(),
+            };
+            self.draft.note(handled, shown.name());
+        }
         self.handled.insert(key, handled);
         if let Some(next) = self.resolve(work.frame, Some(work.step), Some(way)) {
             // Blocks show a failure as handled if something of the branch follows it.

@@ -20,8 +20,8 @@ pub(crate) use decision::{By, Decision, ON_FALSE, ON_TRUE, Question, answers};
 pub(crate) use failing::Folding;
 pub use failing::exception_handled;
 pub(crate) use manual::{Answer, Task};
-pub use reading::Decided;
 pub(crate) use reading::Reading;
+pub use reading::{Decided, Handled};
 pub(crate) use subplaybook::{Child, Returned};
 pub(crate) use wording::{BEGIN, Wording};
 
@@ -82,6 +82,8 @@ pub(crate) enum Rule {
     Words(Wording),
     /// Notes that `on_failure` handles what has failed.
     Handled { step: String },
+    /// Shows what was handled.
+    ShowHandled { step: String },
     /// Gives what has failed to the exception chain.
     BeginException,
     /// Fails with what is on its way.
@@ -127,6 +129,9 @@ impl StoredRule for Rule {
                 Function::Wording(Arc::new(move |fault| Ok(wording.words(fault))))
             }
             Self::Handled { step } => failing::handled(step),
+            Self::ShowHandled { step } => {
+                Function::Compute(Arc::new(move |data| Handled::shown(&step, data)))
+            }
             Self::BeginException => failing::begin_exception(),
             Self::Raise => failing::raise(),
             Self::RaiseException => failing::raise_exception(),

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
-use windlass_workflow_model::{Fault, Payload, codes};
+use windlass_workflow_model::{ErrorEntry, Fault, Payload, codes};
 
 use crate::cacao::binding::Bindings;
 use crate::cacao::state::State;
@@ -43,6 +43,34 @@ impl Decided {
     /// Reads what a decision has noted; `None` if it is anything else.
     pub fn read(noted: &Payload) -> Option<Self> {
         noted.decode().ok()
+    }
+}
+
+/// A failure of a step of a playbook that the flow went on from by its `on_failure`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handled {
+    /// The step's name in rows.
+    pub handled: String,
+    /// What it failed with first.
+    pub error: Option<ErrorEntry>,
+}
+
+impl Handled {
+    /// Reads what was noted of it; `None` if it is anything else.
+    pub fn read(noted: &Payload) -> Option<Self> {
+        noted.decode().ok()
+    }
+
+    /// The same, to be noted behind the node that writes it down.
+    pub(super) fn shown(step: &str, data: &Payload) -> Result<Payload, Fault> {
+        let state = State::read(data)?;
+        let error = state.last_handled();
+        let handled = Self {
+            handled: step.to_owned(),
+            error,
+        };
+        Payload::encode(&handled)
+            .map_err(|error| Fault::new(codes::DATA_INVALID, error.to_string()).permanent())
     }
 }
 

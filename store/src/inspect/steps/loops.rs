@@ -119,11 +119,14 @@ impl<'a> Loops<'a> {
             }
         }
         for (node, rounds, left) in came_by {
-            let Some((around, _)) = self.around.get(&node) else {
-                continue;
+            let around = match self.around.get(&node) {
+                Some((around, _)) => around.clone(),
+                // What hands a failure on stands nowhere, and fails in the rounds that it came from.
+                None if !left.errors.is_empty() => rounds.iter().map(|(of, _)| *of).collect(),
+                None => continue,
             };
             let mut numbers = Vec::new();
-            for of in around {
+            for of in &around {
                 let Some((_, done)) = rounds.iter().find(|(around, _)| around == of) else {
                     break;
                 };
