@@ -84,7 +84,7 @@ impl From<&RunDetail> for NotesJson {
         let mut notes = data.map(run_notes).unwrap_or_default();
         let dialect = dialect_of(detail);
         if let Some(Dialect::Cacao | Dialect::StepGroupsYaml) = dialect {
-            notes.warnings.extend(failed_steps_warned(detail, dialect));
+            notes.warnings.extend(failed_steps_warned(detail));
         }
         if dialect == Some(Dialect::Cacao) {
             with_exception_handled(&mut notes.handled_failures);
@@ -333,15 +333,10 @@ impl StepJson {
 
 /// What the last attempts of steps warned of before they failed. Those that succeeded have
 /// put theirs into the data.
-fn failed_steps_warned(detail: &RunDetail, dialect: Option<Dialect>) -> Vec<String> {
+fn failed_steps_warned(detail: &RunDetail) -> Vec<String> {
     let failed = detail.steps.iter();
     let failed = failed.filter(|row| row.status == StepStatus::Failed);
-    // A call of a playbook that was cut off has said it before.
-    let before = |row: &StepView| {
-        let is_call = dialect == Some(Dialect::Cacao) && row.activation.is_some();
-        row.input.as_ref().filter(|_| is_call).map(value)
-    };
-    let said = failed.filter_map(|row| row.output.as_ref().map(value).or_else(|| before(row)));
+    let said = failed.filter_map(|row| row.output.as_ref()).map(value);
     said.flat_map(|said| match &said["warnings"] {
         Json::Array(warnings) => warnings.clone(),
         _ => Vec::new(),

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use windlass::{Context, Handler, Handlers, Payload, StepError, StepOutput};
 use windlass_dialects::{CommandCall, CommandResult, GroupInput, ImportedWorkflow, StepInput};
 
 use super::command;
 use super::group_step;
-use super::outcome::{OutputForm, Setback, judge};
+use super::outcome::{OutputForm, Setback, judge, note_warnings};
 use super::shell::{ShellFault, ShellStep};
 use super::simulation::pretend;
 use super::step_input;
@@ -94,12 +94,8 @@ impl Workbench {
     /// Makes one call of a playbook's command.
     async fn perform(&self, ctx: &Context, call: CommandCall) -> Result<CommandResult, Setback> {
         let input = Json::Object(call.input);
-        let mut read = playbook::variables_read(&input, &self.equipment);
-        if !call.warnings.is_empty() {
-            // One that is cut off gives nothing, and has warned of this all the same.
-            read["warnings"] = json!(call.warnings);
-        }
-        note_input(ctx, &read);
+        note_input(ctx, &playbook::variables_read(&input, &self.equipment));
+        note_warnings(ctx, &call.warnings);
         match &self.entry.action {
             Action::Simulation(simulation) => {
                 let made_up = command::made_up(ctx)?;

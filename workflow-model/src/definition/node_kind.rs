@@ -12,6 +12,10 @@ use crate::limits::LOOP_ROUNDS_DEFAULT;
 /// What a node does with a token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "steps are the most frequent kind, and a definition is kept once"
+)]
 pub enum NodeKind {
     /// Does work through a handler. The only kind that is tried again.
     Step(StepSpec),
