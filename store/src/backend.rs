@@ -236,6 +236,8 @@ pub struct MapRow {
     pub scope: ActivationId,
     /// When it began.
     pub begun_at: Timestamp,
+    /// How many instances there were to be when it began; unknown of a map that an earlier version began.
+    pub count: Option<u32>,
 }
 
 /// How far a map is whose instances have not all ended.

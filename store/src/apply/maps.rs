@@ -48,6 +48,7 @@ impl<T: Tables> Apply<'_, T> {
             map: *map,
             scope: *scope,
             begun_at: self.now,
+            count: Some(*count),
         };
         self.tables.insert_map(row.run, &begun)?;
         let key = JoinKey::of_split(row.run, *join, *scope);

@@ -148,18 +148,35 @@ pub(super) fn status_number(status: StepStatus) -> i64 {
 }
 
 /// The item under which a map itself stands before its results: its node in the place of a status,
-/// and when it began.
+/// when it began, and behind that how many instances there were to be.
 pub(super) const MAP_ITEM: i64 = -1;
 
-/// Reads the columns `scope, status, data` of a map.
+/// What stands in the column `data` of a map.
+pub(super) fn map_data(row: &MapRow) -> Vec<u8> {
+    let mut data = row.begun_at.0.to_le_bytes().to_vec();
+    data.extend(row.count.iter().flat_map(|count| count.to_le_bytes()));
+    data
+}
+
+/// Reads the columns `scope, status, data` of a map. Earlier versions did not write the count.
 pub(super) fn map(row: &Row<'_>) -> Result<MapRow> {
-    let begun_at: [u8; 8] = column::<Vec<u8>>(row, 2)?
-        .try_into()
-        .map_err(|_| corrupt("map", "when it began is no time"))?;
+    let data = column::<Vec<u8>>(row, 2)?;
+    let (begun_at, count) = data
+        .split_first_chunk()
+        .ok_or_else(|| corrupt("map", "when it began is no time"))?;
+    let count = match count {
+        [] => None,
+        count => Some(
+            count
+                .try_into()
+                .map_err(|_| corrupt("map", "how many instances it has is no number"))?,
+        ),
+    };
     Ok(MapRow {
         scope: read_activation(column(row, 0)?),
         map: NodeId(column(row, 1)?),
-        begun_at: Timestamp(i64::from_le_bytes(begun_at)),
+        begun_at: Timestamp(i64::from_le_bytes(*begun_at)),
+        count: count.map(u32::from_le_bytes),
     })
 }
 
@@ -263,4 +280,37 @@ pub(super) fn first<T>(
 /// One column of one row.
 pub(super) fn column<T: rusqlite::types::FromSql>(row: &Row<'_>, index: usize) -> Result<T> {
     row.get(index).map_err(storage)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use windlass_workflow_model::ActivationId;
+
+    fn read_map(data: &[u8]) -> Result<MapRow> {
+        let db = rusqlite::Connection::open_in_memory().unwrap();
+        let sql = "SELECT 5, 7, ?1";
+        db.query_row(sql, [data], |row| Ok(map(row))).unwrap()
+    }
+
+    #[test]
+    fn a_map_that_an_earlier_version_began_reads_back_without_a_count() {
+        let earlier = MapRow {
+            map: NodeId(7),
+            scope: ActivationId(5),
+            begun_at: Timestamp(1_000_000),
+            count: None,
+        };
+        let now = MapRow {
+            count: Some(3),
+            ..earlier
+        };
+        for row in [earlier, now] {
+            assert_eq!(read_map(&map_data(&row)).unwrap(), row);
+        }
+        assert_eq!(map_data(&earlier), 1_000_000_i64.to_le_bytes());
+        for length in [0, 7, 9, 13] {
+            assert!(read_map(&vec![0; length]).is_err(), "{length}");
+        }
+    }
 }

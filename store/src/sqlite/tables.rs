@@ -527,13 +527,12 @@ impl Tables for SqliteTransaction<'_> {
     fn insert_map(&mut self, run: RunId, row: &MapRow) -> Result<()> {
         let sql =
             "INSERT INTO results (run, scope, item, status, data) VALUES (?1, ?2, ?3, ?4, ?5)";
-        let begun_at = row.begun_at.0.to_le_bytes();
         let params = params![
             run.0,
             activation(row.scope),
             rows::MAP_ITEM,
             row.map.0,
-            &begun_at[..]
+            rows::map_data(row)
         ];
         self.statements.execute(sql, params)?;
         Ok(())
