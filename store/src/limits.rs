@@ -64,7 +64,8 @@ pub const INSTANCES_SHOWN_MAX: u32 = 100_000;
 pub const INSTANCE_PLACES_WALKED_MAX: usize = 10_000;
 
 /// Rows that are made of a map's instances or a loop's rounds, by the steps and blocks in its body. Of a
-/// larger one there is a row for what has happened, and one for each of its blocks in all.
+/// larger one there is a row for what has happened, and one for each of its blocks in all. Instances that
+/// a map which was stopped did not come to have rows as far as there is room.
 pub const INSTANCE_ROWS_MAX: usize = 100_000;
 
 /// Size of the write-ahead log at which it is emptied actively, in bytes.

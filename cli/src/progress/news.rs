@@ -1,6 +1,6 @@
 //! What changed in a run between two looks, in words.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use windlass::{ActivationId, Instance, RunDetail, RunId, StepStatus, StepView, Timestamp};
 
@@ -44,16 +44,25 @@ impl News {
     pub(super) fn of(&mut self, detail: &RunDetail) -> Vec<String> {
         let run = detail.summary.run;
         let mut lines = Vec::new();
+        let begun = begun(&detail.steps);
         for step in in_telling_order(&detail.steps) {
             let before = self.told.insert(key(run, step), told(step));
             let is_new = before != Some(told(step));
-            if step.status == StepStatus::Pending || !is_new || is_lone_block(step) {
+            let never_began = step.instance.is_some_and(|of| !begun.contains(&of));
+            if step.status == StepStatus::Pending || !is_new || is_lone_block(step) || never_began {
                 continue;
             }
             lines.push(format!("{} {} {}", short(run), place(step), words(step)));
         }
         lines
     }
+}
+
+/// The iterations in which anything was begun. Of a loop that was stopped there may be very many others.
+fn begun(steps: &[StepView]) -> HashSet<Instance> {
+    let begun = |step: &&StepView| step.activation.is_some() || step.started_at.is_some();
+    let begun = steps.iter().filter(begun);
+    begun.filter_map(|step| step.instance).collect()
 }
 
 fn key(run: RunId, step: &StepView) -> Key {

@@ -30,14 +30,15 @@ pub(crate) fn add(inspector: &mut Inspector, detail: &mut RunDetail) -> Result<(
     for row in &mut rows {
         kinds[row.step.as_str()].clone_into(&mut row.kind);
     }
-    let mut late = HashSet::new();
+    let mut late = Late::default();
     for row in &mut rows {
         let error = row.error.as_mut();
         if error.is_some_and(|error| tell_branch_timeout(&detail.definition, error)) {
-            late.insert(place(row));
+            late.branches.insert(place(row));
         }
     }
-    tell_late(&mut detail.steps, &late);
+    late.tell(&mut detail.steps);
+    late.tell(&mut rows);
     finish(inspector, detail, &mut rows)?;
     insert(&mut detail.steps, rows);
     Ok(())
@@ -50,20 +51,42 @@ fn place(row: &StepView) -> Where {
     (row.parent.clone(), row.branch.clone(), row.instance)
 }
 
-/// Says of steps that were cancelled in branches that were too late that this is why.
-fn tell_late(rows: &mut [StepView], late: &HashSet<Where>) {
-    let mut inside: HashSet<(String, Option<Instance>)> = HashSet::new();
-    for row in rows {
+/// What was cancelled because its branch was too late.
+#[derive(Default)]
+struct Late {
+    branches: HashSet<Where>,
+    /// The blocks in them, each with the iteration that it stands in.
+    blocks: HashSet<(String, Option<Instance>)>,
+    /// Loops that were cancelled, and whether each time for that. Rows of iterations do not say in which
+    /// iteration further out their loop stands.
+    loops: HashMap<String, bool>,
+}
+
+impl Late {
+    /// Says of rows that were cancelled that this is why. Blocks stand before what is in them.
+    fn tell(&mut self, rows: &mut [StepView]) {
+        for row in rows {
+            let is_late = self.holds(row);
+            if is_late {
+                self.blocks.insert((row.step.clone(), row.instance));
+            }
+            if row.status != StepStatus::Cancelled {
+                continue;
+            }
+            if row.kind == "loop" {
+                *self.loops.entry(row.step.clone()).or_insert(true) &= is_late;
+            }
+            if is_late {
+                row.reason = Some(TIMEOUT.to_owned());
+            }
+        }
+    }
+
+    fn holds(&self, row: &StepView) -> bool {
+        let in_loop = || row.parent.as_ref().and_then(|of| self.loops.get(of)) == Some(&true);
         let within = row.parent.clone().map(|parent| (parent, row.instance));
-        let is_inside = within.is_some_and(|within| inside.contains(&within));
-        if !is_inside && !late.contains(&place(row)) {
-            continue;
-        }
-        // Blocks stand before what is in them.
-        inside.insert((row.step.clone(), row.instance));
-        if row.status == StepStatus::Cancelled {
-            row.reason = Some(TIMEOUT.to_owned());
-        }
+        let in_block = within.is_some_and(|within| self.blocks.contains(&within));
+        in_block || self.branches.contains(&place(row)) || in_loop()
     }
 }
 

@@ -372,15 +372,79 @@ fn steps_that_no_iteration_came_to_have_a_row_that_says_why() {
             ]
         );
     }
-    // Stopped before some; the next one was to begin.
+    // Stopped before some.
     assert_eq!(
         rows("[7, 8, 9]", BAD, OK),
         [
             "- - failed -",
-            "iteration-0 0 failed -, iteration-1 1 skipped chain-failed",
-            "iteration-0 0 skipped branch-failed, iteration-1 1 skipped chain-failed",
-            "a 0 skipped branch-failed, a 1 skipped chain-failed",
+            "iteration-0 0 failed -, iteration-1 1 skipped chain-failed, iteration-2 2 skipped chain-failed",
+            "iteration-0 0 skipped branch-failed, iteration-1 1 skipped chain-failed, iteration-2 2 skipped chain-failed",
+            "a 0 skipped branch-failed, a 1 skipped chain-failed, a 2 skipped chain-failed",
             "- - skipped chain-failed",
+        ]
+    );
+}
+
+#[test]
+fn iterations_that_a_stopped_loop_did_not_come_to_have_rows_that_say_why() {
+    let stopped = |more: &str| format!(r#""type": "loop", {more} "loop_body": ["x", "q"]}}"#);
+    let in_order = r#""on_failure": "z", "loop_config": {"collection": [0, 1, 2, 3, 4],"#;
+    let drained = r#""on_failure": "z", "loop_config": {"collection": [0, 1, 2, 3, 4], "execution_mode": "parallel", "max_parallelism": 2,"#;
+    let work = "[handlers.x]\ncommand = ['sh', '-c', 'read l; case \"$l\" in *iteration_index\\\":1*) exit 1;; esac; echo 1']\n[handlers.'*']\nsimulate = '1ms'\n";
+    for more in [in_order, drained] {
+        let l = stopped(more);
+        let steps = [
+            ("l", &*l),
+            ("x", r#""agent_name": "x""#),
+            ("q", r#""type": "parallel", "parallel_steps": ["a", "b"]"#),
+            ("a", OK),
+            ("b", OK),
+            ("z", OK),
+        ];
+        let lab = lab(&steps, work);
+        let done = run(&lab, &[]).expect(0);
+        let show = lab.last_run();
+        let last = |step: &str| rows_of(&show, step).pop().unwrap();
+        for (step, branch) in [
+            ("l/iteration-4", "iteration-4"),
+            ("x", "iteration-4"),
+            ("q", "iteration-4"),
+            ("a", "a"),
+        ] {
+            assert_eq!(
+                last(step),
+                format!("{branch} 4 skipped chain-failed"),
+                "{more}"
+            );
+        }
+        let next = rows_of(&show, "x");
+        assert_eq!(next.len(), 5, "{next:?}");
+        let of_fourth = rows_of(&show, "l/iteration-3");
+        assert_eq!(of_fourth, ["iteration-3 3 skipped chain-failed"], "{more}");
+        // What never began is no news while the run goes on.
+        assert!(!done.err.contains("iteration-4"), "{}", done.err);
+    }
+}
+
+#[test]
+fn what_a_withdrawn_loop_did_not_come_to_is_cancelled_with_it() {
+    let fork = r#""type": "fork_join", "fork_join_config": {"join_policy": "any", "branches": {"east": {"steps": ["l"], "timeout_seconds": 1}, "west": {"steps": ["a"]}}}"#;
+    let looped = r#""type": "loop", "loop_config": {"collection": [0, 1, 2], "loop_body": ["s"]}"#;
+    let steps = [("f", fork), ("l", looped), ("s", SLOW), ("a", OK)];
+    let lab = lab(&steps, &SIMULATED.replace("300ms", "100s"));
+    run(&lab, &[]).expect(0);
+    let show = lab.last_run();
+    for step in ["s", "l/iteration-0"] {
+        assert_eq!(
+            rows_of(&show, step)[0],
+            "iteration-0 0 cancelled branch-timeout"
+        );
+    }
+    assert_eq!(
+        rows_of(&show, "s")[1..],
+        [
+            "iteration-1 1 cancelled branch-timeout",
+            "iteration-2 2 cancelled branch-timeout"
         ]
     );
 }

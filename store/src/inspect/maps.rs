@@ -73,6 +73,47 @@ impl MapView {
     }
 }
 
+/// One time that a run has begun a map that is a block.
+pub(super) struct BegunMap {
+    pub(super) row: MapRow,
+    /// Instances that are known to have begun, as far as they are looked at; those of the lowest indexes.
+    pub(super) begun: u32,
+    /// Those behind them that have ended or never will begin, because the map was stopped, as far as they
+    /// are looked at. What is withdrawn with a map gives no result.
+    pub(super) left_out: u32,
+    /// What stopped it, if anything did.
+    pub(super) stopped: Stopped,
+}
+
+/// Why a map goes on no more though not all of its instances have begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stopped {
+    /// An instance of it failed.
+    Failed,
+    /// It was withdrawn with what is around it.
+    Withdrawn,
+}
+
+impl BegunMap {
+    /// From how far a map is, and how many instances more may be looked at.
+    fn of(row: MapRow, view: &MapView, most: u32) -> Self {
+        let count = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        let begun = count(view.added() - view.waiting).min(most);
+        let planned = row.count.map_or(0, u64::from);
+        let left_out = count(planned.saturating_sub(view.added()));
+        let stopped = match view.failed {
+            0 => Stopped::Withdrawn,
+            _ => Stopped::Failed,
+        };
+        Self {
+            row,
+            begun,
+            left_out: left_out.min(most - begun),
+            stopped,
+        }
+    }
+}
+
 /// What one instance of a map gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MapResult {
@@ -179,13 +220,12 @@ impl Inspector {
         }
     }
 
-    /// The times that a run has begun a map that is a block, oldest first, each with how many
-    /// instances have begun.
-    pub(super) fn instances_begun(
+    /// The times that a run has begun a map that is a block, oldest first.
+    pub(super) fn maps_begun(
         &mut self,
         run: RunId,
         definition: &Definition,
-    ) -> Result<Vec<(MapRow, u32)>> {
+    ) -> Result<Vec<BegunMap>> {
         let is_block = |node: NodeId| {
             let name = definition.node(node).step_name();
             definition.blocks().iter().any(|block| block.name == name)
@@ -202,11 +242,9 @@ impl Inspector {
             if !maps.contains(&row.map) {
                 continue;
             }
-            let view = self.map_view(run, definition, row)?;
-            let count = u32::try_from(view.added() - view.waiting).unwrap_or(u32::MAX);
-            let count = count.min(left);
-            left -= count;
-            begun.push((row, count));
+            let map = BegunMap::of(row, &self.map_view(run, definition, row)?, left);
+            left -= map.begun + map.left_out;
+            begun.push(map);
         }
         Ok(begun)
     }

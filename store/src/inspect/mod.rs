@@ -283,7 +283,7 @@ impl Inspector {
                 .into_iter()
                 .flat_map(|fault| fault.errors),
         );
-        let maps = self.instances_begun(run, &definition)?;
+        let maps = self.maps_begun(run, &definition)?;
         let Views {
             steps,
             branches,

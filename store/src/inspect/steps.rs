@@ -14,8 +14,8 @@ use windlass_workflow_model::{
 };
 
 use super::RunningJobs;
+use super::maps::BegunMap;
 use super::views::{RunSummary, StepView};
-use crate::backend::MapRow;
 use crate::record::{BranchRow, HistoryRow, State, UNDO};
 
 use blocks::{Blocks, NOT_TAKEN};
@@ -29,8 +29,8 @@ pub(super) struct Steps<'a> {
     pub(super) definition: &'a Definition,
     pub(super) summary: &'a RunSummary,
     pub(super) running: &'a RunningJobs,
-    /// The maps that are blocks, as often as they were begun, and how many instances have begun.
-    pub(super) maps: &'a [(MapRow, u32)],
+    /// The maps that are blocks, as often as they were begun.
+    pub(super) maps: &'a [BegunMap],
     /// Whether attempts of this run may have left no row.
     pub(super) is_partial: bool,
 }
@@ -125,7 +125,8 @@ impl Steps<'_> {
                 tell_wait(view, row);
             }
         }
-        let instances = self.instances(history, live);
+        let maps = Maps::new(self.definition);
+        let instances = self.instances(&maps, history, live);
         for (node, views) in &mut by_node {
             for view in views {
                 let at = view.activation.and_then(|to| instances.at((*node, to)));
@@ -136,11 +137,11 @@ impl Steps<'_> {
         let left = self.left_by_instances(&instances, history, live, &by_node);
         let came_by = self.came_by(history, live);
         let rounds = loops.rounds(&by_node, came_by);
-        let maps = Maps::new(self.definition);
         let times = Times::new(self.definition, &by_node);
+        let unreached = self.definition.unreached_reason();
         let all = All {
             instances: &instances,
-            inside: maps.inside(&instances, &blocks, &left),
+            inside: maps.inside(&instances, &blocks, &left, unreached),
             rounds: loops.inside(&blocks, &rounds),
             loops: &loops,
             maps: &maps,
@@ -195,16 +196,16 @@ impl Steps<'_> {
     }
 
     /// The instances of the maps that are blocks. Of a run that leaves gaps they cannot be followed.
-    fn instances(&self, history: &[HistoryRow], live: &[BranchRow]) -> Instances {
+    fn instances(&self, maps: &Maps<'_>, history: &[HistoryRow], live: &[BranchRow]) -> Instances {
         if self.maps.is_empty() || self.is_partial {
             return Instances::default();
         }
         let left = history.iter().map(|row| (row.node, row.activation));
         let stand = live.iter().map(|row| self.running.place(row));
         let stored = live.iter().map(|row| (row.position.node, row.activation));
-        let begun = self.maps.iter().map(|(map, _)| (map.map, map.scope));
+        let begun = self.maps.iter().map(|map| (map.row.map, map.row.scope));
         let been = left.chain(stand).chain(stored).chain(begun).collect();
-        Instances::new(self.definition, self.maps, &been)
+        Instances::new(self.definition, self.maps, maps, &been)
     }
 
     /// What each instance of a map, with those inside it, has left behind and where it lives.
@@ -304,7 +305,7 @@ impl Steps<'_> {
             return rounds.iter().map(view).collect();
         }
         let view = |at: &usize| {
-            let (blocks, times) = &all.inside[at];
+            let (blocks, times) = &*all.inside[at];
             let mut view = self.block_view(block, blocks, times);
             let instance = all.instances.instance(*at);
             if block.parent.as_deref() == around {
@@ -325,7 +326,7 @@ impl Steps<'_> {
             .filter(|(n, _)| *n == block.name)
         {
             for at in all.instances.of_map(map, all.maps.size(map)) {
-                let (blocks, times) = &all.inside[at];
+                let (blocks, times) = &*all.inside[at];
                 let instance = all.instances.instance(*at);
                 for branch in blocks.branches(name) {
                     let mut view = self.branch_view(block, branch, blocks, times);
@@ -347,7 +348,7 @@ impl Steps<'_> {
                 views.push(in_rounds(view, round.numbers.to_vec(), false));
             }
             for at in instances {
-                let (blocks, times) = &all.inside[at];
+                let (blocks, times) = &*all.inside[at];
                 let mut view = self.branch_view(block, branch, blocks, times);
                 view.instance = Some(all.instances.instance(*at));
                 views.push(view);

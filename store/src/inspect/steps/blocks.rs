@@ -11,6 +11,7 @@ use windlass_workflow_model::{
 };
 
 use super::super::RunningJobs;
+use super::super::maps::Stopped;
 use super::super::views::StepView;
 use super::is_work;
 use crate::record::{BranchRow, State};
@@ -38,6 +39,8 @@ pub(super) struct Blocks<'a> {
     /// Gateways that a retry has begun anew, with the time up to which failures in them are over.
     begun_anew: Rc<HashMap<NodeId, Timestamp>>,
     standings: HashMap<&'a str, Standing>,
+    /// What there is to say of all of them, where nothing was begun.
+    passed_by: Option<(StepStatus, Option<String>)>,
 }
 
 struct Inside<'a> {
@@ -121,6 +124,7 @@ impl<'a> Blocks<'a> {
             errors: fault.map_or(&[], |fault| &fault.errors),
             begun_anew: Rc::new(begun_anew),
             standings: HashMap::new(),
+            passed_by: None,
         };
         for row in live {
             if !row.state.is_end() && row.state != State::Arrived {
@@ -172,19 +176,41 @@ impl<'a> Blocks<'a> {
         begun_anew: Rc<HashMap<NodeId, Timestamp>>,
     ) -> Self {
         let mut found = Self {
-            definition: self.definition,
-            by_name: Rc::clone(&self.by_name),
-            begins: Rc::clone(&self.begins),
-            occupied: HashSet::new(),
             errors,
             begun_anew,
-            standings: HashMap::new(),
+            ..self.none()
         };
         for node in living {
             found.occupy(*node);
         }
         found.stand(name, by_node);
         found
+    }
+
+    /// The same of an instance that never began, because its map was stopped. Where a failure stopped it,
+    /// `unreached` is why.
+    pub(super) fn passed_by(&self, stopped: Stopped, unreached: &str) -> Self {
+        Self {
+            passed_by: Some(match stopped {
+                Stopped::Failed => (StepStatus::Skipped, Some(unreached.to_owned())),
+                Stopped::Withdrawn => (StepStatus::Cancelled, None),
+            }),
+            ..self.none()
+        }
+    }
+
+    /// The blocks of the same definition, of which nothing is known.
+    fn none(&self) -> Self {
+        Self {
+            definition: self.definition,
+            by_name: Rc::clone(&self.by_name),
+            begins: Rc::clone(&self.begins),
+            occupied: HashSet::new(),
+            errors: &[],
+            begun_anew: Rc::default(),
+            standings: HashMap::new(),
+            passed_by: None,
+        }
     }
 
     /// How a block of the run stands.
@@ -385,6 +411,9 @@ impl<'a> Blocks<'a> {
         place: &Place,
         unreached: &str,
     ) -> Option<(StepStatus, Option<String>)> {
+        if self.passed_by.is_some() {
+            return self.passed_by.clone();
+        }
         let mut place = place.clone();
         // As many levels as there are blocks, whatever is stored.
         for _ in 0..self.by_name.len() {

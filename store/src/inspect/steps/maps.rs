@@ -1,9 +1,11 @@
 //! The maps of a run that are blocks: what stands in them, for each of their instances.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
-use windlass_workflow_model::{Definition, ErrorEntry, Node, NodeId, NodeKind};
+use windlass_workflow_model::{Definition, ErrorEntry, Node, NodeId, NodeKind, StepStatus};
 
+use super::super::maps::Stopped;
 use super::super::views::StepView;
 use super::blocks::Blocks;
 use super::instances::Instances;
@@ -63,6 +65,15 @@ pub(super) struct Left {
     pub(super) living: Vec<NodeId>,
 }
 
+impl Left {
+    /// Whether the instance of this map that left this was withdrawn before its first node, which leaves a
+    /// row of the map.
+    fn is_of_none_begun(&self, map: NodeId) -> bool {
+        let mut own = self.by_node.get(&map).into_iter().flatten();
+        own.any(|view| view.status == StepStatus::Cancelled)
+    }
+}
+
 /// What the views of a run are made of.
 pub(super) struct All<'a> {
     pub(super) blocks: &'a Blocks<'a>,
@@ -70,11 +81,14 @@ pub(super) struct All<'a> {
     pub(super) maps: &'a Maps<'a>,
     pub(super) instances: &'a Instances,
     /// By instance: how the blocks in it stand.
-    pub(super) inside: HashMap<usize, (Blocks<'a>, Times<'a>)>,
+    pub(super) inside: HashMap<usize, Inside<'a>>,
     pub(super) loops: &'a Loops<'a>,
     /// By loop: its rounds, in order.
     pub(super) rounds: HashMap<NodeId, Vec<InRound<'a>>>,
 }
+
+/// How the blocks in an instance stand. Those that never began share it.
+pub(super) type Inside<'a> = Rc<(Blocks<'a>, Times<'a>)>;
 
 impl<'a> All<'a> {
     /// The loop around what stands right in the block `parent`, and its instances in order. None where
@@ -155,21 +169,35 @@ impl<'a> Maps<'a> {
         self.sizes.get(&map).copied().unwrap_or(0)
     }
 
-    /// How the blocks in each instance stand.
+    /// How the blocks in each instance stand; `unreached` is said of what failures kept from beginning.
     pub(super) fn inside(
         &self,
         instances: &Instances,
         blocks: &Blocks<'a>,
         left: &'a HashMap<usize, Left>,
-    ) -> HashMap<usize, (Blocks<'a>, Times<'a>)> {
+        unreached: &str,
+    ) -> HashMap<usize, Inside<'a>> {
         static NOTHING: std::sync::LazyLock<Left> = std::sync::LazyLock::new(Left::default);
+        let passed_by = |stopped| Rc::new((blocks.passed_by(stopped, unreached), Times::default()));
+        let [failed, withdrawn] = [Stopped::Failed, Stopped::Withdrawn].map(passed_by);
         let mut inside = HashMap::new();
         for (name, map) in self.around.values() {
             for at in instances.of_map(*map, self.size(*map)) {
-                let left = left.get(at).unwrap_or(&NOTHING);
+                let left = left.get(at);
+                let never_began = match left {
+                    Some(left) => left.is_of_none_begun(instances.map(*at)),
+                    None => !instances.has_begun(*at),
+                };
+                let left = left.unwrap_or(&NOTHING);
                 inside.entry(*at).or_insert_with(|| {
+                    if never_began {
+                        return Rc::clone(match instances.stopped(*at) {
+                            Stopped::Failed => &failed,
+                            Stopped::Withdrawn => &withdrawn,
+                        });
+                    }
                     let standing = blocks.within(name, &left.living, &left.by_node, &left.errors);
-                    (standing, Times::new(blocks.definition(), &left.by_node))
+                    Rc::new((standing, Times::new(blocks.definition(), &left.by_node)))
                 });
             }
         }
