@@ -488,14 +488,15 @@ fn checkpoint(
     let failed_here = attempt
         .as_ref()
         .is_some_and(|a| a.activation == row.activation);
+    let over = (waited && !failed_here).then_some(PassedWait {
+        node: row.position.node,
+        activation: row.activation,
+        fault: failed_wait,
+    });
     Checkpoint {
         job: Arc::clone(job),
+        passed: over.or_else(|| gave_and_failed(&moves.next, attempt.as_ref())),
         attempt,
-        passed: (waited && !failed_here).then_some(PassedWait {
-            node: row.position.node,
-            activation: row.activation,
-            fault: failed_wait,
-        }),
         skipped: moves.skipped,
         detached: moves.detached,
         then: Then::Move(moves.next),
@@ -622,10 +623,28 @@ fn failed_gateway(moves: &Moves, row: &BranchRow, now: Timestamp) -> Option<Atte
         status: StepStatus::Failed,
         started_at: now,
         fault: Some(fault.clone()),
-        output: None,
+        output: fault.output.clone(),
         input: None,
         undoes: false,
         rounds: rounds.clone(),
+    })
+}
+
+/// A gateway behind the step of this attempt that failed, and gave something in spite of that: it leaves
+/// a row of its own.
+fn gave_and_failed(next: &Next, attempt: Option<&AttemptRecord>) -> Option<PassedWait> {
+    let Next::End {
+        result: Err(fault),
+        last,
+    } = next
+    else {
+        return None;
+    };
+    let is_told = attempt.is_some_and(|attempt| attempt.activation == last.activation);
+    (fault.output.is_some() && !is_told).then(|| PassedWait {
+        node: last.node,
+        activation: last.activation,
+        fault: Some(fault.clone()),
     })
 }
 

@@ -111,6 +111,7 @@ impl StepError {
         Fault {
             errors,
             retryable: self.retryable,
+            output: None,
         }
     }
 }

@@ -207,14 +207,14 @@ pub struct Checkpoint {
     pub reply: Option<Reply<(), WriteError>>,
 }
 
-/// A wait that is over.
+/// A wait that is over, or a gateway behind the step of an attempt that failed and gave something.
 #[derive(Clone, Debug)]
 pub struct PassedWait {
     /// The node.
     pub node: NodeId,
     /// Its activation.
     pub activation: ActivationId,
-    /// Why it failed, if somebody has handled that.
+    /// Why it failed: a wait only if somebody has handled that.
     pub fault: Option<Fault>,
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Payload;
 use crate::limits::{FAULT_ERRORS_MAX, FAULT_MESSAGE_BYTES_MAX, NAME_BYTES_MAX};
 
 /// Codes of the errors that the engine itself finds. Steps bring their own.
@@ -78,6 +79,10 @@ pub struct Fault {
     pub errors: Vec<ErrorEntry>,
     /// Whether trying again can help.
     pub retryable: bool,
+    /// What the function that failed gave in spite of it, as JSON. It stays in the row of history of its
+    /// node, and goes nowhere else: it is not stored with the fault.
+    #[serde(skip)]
+    pub output: Option<Payload>,
 }
 
 impl Fault {
@@ -93,6 +98,7 @@ impl Fault {
         Self {
             errors: vec![entry],
             retryable: true,
+            output: None,
         }
     }
 
@@ -117,6 +123,7 @@ impl Fault {
         Self::join([Self {
             errors: within.collect(),
             retryable: false,
+            output: None,
         }])
     }
 
@@ -149,6 +156,7 @@ impl Fault {
         Self {
             errors,
             retryable: false,
+            output: None,
         }
     }
 

@@ -231,7 +231,7 @@ impl Functions {
         let Some(wording) = &node.wording else {
             return fault;
         };
-        let retryable = fault.retryable;
+        let (retryable, output) = (fault.retryable, fault.output.clone());
         let errors = match self.wording(wording, &fault) {
             Ok(errors) if !errors.is_empty() => errors,
             Ok(_) => fault.errors,
@@ -239,6 +239,7 @@ impl Functions {
         };
         Fault {
             retryable,
+            output,
             ..Fault::of_errors(errors)
         }
     }

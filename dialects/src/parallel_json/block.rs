@@ -307,6 +307,7 @@ pub(crate) fn fault_of(standing: &Standing, error: &Json) -> Fault {
             .filter(|entry| !is_own(entry))
             .collect(),
         retryable: false,
+        output: None,
     };
     Fault::join([own, below])
 }

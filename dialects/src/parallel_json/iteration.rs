@@ -110,6 +110,7 @@ impl Iterations {
             Err(Fault {
                 errors,
                 retryable: false,
+                output: None,
             })
         }))
     }

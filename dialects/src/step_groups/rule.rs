@@ -248,6 +248,7 @@ fn raise(data: &Payload) -> Result<Payload, Fault> {
     Err(Fault {
         errors: failures.into_iter().map(|failure| failure.error).collect(),
         retryable: false,
+        output: None,
     })
 }
 

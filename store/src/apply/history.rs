@@ -1,6 +1,6 @@
 //! What attempts leave behind for people to read.
 
-use windlass_workflow_model::{FencingToken, NodeId, StepStatus};
+use windlass_workflow_model::{Fault, FencingToken, NodeId, StepStatus};
 
 use super::Apply;
 use crate::backend::{Guard, Result, Tables};
@@ -54,6 +54,7 @@ impl<T: Tables> Apply<'_, T> {
                     activation: passed.activation,
                     started_at: wait.map(|wait| wait.since),
                     detail: HistoryDetail {
+                        output: gave(passed.fault.as_ref()),
                         fault: passed.fault.clone(),
                         input: wait.and_then(|wait| wait.input.clone()),
                         ..around()
@@ -176,4 +177,10 @@ impl<T: Tables> Apply<'_, T> {
             },
         })
     }
+}
+
+/// What a function that failed gave in spite of it.
+fn gave(fault: Option<&Fault>) -> Option<Vec<u8>> {
+    let output = fault.and_then(|fault| fault.output.as_ref());
+    output.map(|output| output.as_bytes().to_vec())
 }

@@ -120,6 +120,7 @@ fn failed_with(errors: Vec<ErrorEntry>) -> Fault {
     Fault {
         errors,
         retryable: false,
+        output: None,
     }
 }
 
