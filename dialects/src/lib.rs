@@ -56,8 +56,8 @@ pub use options::{
     Mode, ParallelJsonOptions, PlaybookFile, ResolveAgents, StepGroupsOptions,
 };
 pub use parallel_json::{
-    Decision, StepInput, condition_expressions, has_references, run_decisions, step_input,
-    tell_branch_timeout,
+    Decision, StepInput, condition_expressions, decisions_of_failed, has_references, run_decisions,
+    step_input, tell_branch_timeout,
 };
 pub use run_data::{RunNotes, record_output, run_notes, run_outputs};
 pub use step_groups::{

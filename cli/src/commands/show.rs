@@ -15,7 +15,7 @@ pub(super) fn show(global: &Global, args: &OneRun) -> Result<Exit, Failure> {
     let run = engine::find(&mut inspector, &args.run)?;
     let mut detail = engine::show(&mut inspector, run)?;
     rows::add_branches(&mut inspector, &mut detail)?;
-    let conditions = Conditions::of(&mut inspector, &detail)?;
+    let conditions = Conditions::of(&mut inspector, &mut detail)?;
     let maps = inspector
         .maps(run)
         .map_err(|error| Failure::broken_off(&error))?;

@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::json::dialect_of;
 
 /// Why steps are skipped that a block did not come by.
-const NOT_TAKEN: &str = "not-taken";
+pub(super) const NOT_TAKEN: &str = "not-taken";
 
 /// Gives blocks that no branch was taken in, and that are done or have failed all the same, their
 /// status: a condition that chose nothing, a loop over nothing, a failure that the flow went on from.

@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 use windlass::{BranchOutcome, Inspector, Instance, RunDetail, StepStatus, StepView};
-use windlass_dialects::{Decision, Dialect, condition_expressions, run_decisions};
+use windlass_dialects::{
+    Decision, Dialect, condition_expressions, decisions_of_failed, run_decisions,
+};
 
+use super::blocks::NOT_TAKEN;
 use super::iterations;
 use crate::failure::Failure;
 use crate::json::dialect_of;
@@ -32,7 +35,7 @@ type Key = (String, Option<Instance>);
 impl Conditions {
     /// # Errors
     /// What iterations gave cannot be read.
-    pub(crate) fn of(inspector: &mut Inspector, detail: &RunDetail) -> Result<Self, Failure> {
+    pub(crate) fn of(inspector: &mut Inspector, detail: &mut RunDetail) -> Result<Self, Failure> {
         if dialect_of(detail) != Some(Dialect::ParallelJson) {
             return Ok(Self::default());
         }
@@ -60,6 +63,20 @@ impl Conditions {
                 found.note(Some(iteration), run_decisions(data));
             }
         })?;
+        let mut judged = HashSet::new();
+        for row in detail
+            .steps
+            .iter_mut()
+            .filter(|row| row.kind == "iteration")
+        {
+            // It is nothing that the iteration gave to those who read its loop.
+            if let Some(output) = row.output.take() {
+                let decisions = decisions_of_failed(&output);
+                judged.extend(decisions.keys().map(|step| (step.clone(), row.instance)));
+                found.note(row.instance, decisions);
+            }
+        }
+        tell_judged(&mut detail.steps, judged);
         found.infer(&detail.steps);
         Ok(found)
     }
@@ -100,6 +117,22 @@ impl Conditions {
                 condition.condition_result = Some(taken);
                 condition.branch_taken = Some(branch(taken));
             }
+        }
+    }
+}
+
+/// Conditionals that were judged in an iteration that failed later, and took a way without any step, are
+/// done; what is in them was not taken.
+fn tell_judged(rows: &mut [StepView], mut judged: HashSet<Key>) {
+    let skipped = |row: &&mut StepView| row.status == StepStatus::Skipped;
+    for row in rows.iter_mut().filter(skipped) {
+        let inside = row.parent.clone().map(|parent| (parent, row.instance));
+        if is_conditional(row) && judged.contains(&(row.step.clone(), row.instance)) {
+            (row.status, row.reason) = (StepStatus::Succeeded, None);
+        } else if inside.is_some_and(|inside| judged.contains(&inside)) {
+            row.reason = Some(NOT_TAKEN.to_owned());
+            // Blocks stand before what is in them.
+            judged.insert((row.step.clone(), row.instance));
         }
     }
 }

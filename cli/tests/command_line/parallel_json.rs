@@ -1286,6 +1286,56 @@ fn the_row_of_a_conditional_tells_its_condition_and_what_that_came_to() {
 }
 
 #[test]
+fn conditionals_of_an_iteration_that_failed_tell_what_they_decided() {
+    let looped = r#""type": "loop", "loop_config": {"collection": [{"n": "5"}, {"n": 1}, {"n": 2}], "on_error": "continue", "loop_body": ["c", "b", "d"]}"#;
+    let c = r#""type": "conditional", "condition": {"expression": "${loop.item.n} > 1"}, "if_true_step": "t""#;
+    let d = r#""type": "conditional", "condition": {"expression": "1 == 1"}, "if_true_step": "t2""#;
+    let inner = r#""type": "loop", "loop_config": {"collection": [0], "loop_body": ["e", "x"]}"#;
+    let e = r#""type": "conditional", "condition": {"expression": "${loop.index} > 0"}, "if_true_step": "t3""#;
+    let steps = [
+        ("l", looped),
+        ("c", c),
+        ("t", OK),
+        ("b", inner),
+        ("e", e),
+        ("t3", OK),
+        ("x", BAD),
+        ("d", d),
+        ("t2", OK),
+    ];
+    let lab = lab(&steps, SIMULATED);
+    run(&lab, &[]).expect(0);
+    let show = lab.last_run();
+    let rows = show["steps"].as_array().unwrap();
+    let told = |step: &str| -> Vec<String> {
+        let keys = ["condition_result", "branch_taken", "condition_error"];
+        let rows = rows.iter().filter(|row| row["step"] == step);
+        rows.map(|row| {
+            keys.map(|key| row[key].to_string().replace('"', ""))
+                .join(" ")
+        })
+        .collect()
+    };
+    let text = "text is compared with a number, but only two numbers or two texts have an order; convert one";
+    assert_eq!(
+        told("c"),
+        [
+            format!("false else {text}"),
+            "false else null".to_owned(),
+            "true then null".to_owned(),
+        ]
+    );
+    assert_eq!(told("e"), ["false else null"; 3]);
+    assert_eq!(told("d"), ["null null null"; 3]);
+    assert_eq!(rows_of(&show, "e"), ["iteration-0 0 succeeded -"; 3]);
+    assert_eq!(rows_of(&show, "t3"), ["then 0 skipped not-taken"; 3]);
+    assert_eq!(rows_of(&show, "t2")[0], "then 0 skipped branch-failed");
+    let iterations = rows.iter().filter(|row| row["kind"] == "iteration");
+    assert!(iterations.clone().all(|row| row["output"].is_null()));
+    assert_eq!(iterations.count(), 6);
+}
+
+#[test]
 fn what_a_run_went_on_in_spite_of_is_told() {
     let decide = r#""type": "conditional", "condition": {"expression": "${workflow.input.n} < 3"}, "if_true_step": "t", "next_step": "p""#;
     let pair = r#""type": "parallel", "parallel_steps": ["a", "b"], "on_failure": "fix""#;

@@ -3,6 +3,7 @@
 //! A loop is a map, and its merge judges what its iterations came to, also when the engine has
 //! stopped it at the first failure.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
@@ -27,6 +28,8 @@ pub(crate) struct Iterations {
     pub(crate) last_input: Option<Mapping>,
     /// Whether its failure is handed over, and so kept in the data.
     pub(crate) hands_over: bool,
+    /// The steps inside it.
+    pub(crate) inside: HashSet<String>,
 }
 
 /// The items that a loop goes through.
@@ -107,10 +110,11 @@ impl Iterations {
                     error.branch = Some(branch.clone());
                 }
             }
+            let inside = |step: &String| of.inside.contains(step);
             Err(Fault {
                 errors,
                 retryable: false,
-                output: None,
+                output: state.decisions_kept(inside),
             })
         }))
     }

@@ -26,7 +26,7 @@ pub use block::tell_branch_timeout;
 pub use condition::condition_expressions;
 pub(crate) use file::{import, recognises, takes_unknown};
 pub(crate) use run_state::RunState;
-pub use run_state::{Decision, run_decisions};
+pub use run_state::{Decision, decisions_of_failed, run_decisions};
 pub use step_input::{StepInput, has_references, step_input};
 
 /// Reads and evaluates any text.

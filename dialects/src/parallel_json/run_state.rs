@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 use windlass_workflow_model::{ErrorEntry, Fault, Payload, codes};
 
@@ -25,7 +26,7 @@ const BRANCH_STEP: &str = "branch_step_id";
 const BRANCH_OUTPUT: &str = "branch_output";
 
 /// What a conditional has decided.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     /// Whether its condition holds; its branch is `then`, else `else`.
     pub result: bool,
@@ -37,6 +38,11 @@ pub struct Decision {
 /// for data of another shape.
 pub fn run_decisions(data: &Payload) -> BTreeMap<String, Decision> {
     RunState::read(data).map_or_else(|_| BTreeMap::new(), |state| state.decisions())
+}
+
+/// The same of an iteration that failed, from the output of its row.
+pub fn decisions_of_failed(output: &Payload) -> BTreeMap<String, Decision> {
+    output.decode().unwrap_or_default()
 }
 
 /// The data of a run of this dialect.
@@ -169,6 +175,15 @@ impl RunState {
             Some((step.clone(), decision))
         });
         decided.collect()
+    }
+
+    /// What those of these steps have decided that are conditionals, to be kept where the data is not;
+    /// `None` if there are none.
+    pub(crate) fn decisions_kept(&self, of: impl Fn(&String) -> bool) -> Option<Payload> {
+        let mut decisions = self.decisions();
+        decisions.retain(|step, _| of(step));
+        let kept = (!decisions.is_empty()).then(|| Payload::encode(&decisions));
+        kept.and_then(Result::ok)
     }
 
     pub(crate) fn error(&self, step: &str) -> Option<&Json> {

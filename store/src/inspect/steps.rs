@@ -141,6 +141,7 @@ impl Steps<'_> {
         let unreached = self.definition.unreached_reason();
         let all = All {
             instances: &instances,
+            left: &left,
             inside: maps.inside(&instances, &blocks, &left, unreached),
             rounds: loops.inside(&blocks, &rounds),
             loops: &loops,
@@ -222,6 +223,16 @@ impl Steps<'_> {
             at.flat_map(|at| instances.with_around(at))
         };
         for (node, views) in by_node {
+            let is_gateway = !is_work(&self.definition.node(*node).kind);
+            for view in views
+                .iter()
+                .filter(|view| is_gateway && view.output.is_some())
+            {
+                let at = view.activation.and_then(|to| instances.at((*node, to)));
+                if let Some(at) = at {
+                    left.entry(at).or_default().given.clone_from(&view.output);
+                }
+            }
             for view in views {
                 for at in view
                     .activation
@@ -332,6 +343,7 @@ impl Steps<'_> {
                     let mut view = self.branch_view(block, branch, blocks, times);
                     name_instance(&mut view, &instance.index.to_string());
                     view.instance = Some(instance);
+                    view.output = all.left.get(at).and_then(|left| left.given.clone());
                     views.push(view);
                 }
             }

@@ -39,7 +39,7 @@ pub struct RunDetail {
     /// Its steps and blocks, in the order of the definition.
     pub steps: Vec<StepView>,
     /// The branches of its blocks, each under the name of its block, in that order; of a loop, its
-    /// iterations.
+    /// iterations, with what the gateway gave that one failed in, if anything.
     pub branches: Vec<StepView>,
     /// Changes of its data that its workflow notes, each with what it noted as `output`.
     pub notes: Vec<StepView>,

@@ -252,6 +252,13 @@ impl Lowering<'_, '_> {
                 .unwrap_or_default(),
             last_input,
             hands_over: self.hands_over(step),
+            inside: self
+                .branches
+                .get(&step)
+                .into_iter()
+                .flat_map(HashMap::keys)
+                .cloned()
+                .collect(),
         });
         let width = looped.max_parallelism.unwrap_or(ITERATIONS_AT_ONCE);
         let spec = MapSpec {

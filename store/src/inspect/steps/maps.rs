@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use windlass_workflow_model::{Definition, ErrorEntry, Node, NodeId, NodeKind, StepStatus};
+use windlass_workflow_model::{
+    Definition, ErrorEntry, Node, NodeId, NodeKind, Payload, StepStatus,
+};
 
 use super::super::maps::Stopped;
 use super::super::views::StepView;
@@ -63,6 +65,8 @@ pub(super) struct Left {
     pub(super) errors: Vec<ErrorEntry>,
     /// Where it has living branches.
     pub(super) living: Vec<NodeId>,
+    /// What the gateway right in it that failed gave in spite of that.
+    pub(super) given: Option<Payload>,
 }
 
 impl Left {
@@ -80,6 +84,7 @@ pub(super) struct All<'a> {
     pub(super) times: &'a Times<'a>,
     pub(super) maps: &'a Maps<'a>,
     pub(super) instances: &'a Instances,
+    pub(super) left: &'a HashMap<usize, Left>,
     /// By instance: how the blocks in it stand.
     pub(super) inside: HashMap<usize, Inside<'a>>,
     pub(super) loops: &'a Loops<'a>,
