@@ -30,18 +30,24 @@ pub(crate) fn add(inspector: &mut Inspector, detail: &mut RunDetail) -> Result<(
     for row in &mut rows {
         kinds[row.step.as_str()].clone_into(&mut row.kind);
     }
+    finish(inspector, detail, &mut rows)?;
+    insert(&mut detail.steps, rows);
+    Ok(())
+}
+
+/// Says of branches that were too late, and of what was cancelled in them, that this is why.
+pub(crate) fn tell_late(detail: &mut RunDetail) {
     let mut late = Late::default();
-    for row in &mut rows {
+    for row in &mut detail.branches {
         let error = row.error.as_mut();
         if error.is_some_and(|error| tell_branch_timeout(&detail.definition, error)) {
             late.branches.insert(place(row));
         }
     }
-    late.tell(&mut detail.steps);
-    late.tell(&mut rows);
-    finish(inspector, detail, &mut rows)?;
-    insert(&mut detail.steps, rows);
-    Ok(())
+    if !late.branches.is_empty() {
+        late.tell(&mut detail.steps);
+        late.tell(&mut detail.branches);
+    }
 }
 
 /// The block, branch and iteration in which a row stands.

@@ -30,6 +30,9 @@ pub(crate) use step_error::{StepErrorJson, with_exception_handled};
 /// What iterations gave cannot be read.
 pub(crate) fn settle(inspector: &mut Inspector, detail: &mut RunDetail) -> Result<(), Failure> {
     blocks::settle(inspector, detail)?;
+    if dialect_of(detail) == Some(Dialect::ParallelJson) {
+        branches::tell_late(detail);
+    }
     approvals::settle(detail);
     called_workflows::settle(detail);
     Ok(())

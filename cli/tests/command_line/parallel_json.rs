@@ -432,7 +432,11 @@ fn what_a_withdrawn_loop_did_not_come_to_is_cancelled_with_it() {
     let looped = r#""type": "loop", "loop_config": {"collection": [0, 1, 2], "loop_body": ["s"]}"#;
     let steps = [("f", fork), ("l", looped), ("s", SLOW), ("a", OK)];
     let lab = lab(&steps, &SIMULATED.replace("300ms", "100s"));
-    run(&lab, &[]).expect(0);
+    let done = run(&lab, &[]).expect(0);
+    done.says(&[
+        "l/iteration-0/s cancelled (branch-timeout)",
+        "f/east/l cancelled (branch-timeout)",
+    ]);
     let show = lab.last_run();
     for step in ["s", "l/iteration-0"] {
         assert_eq!(
