@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 use windlass_workflow_model::{Arrivals, BranchOutcome, ErrorEntry, Fault, Function, Payload};
 
 use crate::parallel_json::block::{Standing, error_of, fault_of};
+use crate::parallel_json::decision::decisions_kept;
 use crate::parallel_json::evaluation::{fill, kind};
 use crate::parallel_json::mapping::Mapping;
 use crate::parallel_json::run_state::RunState;
@@ -110,11 +111,10 @@ impl Iterations {
                     error.branch = Some(branch.clone());
                 }
             }
-            let inside = |step: &String| of.inside.contains(step);
             Err(Fault {
                 errors,
                 retryable: false,
-                output: state.decisions_kept(inside),
+                output: decisions_kept(data, &of.inside),
             })
         }))
     }

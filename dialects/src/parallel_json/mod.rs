@@ -6,6 +6,7 @@
 mod binding;
 mod block;
 mod condition;
+mod decision;
 mod document;
 mod evaluation;
 mod expression;
@@ -24,9 +25,9 @@ mod step_input;
 
 pub use block::tell_branch_timeout;
 pub use condition::condition_expressions;
+pub use decision::{Decision, decisions_of_failed, run_decisions};
 pub(crate) use file::{import, recognises, takes_unknown};
 pub(crate) use run_state::RunState;
-pub use run_state::{Decision, decisions_of_failed, run_decisions};
 pub use step_input::{StepInput, has_references, step_input};
 
 /// Reads and evaluates any text.

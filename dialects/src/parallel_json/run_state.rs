@@ -5,9 +5,7 @@
 //! run has to say when it ends (`warnings`, `handled_failures`).
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 use windlass_workflow_model::{ErrorEntry, Fault, Payload, codes};
 
@@ -24,26 +22,6 @@ const CONDITIONAL: &str = "conditional";
 const CONDITION_ERROR: &str = "condition_error";
 const BRANCH_STEP: &str = "branch_step_id";
 const BRANCH_OUTPUT: &str = "branch_output";
-
-/// What a conditional has decided.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Decision {
-    /// Whether its condition holds; its branch is `then`, else `else`.
-    pub result: bool,
-    /// Why the condition could not be judged, and so is false.
-    pub error: Option<String>,
-}
-
-/// What the conditionals of a run have decided, by step, from the data of a run or of an iteration; none
-/// for data of another shape.
-pub fn run_decisions(data: &Payload) -> BTreeMap<String, Decision> {
-    RunState::read(data).map_or_else(|_| BTreeMap::new(), |state| state.decisions())
-}
-
-/// The same of an iteration that failed, from the output of its row.
-pub fn decisions_of_failed(output: &Payload) -> BTreeMap<String, Decision> {
-    output.decode().unwrap_or_default()
-}
 
 /// The data of a run of this dialect.
 #[derive(Clone, Debug)]
@@ -160,30 +138,6 @@ impl RunState {
             Some((step.clone(), output.into_owned()))
         });
         Json::Object(outputs.collect())
-    }
-
-    /// What all conditionals have decided that were come to.
-    pub(crate) fn decisions(&self) -> BTreeMap<String, Decision> {
-        let steps = self.data.get(STEPS).and_then(Json::as_object);
-        let decided = steps.into_iter().flatten().filter_map(|(step, entry)| {
-            entry.get(CONDITIONAL)?;
-            let error = entry.get(CONDITION_ERROR).and_then(Json::as_str);
-            let decision = Decision {
-                result: entry.get(OUTPUTS)?.get("condition_result")?.as_bool()?,
-                error: error.map(str::to_owned),
-            };
-            Some((step.clone(), decision))
-        });
-        decided.collect()
-    }
-
-    /// What those of these steps have decided that are conditionals, to be kept where the data is not;
-    /// `None` if there are none.
-    pub(crate) fn decisions_kept(&self, of: impl Fn(&String) -> bool) -> Option<Payload> {
-        let mut decisions = self.decisions();
-        decisions.retain(|step, _| of(step));
-        let kept = (!decisions.is_empty()).then(|| Payload::encode(&decisions));
-        kept.and_then(Result::ok)
     }
 
     pub(crate) fn error(&self, step: &str) -> Option<&Json> {
