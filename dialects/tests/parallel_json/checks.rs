@@ -54,3 +54,14 @@ pub(crate) fn codes(imported: &Imported) -> Vec<&'static str> {
         .map(|found| found.code)
         .collect()
 }
+
+/// What is said of a text, word for word.
+pub(crate) fn check_with(text: &str, options: &ImportOptions, expected: &[&str]) {
+    let found = import(text, options);
+    assert_eq!(listing(&found), expected.join("\n"), "{text}");
+}
+
+/// The same in strict mode.
+pub(crate) fn check(text: &str, expected: &[&str]) {
+    check_with(text, &options(), expected);
+}

@@ -154,26 +154,18 @@ fn a_branch_ends_where_its_conditional_goes_on_whatever_step_that_names() {
         check(&file(&steps), &[]);
     }
     // Such an end leads nowhere.
-    let c = format!(r#"{IF}, "if_true_step": "t", "next_step": "end""#);
-    let steps = [
-        ("p", p),
-        ("c", &c),
-        ("d", OK),
-        ("t", r#""agent_name": "ok", "next_step": "end""#),
-        ("z", OK),
-        ("end", OK),
-    ];
-    check(&file(&steps), &["unreachable-step"]);
+    let file_of = |marker: &str, t: &str, more: &[(&str, &str)]| {
+        let c = format!(r#"{IF}, "if_true_step": "t", "next_step": "{marker}""#);
+        let t = format!(r#""agent_name": "ok", "next_step": "{t}""#);
+        let steps = [("p", p), ("c", &*c), ("d", OK), ("t", &*t), ("z", OK)];
+        file(&[&steps[..], more].concat())
+    };
+    check(
+        &file_of("end", "end", &[("end", OK)]),
+        &["unreachable-step"],
+    );
     // A ring beside it is still found.
-    let c = format!(r#"{IF}, "if_true_step": "t", "next_step": "p""#);
-    let steps = [
-        ("p", p),
-        ("c", &c),
-        ("d", OK),
-        ("t", r#""agent_name": "ok", "next_step": "c""#),
-        ("z", OK),
-    ];
-    check(&file(&steps), &["cycle"]);
+    check(&file_of("p", "c", &[]), &["cycle"]);
 }
 
 #[test]

@@ -2,18 +2,9 @@
 
 use windlass_dialects::{AgentOptions, Dialect, HandlerTypes, ImportOptions, import};
 
-use crate::checks::{file, lenient, listing, options};
+use crate::checks::{check, check_with, file, lenient, listing, options};
 
 const OK: &str = r#""agent_name": "ok""#;
-
-fn check_with(text: &str, options: &ImportOptions, expected: &[&str]) {
-    let found = import(text, options);
-    assert_eq!(listing(&found), expected.join("\n"), "{text}");
-}
-
-fn check(text: &str, expected: &[&str]) {
-    check_with(text, &options(), expected);
-}
 
 /// What is said of the only step `a`, after its place.
 fn said_of(fields: &str) -> String {
