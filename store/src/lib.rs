@@ -52,7 +52,7 @@ pub use meter::{Meter, Ticket};
 pub use owner::{DeadOwner, OwnerFiles, OwnerLife, Proof, Running};
 pub use record::{
     BranchRow, Caller, ChildRange, Extras, Flow, HistoryDetail, HistoryRow, JobKey, LockedJob,
-    Membership, OwnerRow, Priority, Record, Role, RunAttributes, State, Undoing, Woken,
+    Membership, OwnerRow, Priority, Record, Role, RunAttributes, State, Undoing, Wait, Woken,
 };
 pub use sqlite::{
     Examination, Finding, SQLITE_VERSION, Severity, TemporaryCopy, backup, examine, restore,

@@ -48,6 +48,7 @@ impl<T: Tables> Apply<'_, T> {
         if is_at_something {
             let reason = root.record.reason.clone();
             self.write_withdrawal(&root, reason.as_deref().unwrap_or(WITHDRAWN_WITH))?;
+            root.record.wait = None;
         }
         root.token = FencingToken(root.token.0 + 1);
         root.owner = OwnerId(0);
