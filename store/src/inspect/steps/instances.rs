@@ -35,7 +35,7 @@ struct Begun {
     instance: Instance,
     around: Option<usize>,
     /// Whether it is known to have begun, whatever it has left.
-    has_begun: bool,
+    is_known: bool,
     stopped: Stopped,
 }
 
@@ -60,7 +60,7 @@ impl Instances {
                     map: row.map,
                     instance,
                     around,
-                    has_begun: index < map.begun,
+                    is_known: index < map.begun,
                     stopped: map.stopped,
                 });
                 found.walk(definition, row, index, been);
@@ -128,7 +128,7 @@ impl Instances {
 
     /// Leaves out instances that may never have begun, as far as rows for each would be too many.
     fn keep_to_bound(&self, instances: &mut Vec<usize>, nodes: usize) {
-        let has_begun = |at: &usize| self.all[*at].has_begun;
+        let has_begun = |at: &usize| self.all[*at].is_known;
         let begun = instances.iter().filter(|at| has_begun(at)).count();
         let most = INSTANCE_ROWS_MAX / nodes.max(1);
         let mut left = most.saturating_sub(begun);
@@ -165,7 +165,7 @@ impl Instances {
 
     /// Whether an instance is known to have begun, whatever it has left.
     pub(super) fn has_begun(&self, at: usize) -> bool {
-        self.all[at].has_begun
+        self.all[at].is_known
     }
 
     /// What stopped the map of an instance that never began.
