@@ -493,13 +493,22 @@ fn checkpoint(
         activation: row.activation,
         fault: failed_wait,
     });
+    let passed = over.or_else(|| gave_and_failed(&moves.next, attempt.as_ref()));
+    let mut next = moves.next;
+    if let Next::End {
+        result: Err(fault), ..
+    } = &mut next
+    {
+        // It stands in the row of the gateway.
+        fault.output = None;
+    }
     Checkpoint {
         job: Arc::clone(job),
-        passed: over.or_else(|| gave_and_failed(&moves.next, attempt.as_ref())),
+        passed,
         attempt,
         skipped: moves.skipped,
         detached: moves.detached,
-        then: Then::Move(moves.next),
+        then: Then::Move(next),
         merged: row.record.children.filter(|_| was_joining && !counts),
         schedules: Vec::new(),
         aside,
@@ -622,7 +631,10 @@ fn failed_gateway(moves: &Moves, row: &BranchRow, now: Timestamp) -> Option<Atte
         activation: last.activation,
         status: StepStatus::Failed,
         started_at: now,
-        fault: Some(fault.clone()),
+        fault: Some(Fault {
+            output: None,
+            ..fault.clone()
+        }),
         output: fault.output.clone(),
         input: None,
         undoes: false,

@@ -3,6 +3,7 @@
 
 mod data;
 mod effects;
+mod given;
 mod harness;
 mod inputs;
 mod limits;

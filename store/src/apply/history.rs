@@ -55,7 +55,7 @@ impl<T: Tables> Apply<'_, T> {
                     started_at: wait.map(|wait| wait.since),
                     detail: HistoryDetail {
                         output: gave(passed.fault.as_ref()),
-                        fault: passed.fault.clone(),
+                        fault: passed.fault.clone().map(without_output),
                         input: wait.and_then(|wait| wait.input.clone()),
                         ..around()
                     },
@@ -183,4 +183,11 @@ impl<T: Tables> Apply<'_, T> {
 fn gave(fault: Option<&Fault>) -> Option<Vec<u8>> {
     let output = fault.and_then(|fault| fault.output.as_ref());
     output.map(|output| output.as_bytes().to_vec())
+}
+
+fn without_output(fault: Fault) -> Fault {
+    Fault {
+        output: None,
+        ..fault
+    }
 }
