@@ -133,3 +133,28 @@ fn a_retry_repeats_what_failed_of_a_block_and_a_loop_anew() {
         ("succeeded", "succeeded")
     );
 }
+
+#[test]
+fn a_resumed_run_tells_that_its_loop_failed() {
+    for (mode, told) in [
+        ("collect", "2 of 2 iteration(s) failed: 0, 1"),
+        ("stop", "iteration 0 of 2: exit code 1"),
+    ] {
+        let looped = format!(
+            r#""type": "loop", "loop_config": {{"collection": [0, 1], "on_error": "{mode}", "loop_body": ["b"]}}"#
+        );
+        let waits = "[handlers.'*']\ncommand = ['sh', '-c', 'cat > /dev/null; [ -e go ] || { touch waits; sleep 100; }; exit 1']\n";
+        let lab = lab(&[("l", &looped), ("b", OK)], waits);
+        let mut engine = lab.start(&RUN);
+        eventually("it waits", || lab.path("waits").exists());
+        engine.kill().unwrap();
+        engine.wait().unwrap();
+        lab.write("go", "");
+        let done = lab.call(&["resume"]).expect(1);
+        let (line, error) = (
+            format!(": Loop failed: {told}"),
+            format!("l [loop-failed]: Loop failed: {told}"),
+        );
+        done.says(&["l failed in", &line, &error]);
+    }
+}
