@@ -464,7 +464,7 @@ fn checkpoint(
     served: &Served,
     job: &Arc<LockedJob>,
     attempt: Option<AttemptRecord>,
-    moves: Moves,
+    mut moves: Moves,
 ) -> Checkpoint {
     let row = &job.row;
     let here =
@@ -494,10 +494,9 @@ fn checkpoint(
         fault: failed_wait,
     });
     let passed = over.or_else(|| gave_and_failed(&moves.next, attempt.as_ref()));
-    let mut next = moves.next;
     if let Next::End {
         result: Err(fault), ..
-    } = &mut next
+    } = &mut moves.next
     {
         // It stands in the row of the gateway.
         fault.output = None;
@@ -508,7 +507,7 @@ fn checkpoint(
         attempt,
         skipped: moves.skipped,
         detached: moves.detached,
-        then: Then::Move(next),
+        then: Then::Move(moves.next),
         merged: row.record.children.filter(|_| was_joining && !counts),
         schedules: Vec::new(),
         aside,
@@ -635,7 +634,7 @@ fn failed_gateway(moves: &Moves, row: &BranchRow, now: Timestamp) -> Option<Atte
             output: None,
             ..fault.clone()
         }),
-        output: fault.output.clone(),
+        output: fault.output.as_deref().cloned(),
         input: None,
         undoes: false,
         rounds: rounds.clone(),

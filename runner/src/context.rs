@@ -75,8 +75,14 @@ struct Inner {
     /// A key of the step's own, instead of the engine's.
     key: OnceLock<String>,
     pulse: Mutex<Pulse>,
-    input: Mutex<Option<Payload>>,
-    output: Mutex<Option<Payload>>,
+    noted: Mutex<Noted>,
+}
+
+/// What an attempt says of itself for its row of history.
+#[derive(Debug, Default)]
+struct Noted {
+    input: Option<Payload>,
+    output: Option<Payload>,
 }
 
 /// The signs of life of an attempt.
@@ -160,8 +166,7 @@ impl Context {
             effects: Mutex::new(Vec::new()),
             key: OnceLock::new(),
             pulse: Mutex::default(),
-            input: Mutex::default(),
-            output: Mutex::default(),
+            noted: Mutex::default(),
         }))
     }
 
@@ -192,11 +197,11 @@ impl Context {
     }
 
     pub(crate) fn take_input(&self) -> Option<Payload> {
-        self.0.input.lock().take()
+        self.0.noted.lock().input.take()
     }
 
     pub(crate) fn take_output(&self) -> Option<Payload> {
-        self.0.output.lock().take()
+        self.0.noted.lock().output.take()
     }
 
     pub(crate) fn take_effects(&self) -> Vec<SqlEffect> {
@@ -339,7 +344,7 @@ impl Context {
     /// # Errors
     /// When `input` has no JSON form; then nothing is noted.
     pub fn note_input(&self, input: &impl Serialize) -> Result<(), serde_json::Error> {
-        *self.0.input.lock() = Some(shown(Payload::encode(input)?));
+        self.0.noted.lock().input = Some(shown(Payload::encode(input)?));
         Ok(())
     }
 
@@ -352,7 +357,8 @@ impl Context {
     /// When `output` has no JSON form; then nothing is noted.
     pub fn note_output(&self, output: &impl Serialize) -> Result<(), serde_json::Error> {
         let output = Payload::encode(output)?;
-        *self.0.output.lock() = Some(output).filter(|output| output.len() <= PAYLOAD_BYTES_MAX);
+        self.0.noted.lock().output =
+            Some(output).filter(|output| output.len() <= PAYLOAD_BYTES_MAX);
         Ok(())
     }
 

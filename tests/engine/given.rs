@@ -23,7 +23,7 @@ fn failing(behind_step: bool) -> Workflow<String> {
     let mut functions = Functions::new();
     let raised = |data: &Payload| {
         let mut fault = Fault::new("raised", "of the gateway").permanent();
-        fault.output = Some(data.clone());
+        fault.output = Some(Box::new(data.clone()));
         Err(fault)
     };
     functions.insert("raise".to_owned(), Function::Compute(Arc::new(raised)));

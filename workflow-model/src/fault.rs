@@ -82,7 +82,7 @@ pub struct Fault {
     /// What the function that failed gave in spite of it, as JSON. It stays in the row of history of its
     /// node, and goes nowhere else: it is not stored with the fault.
     #[serde(skip)]
-    pub output: Option<Payload>,
+    pub output: Option<Box<Payload>>,
 }
 
 impl Fault {

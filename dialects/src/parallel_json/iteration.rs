@@ -114,7 +114,7 @@ impl Iterations {
             Err(Fault {
                 errors,
                 retryable: false,
-                output: decisions_kept(data, &of.inside),
+                output: decisions_kept(data, &of.inside).map(Box::new),
             })
         }))
     }
