@@ -77,6 +77,17 @@ impl Iterations {
         }))
     }
 
+    /// Makes of the data of an iteration what the loop needs of it: the engine keeps that of each until
+    /// the run is forgotten, and each has all that the run knows.
+    pub(crate) fn ended(self: &Arc<Self>) -> Function {
+        let of = Arc::clone(self);
+        Function::Compute(Arc::new(move |data| {
+            let state = RunState::read(data)?;
+            let entry = of.completed(index_of(&state), &state, state.options().bare_outputs);
+            state.ended(entry, &of.inside).write()
+        }))
+    }
+
     /// Writes the error of a loop that failed before its iterations into the data.
     pub(crate) fn fold(self: &Arc<Self>) -> Function {
         let of = Arc::clone(self);
@@ -101,9 +112,7 @@ impl Iterations {
         let of = Arc::clone(self);
         Function::Compute(Arc::new(move |data| {
             let state = RunState::read(data)?;
-            let index = state.loop_values(0).and_then(|values| values.get("index"));
-            let index = index.and_then(Json::as_u64).unwrap_or(0);
-            let branch = branch(index);
+            let branch = branch(index_of(&state));
             let mut errors = state.failing();
             for (n, error) in errors.iter_mut().enumerate() {
                 if n == 0 || error.parent.as_deref() == Some(&of.standing.id) {
@@ -212,7 +221,7 @@ impl Iterations {
             match &arrival.outcome {
                 BranchOutcome::Succeeded(data) => {
                     let arrived = RunState::read(data)?;
-                    *entry = self.completed(index, &arrived, bare);
+                    *entry = arrived.entry();
                     state.take_notes(&arrived, (0, 0));
                 }
                 BranchOutcome::Failed(fault) => {
@@ -264,6 +273,12 @@ impl Iterations {
             "output_data": output,
         })
     }
+}
+
+/// Which iteration of the innermost loop this is.
+fn index_of(state: &RunState) -> u64 {
+    let index = state.loop_values(0).and_then(|values| values.get("index"));
+    index.and_then(Json::as_u64).unwrap_or(0)
 }
 
 const BRANCH: &str = "iteration-";

@@ -5,6 +5,7 @@
 //! run has to say when it ends (`warnings`, `handled_failures`).
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde_json::{Map, Value as Json, json};
 use windlass_workflow_model::{ErrorEntry, Fault, Payload, codes};
@@ -15,6 +16,8 @@ const INPUT: &str = "input";
 const OPTIONS: &str = "options";
 const LOOP: &str = "loop";
 const ERROR: &str = "error";
+/// What an iteration is in the output of its loop.
+const ENTRY: &str = "entry";
 const WARNINGS: &str = "warnings";
 const HANDLED: &str = "handled_failures";
 /// Stands beside the output of a conditional: the rest of that is found when it is asked for.
@@ -231,6 +234,29 @@ impl RunState {
         self.data.remove(WARNINGS);
         self.data.remove(HANDLED);
         self
+    }
+
+    /// What is left of an iteration that has ended: its entry in the output of the loop, what it has to
+    /// say, which of the steps `inside` it have given something, and what those have decided that are
+    /// conditionals.
+    pub(crate) fn ended(mut self, entry: Json, inside: &HashSet<String>) -> Self {
+        self.data
+            .retain(|name, _| matches!(&**name, STEPS | WARNINGS | HANDLED));
+        let steps = self.data.get_mut(STEPS).and_then(Json::as_object_mut);
+        if let Some(steps) = steps {
+            steps.retain(|step, entry| inside.contains(step) && entry.get(OUTPUTS).is_some());
+            let given = steps.values_mut();
+            for entry in given.filter(|entry| entry.get(CONDITIONAL).is_none()) {
+                *entry = json!({ OUTPUTS: null });
+            }
+        }
+        self.data.insert(ENTRY.to_owned(), entry);
+        self
+    }
+
+    /// The entry of an iteration that has [`ended`](Self::ended).
+    pub(crate) fn entry(&self) -> Json {
+        self.data.get(ENTRY).cloned().unwrap_or_default()
     }
 
     /// Takes what the steps of a branch have given that began with a copy of this data.

@@ -102,3 +102,26 @@ fn what_is_no_list_fails_its_loop_before_any_iteration() {
     }
     check_rows(&lab, &[("l", ["loop", "-", "-", "stop", "failed"])]);
 }
+
+#[test]
+fn what_is_kept_of_each_iteration_does_not_grow_with_what_the_run_knows() {
+    let looped = r#""type": "loop", "loop_config": {"collection": "${workflow.input}", "loop_body": ["c", "b"]}"#;
+    let judged = r#""type": "conditional", "condition": {"expression": "${loop.index} > 49"}, "if_true_step": "t""#;
+    let lab = lab(
+        &[("l", looped), ("c", judged), ("t", OK), ("b", OK)],
+        SIMULATED,
+    );
+    let items = vec!["x".repeat(1_000); 100];
+    let done = run(&lab, &["--json", "--input", &json!(items).to_string()]).expect(0);
+    let given = &done.json()["runs"][0]["outputs"]["l"];
+    assert_eq!(given["iterations"][99]["status"], "COMPLETED", "{given}");
+    assert_eq!(given["total_count"], 100);
+    let took = |row: &&Value| row["step"] == "t" && row["status"] == "succeeded";
+    let steps = &lab.call(&["show", "last", "--json"]).expect(0).json()["steps"];
+    assert_eq!(steps.as_array().unwrap().iter().filter(took).count(), 50);
+    let kept = std::fs::metadata(lab.path("windlass.db")).unwrap().len();
+    assert!(
+        kept < 3_000_000,
+        "{kept} bytes: 100 times the input is 10 MB"
+    );
+}

@@ -30,7 +30,7 @@ impl Lowering<'_, '_> {
                 let nodes = self.nodes.get(&block)?;
                 let branch = self.seats.scopes[self.seats.of[step].as_ref()?.scope].branch;
                 let limited = nodes.limits.get(&branch).map(|(_, end)| *end);
-                limited.or(nodes.join)
+                limited.or(nodes.ended).or(nodes.join)
             }
         }
     }

@@ -114,6 +114,8 @@ struct Nodes {
     exit: NodeId,
     /// Where the branches of a block end.
     join: Option<NodeId>,
+    /// Where iterations come together that went well.
+    ended: Option<NodeId>,
     /// Where the failures of an iteration come together.
     failed: Option<NodeId>,
     /// The nodes whose failure is the step's.
@@ -128,6 +130,7 @@ impl Nodes {
             entry: node,
             exit: node,
             join: None,
+            ended: None,
             failed: None,
             failing: vec![node],
             limits: HashMap::new(),

@@ -282,8 +282,12 @@ impl Lowering<'_, '_> {
         let raise = self.function(format!("{name}/iteration"), of.raise());
         let failed = self.draft.compute(name_beside(&name, "iteration"), raise);
         self.draft.connect(failed, join);
+        let end = self.function(format!("{name}/ended"), of.ended());
+        let ended = self.draft.compute(name_beside(&name, "ended"), end);
+        self.draft.connect(ended, join);
         Nodes {
             join: Some(join),
+            ended: Some(ended),
             failed: Some(failed),
             ..self.outcome(step, map, join, false)
         }
