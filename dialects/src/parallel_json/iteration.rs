@@ -162,7 +162,7 @@ impl Iterations {
     fn settle(&self, before: &Payload, arrivals: Arrivals<'_>) -> Result<Payload, Fault> {
         let mut state = RunState::read(before)?;
         let items = self.items(&state)?;
-        let settled = self.gather(&mut state, items.kept.len(), arrivals)?;
+        let settled = gather(&mut state, items.kept.len(), arrivals)?;
         let id = &self.standing.id;
         let mut result = json!({
             "iterations": settled.entries,
@@ -196,45 +196,6 @@ impl Iterations {
             state.set_error(id, &error);
         }
         state.write()
-    }
-
-    /// What has become of each of `count` iterations. Those that a stopped loop did not come to, or
-    /// broke off, bring nothing.
-    fn gather(
-        &self,
-        state: &mut RunState,
-        count: usize,
-        arrivals: Arrivals<'_>,
-    ) -> Result<Settled, Fault> {
-        let bare = state.options().bare_outputs;
-        let nothing = |index| if bare { Json::Null } else { not_run(index) };
-        let mut settled = Settled {
-            entries: (0..count as u64).map(nothing).collect(),
-            failed: Vec::new(),
-            errors: Vec::new(),
-        };
-        for arrival in arrivals {
-            let Some(entry) = settled.entries.get_mut(arrival.index as usize) else {
-                continue;
-            };
-            let index = u64::from(arrival.index);
-            match &arrival.outcome {
-                BranchOutcome::Succeeded(data) => {
-                    let arrived = RunState::read(data)?;
-                    *entry = arrived.entry();
-                    state.take_notes(&arrived, (0, 0));
-                }
-                BranchOutcome::Failed(fault) => {
-                    if !bare {
-                        *entry = failed_record(index, fault);
-                    }
-                    settled.failed.push(index);
-                    settled.errors.extend(fault.errors.iter().cloned());
-                }
-                BranchOutcome::Cancelled(_) => {}
-            }
-        }
-        Ok(settled)
     }
 
     /// Why the loop failed.
@@ -273,6 +234,40 @@ impl Iterations {
             "output_data": output,
         })
     }
+}
+
+/// What has become of each of `count` iterations. Those that a stopped loop did not come to, or
+/// broke off, bring nothing.
+fn gather(state: &mut RunState, count: usize, arrivals: Arrivals<'_>) -> Result<Settled, Fault> {
+    let bare = state.options().bare_outputs;
+    let nothing = |index| if bare { Json::Null } else { not_run(index) };
+    let mut settled = Settled {
+        entries: (0..count as u64).map(nothing).collect(),
+        failed: Vec::new(),
+        errors: Vec::new(),
+    };
+    for arrival in arrivals {
+        let Some(entry) = settled.entries.get_mut(arrival.index as usize) else {
+            continue;
+        };
+        let index = u64::from(arrival.index);
+        match &arrival.outcome {
+            BranchOutcome::Succeeded(data) => {
+                let arrived = RunState::read(data)?;
+                *entry = arrived.entry();
+                state.take_notes(&arrived, (0, 0));
+            }
+            BranchOutcome::Failed(fault) => {
+                if !bare {
+                    *entry = failed_record(index, fault);
+                }
+                settled.failed.push(index);
+                settled.errors.extend(fault.errors.iter().cloned());
+            }
+            BranchOutcome::Cancelled(_) => {}
+        }
+    }
+    Ok(settled)
 }
 
 /// Which iteration of the innermost loop this is.
