@@ -605,7 +605,8 @@ pub trait Reader: Send + std::fmt::Debug {
     /// # Errors
     /// See [`run`](Self::run).
     fn unfinished(&mut self, limit: u32) -> Result<Vec<BranchRow>>;
-    /// The attempts of a run in the order of [`HistoryRow::by_end`].
+    /// The attempts of a run in the order in which they ended by the wall clock, those of one branch in
+    /// their own.
     ///
     /// # Errors
     /// See [`run`](Self::run).
