@@ -113,11 +113,13 @@ pub(crate) fn show(
     )
 }
 
-/// What people are asked, each with how it is answered; nothing if nobody is asked.
-pub(crate) fn tasks(tasks: &[Waiting]) -> String {
+/// What people are asked, each with how it is answered; nothing if nobody is asked. `database` is that
+/// which a flag names.
+pub(crate) fn tasks(tasks: &[Waiting], database: Option<&Path>) -> String {
     if tasks.is_empty() {
         return String::new();
     }
+    let db = named_by_flag(database);
     let asks = tasks.iter().map(|waiting| {
         let task = &waiting.task;
         let owner = task.owner.as_ref().map(|owner| format!(" (for {owner})"));
@@ -128,7 +130,7 @@ pub(crate) fn tasks(tasks: &[Waiting]) -> String {
             variables.map(|(name, kind)| format!(" --var {name}={}", kind.to_uppercase()));
         let variables = variables.collect::<Vec<_>>().concat();
         format!(
-            "  {}: {}{}{}\n    windlass approve {} {}{variables}",
+            "  {}: {}{}{}\n    windlass approve {} {}{variables}{db}",
             task.step,
             waiting.text(),
             owner.unwrap_or_default(),
@@ -332,11 +334,16 @@ pub(crate) fn graph(definition: &Definition) -> String {
     }))
 }
 
-/// What each live branch waits for.
+/// What a proposed command has behind it if a flag names the database.
+pub(crate) fn named_by_flag(database: Option<&Path>) -> String {
+    database.map_or_else(String::new, |path| format!(" --db {}", path.display()))
+}
+
+/// What each live branch waits for, and what people are asked.
 ///
 /// `database` is the one that a flag names, if any; commands that are proposed name it too.
-pub(crate) fn why(why: &Why, database: Option<&Path>) -> String {
-    let db = database.map_or_else(String::new, |path| format!(" --db {}", path.display()));
+pub(crate) fn why(why: &Why, asked: &[Waiting], database: Option<&Path>) -> String {
+    let db = named_by_flag(database);
     let propose = |word: &str, what: &str| format!("windlass {word} {}{what}{db}", why.run);
     let deadline = why
         .deadline
@@ -353,14 +360,27 @@ pub(crate) fn why(why: &Why, database: Option<&Path>) -> String {
         .then(|| "  no branch is live: nothing is waited for".to_owned());
     lines(
         std::iter::once(head)
-            .chain(why.branches.iter().map(|branch| wait(branch, propose)))
+            .chain(why.branches.iter().map(|branch| {
+                let of_person = |waiting: &&Waiting| {
+                    waiting.run == why.run
+                        && Some(&waiting.task.step) == branch.waits_for.event.as_ref()
+                };
+                match asked.iter().find(of_person) {
+                    Some(_) => format!("{}: waits for a person, see below", at(branch)),
+                    None => wait(branch, propose),
+                }
+            }))
             .chain(nothing),
-    )
+    ) + &tasks(asked, database)
+}
+
+fn at(branch: &BranchWait) -> String {
+    format!("  branch {} at {}", branch.branch, branch.step)
 }
 
 fn wait(branch: &BranchWait, propose: impl Fn(&str, &str) -> String) -> String {
     let wait = &branch.waits_for;
-    let place = format!("  branch {} at {}", branch.branch, branch.step);
+    let place = at(branch);
     let no_engine = wait
         .missing
         .iter()
@@ -459,18 +479,21 @@ mod tests {
     #[test]
     fn a_task_says_what_it_acts_on() {
         let asks = |target: Json| {
-            tasks(&[Waiting {
-                run: RunId(7),
-                task: ManualTask {
-                    step: "Ask".to_owned(),
-                    text: String::new(),
-                    owner: None,
-                    out_args: std::collections::BTreeMap::new(),
-                    choices: Vec::new(),
-                    lenient: false,
-                },
-                asked: json!({ "text": "isolate it", "target": target }),
-            }])
+            tasks(
+                &[Waiting {
+                    run: RunId(7),
+                    task: ManualTask {
+                        step: "Ask".to_owned(),
+                        text: String::new(),
+                        owner: None,
+                        out_args: std::collections::BTreeMap::new(),
+                        choices: Vec::new(),
+                        lenient: false,
+                    },
+                    asked: json!({ "text": "isolate it", "target": target }),
+                }],
+                None,
+            )
         };
         let fw = asks(json!({ "type": "linux", "name": "fw-1" }));
         assert!(

@@ -12,6 +12,7 @@ use crate::engine::{self, SHUTDOWN};
 use crate::failure::{Exit, Failure};
 use crate::stdout::{print, print_json};
 use crate::tasks::{self, Waiting};
+use crate::text::named_by_flag;
 
 pub(super) fn answer(global: &Global, args: &AnswerArgs, approves: bool) -> Result<Exit, Failure> {
     let (engine, mut inspector) = changing(global)?;
@@ -66,14 +67,11 @@ fn say(global: &Global, waiting: &Waiting, asked: RunId, approves: bool) -> Resu
     if global.json {
         print_json(&json!({ "run": run.to_string(), "step": step, "outcome": word }))
     } else {
-        print(&told(step, run, asked, word))
+        let db = named_by_flag(global.db.as_deref());
+        print(&format!(
+            "step {step:?} of run {run} is {word}; the run goes on if an engine runs it, else with: windlass resume {asked}{db}\n"
+        ))
     }
-}
-
-fn told(step: &str, run: RunId, asked: RunId, word: &str) -> String {
-    format!(
-        "step {step:?} of run {run} is {word}; the run goes on if an engine runs it, else with: windlass resume {asked}\n"
-    )
 }
 
 /// The waiting step of this name.

@@ -25,7 +25,10 @@ pub(super) fn show(global: &Global, args: &OneRun) -> Result<Exit, Failure> {
         print_json(&ShowJson::of(&detail, &maps, &tasks, &conditions))?;
     } else {
         let shown = text::show(&detail, &maps, &conditions, global.db.as_deref());
-        print(&format!("{shown}{}", text::tasks(&tasks)))?;
+        print(&format!(
+            "{shown}{}",
+            text::tasks(&tasks, global.db.as_deref())
+        ))?;
     }
     Ok(Exit::Succeeded)
 }

@@ -6,6 +6,7 @@ use crate::engine;
 use crate::failure::{Exit, Failure};
 use crate::json::WhyJson;
 use crate::stdout::{print, print_json};
+use crate::tasks;
 use crate::text;
 
 pub(super) fn why(global: &Global, args: &OneRun) -> Result<Exit, Failure> {
@@ -20,7 +21,8 @@ pub(super) fn why(global: &Global, args: &OneRun) -> Result<Exit, Failure> {
     if global.json {
         print_json(&WhyJson::from(&why))?;
     } else {
-        print(&text::why(&why, global.db.as_deref()))?;
+        let asked = tasks::waiting(&mut inspector, run)?;
+        print(&text::why(&why, &asked, global.db.as_deref()))?;
     }
     Ok(Exit::Succeeded)
 }

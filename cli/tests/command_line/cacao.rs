@@ -574,8 +574,14 @@ fn an_answer_names_the_run_to_go_on_with_also_if_a_called_one_has_asked() {
     let show = lab.last_run();
     let (asks, started) = (&show["tasks"][0]["run"], &show["run"]["run"]);
     assert_ne!(asks, started);
-    let said = lab.call(&["approve", "last", "Ask"]).expect(0).out;
     let (asks, started) = (asks.as_str().unwrap(), started.as_str().unwrap());
+    for (run, person) in [(asks, true), (started, false)] {
+        let why = lab.call(&["why", run, "--db", "windlass.db"]).expect(0).out;
+        assert_eq!(why.contains("waits for a person"), person, "{why}");
+        let answer = format!("windlass approve {asks} Ask --db windlass.db\n");
+        assert!(why.ends_with(&answer), "{why}");
+    }
+    let said = lab.call(&["approve", "last", "Ask"]).expect(0).out;
     assert!(
         said.contains(&format!("step \"Ask\" of run {asks} is approved;")),
         "{said}"
