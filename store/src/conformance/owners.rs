@@ -297,3 +297,47 @@ fn free(rig: &Rig, owner: OwnerId) {
     store.submit(recover).unwrap();
     assert_eq!(writer.turn(Duration::ZERO), Turn::Worked);
 }
+
+/// What must not happen twice begins under the lock that is written with it, and under no other one if
+/// its Runner may have begun.
+#[test]
+fn only_a_job_that_was_not_begun_may_begin_once_it_was_given_back() {
+    for has_begun in [false, true] {
+        on_each(&sequence(&["a"]), Options::default(), |rig| {
+            rig.admit(1).unwrap();
+            let job = rig.take();
+            let activation = job.row.activation;
+            let checkpoint = Checkpoint {
+                attempt: None,
+                then: Then::Begin {
+                    node: NodeId(0),
+                    activation,
+                    data: Payload::null(),
+                },
+                ..rig.outcome(&job, Ok(Payload::null()))
+            };
+            rig.write(checkpoint).unwrap();
+            let job = rig.take();
+            let begun = job.row.record.flow().begun;
+            assert_eq!(begun, Some((activation, job.row.token)));
+            if has_begun {
+                let given_back = Checkpoint {
+                    attempt: None,
+                    then: Then::GiveBack,
+                    ..rig.outcome(&job, Ok(Payload::null()))
+                };
+                rig.write(given_back).unwrap();
+            } else {
+                let unlock = Change::Unlock(vec![job.row.key()]);
+                rig.store.submit(unlock).unwrap();
+                rig.turn();
+            }
+            rig.store.nudge();
+            rig.turn();
+            let again = rig.take();
+            let (_, token) = again.row.record.flow().begun.unwrap();
+            assert!(again.row.token > job.row.token);
+            assert_eq!(token == again.row.token, !has_begun);
+        });
+    }
+}
