@@ -152,6 +152,40 @@ fn drop_oldest_drops_what_has_not_started_and_nothing_else() {
 }
 
 #[test]
+fn a_dropped_run_leaves_neither_its_limit_nor_events() {
+    let left_by = |limit, event: bool| {
+        let options = shed(1, ShedPolicy::DropOldest);
+        on_each(&split(2, None, limit), options, |rig| {
+            let dropped = rig.admit(1).unwrap()[0];
+            if event {
+                let sent = rig.ask(|reply| Change::Signal {
+                    run: dropped,
+                    event: "go".to_owned(),
+                    id: "1".to_owned(),
+                    payload: Payload::null(),
+                    correlation: None,
+                    transient: false,
+                    is_fault: false,
+                    reply,
+                });
+                assert_eq!(sent.unwrap(), SignalOutcome::Stored);
+            }
+            rig.admit(1).unwrap();
+            let row = rig.reader().run(dropped).unwrap().unwrap();
+            assert_eq!(row.state, State::Cancelled);
+            let left = rig.leftovers();
+            let of = |table| left.iter().find(|(name, _)| *name == table);
+            let (limits, events) = (of("limits"), of("events"));
+            let of_the_other = limit.map(|_| ("limits", 1));
+            assert_eq!((limits, events), (of_the_other.as_ref(), None));
+        });
+    };
+    left_by(Some(1), false);
+    left_by(None, true);
+    left_by(Some(1), true);
+}
+
+#[test]
 fn the_same_dedupe_key_finds_the_same_run() {
     on_each(&sequence(&["a"]), Options::default(), |rig| {
         let mut admit = Admit::new(rig.key, &rig.definition, Payload::null());
