@@ -157,6 +157,7 @@ fn a_dropped_run_leaves_neither_its_limit_nor_events() {
         let options = shed(1, ShedPolicy::DropOldest);
         on_each(&split(2, None, limit), options, |rig| {
             let dropped = rig.admit(1).unwrap()[0];
+            let locked = rig.jobs[0].row.token;
             if event {
                 let sent = rig.ask(|reply| Change::Signal {
                     run: dropped,
@@ -173,6 +174,7 @@ fn a_dropped_run_leaves_neither_its_limit_nor_events() {
             rig.admit(1).unwrap();
             let row = rig.reader().run(dropped).unwrap().unwrap();
             assert_eq!(row.state, State::Cancelled);
+            assert!(row.token > locked, "what is late is fenced");
             let left = rig.leftovers();
             let of = |table| left.iter().find(|(name, _)| *name == table);
             let (limits, events) = (of("limits"), of("events"));
