@@ -2,13 +2,22 @@
 
 use std::time::Duration;
 
-use windlass::{Need, Rest, RunOutcome, StepError, Workflow};
+use windlass::{Engine, Need, Rest, RunOutcome, StepError, Workflow};
 use windlass_interleavings::{Plan, explore, is_patient, pause, refuse_threads, spawn};
 
 use crate::stage::{Stage, assert_comes_to_rest, assert_nothing_left, engine, shut_down};
 
 /// How often a step looks whether it was told to stop before it gives up, every millisecond.
 const STUBBORN: u32 = 500;
+
+/// Does one run to its end.
+fn run_one(engine: &Engine, workflow: &Workflow<u64>) {
+    let run = engine
+        .scheduler()
+        .schedule_blocking(workflow.request(&1).unwrap());
+    let outcome = run.unwrap().wait_blocking(None).unwrap();
+    assert!(matches!(outcome, RunOutcome::Succeeded(_)), "{outcome:?}");
+}
 
 /// One producer waits for its run, another withdraws it.
 fn withdrawn() {
@@ -106,10 +115,7 @@ fn told_to_stop() {
     })
     .unwrap();
     let engine = engine(&workflow).open().unwrap();
-    let scheduler = engine.scheduler();
-    let run = scheduler.schedule_blocking(workflow.request(&1).unwrap());
-    let outcome = run.unwrap().wait_blocking(None).unwrap();
-    assert!(matches!(outcome, RunOutcome::Succeeded(_)), "{outcome:?}");
+    run_one(&engine, &workflow);
     assert_comes_to_rest(&engine);
     let mut inspector = engine.inspector().unwrap();
     shut_down(engine);
@@ -197,10 +203,7 @@ fn short_of_threads() {
     let workflow = stage.pair();
     refuse_threads("windlass-runner", 3);
     let engine = engine(&workflow).open().unwrap();
-    let scheduler = engine.scheduler();
-    let run = scheduler.schedule_blocking(workflow.request(&1).unwrap());
-    let outcome = run.unwrap().wait_blocking(None).unwrap();
-    assert!(matches!(outcome, RunOutcome::Succeeded(_)), "{outcome:?}");
+    run_one(&engine, &workflow);
     assert_comes_to_rest(&engine);
     shut_down(engine);
 }

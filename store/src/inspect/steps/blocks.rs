@@ -14,6 +14,7 @@ use super::super::RunningJobs;
 use super::super::maps::Stopped;
 use super::super::views::StepView;
 use super::is_work;
+use super::maps::Left;
 use crate::record::{BranchRow, State};
 
 /// Why a step is skipped whose branch failed before it.
@@ -141,49 +142,32 @@ impl<'a> Blocks<'a> {
         self.definition
     }
 
-    /// The same of one instance of the map `name` and of what is inside it: where it has living branches,
-    /// what it has left behind, and why it failed.
-    pub(super) fn within(
-        &self,
-        name: &'a str,
-        living: &[NodeId],
-        by_node: &HashMap<NodeId, Vec<StepView>>,
-        errors: &'a [ErrorEntry],
-    ) -> Self {
-        // A retry begins a map anew, with other instances.
-        let begun_anew = Rc::default();
-        self.part(name, living, by_node, errors, begun_anew)
+    /// The same of one instance of the map `name` and of what is inside it, from what that has left. A
+    /// retry begins a map anew, with other instances.
+    pub(super) fn within(&self, name: &'a str, left: &'a Left) -> Self {
+        self.part(name, left, Rc::default())
     }
 
     /// The same of one round of the loop `name`.
-    pub(super) fn within_round(
-        &self,
-        name: &'a str,
-        living: &[NodeId],
-        by_node: &HashMap<NodeId, Vec<StepView>>,
-        errors: &'a [ErrorEntry],
-    ) -> Self {
-        let begun_anew = Rc::clone(&self.begun_anew);
-        self.part(name, living, by_node, errors, begun_anew)
+    pub(super) fn within_round(&self, name: &'a str, left: &'a Left) -> Self {
+        self.part(name, left, Rc::clone(&self.begun_anew))
     }
 
     fn part(
         &self,
         name: &'a str,
-        living: &[NodeId],
-        by_node: &HashMap<NodeId, Vec<StepView>>,
-        errors: &'a [ErrorEntry],
+        left: &'a Left,
         begun_anew: Rc<HashMap<NodeId, Timestamp>>,
     ) -> Self {
         let mut found = Self {
-            errors,
+            errors: &left.errors,
             begun_anew,
             ..self.none()
         };
-        for node in living {
+        for node in &left.living {
             found.occupy(*node);
         }
-        found.stand(name, by_node);
+        found.stand(name, &left.by_node);
         found
     }
 

@@ -168,7 +168,7 @@ impl<'a> Loops<'a> {
             };
             inside.entry(round.of).or_default().push(InRound {
                 numbers: &round.numbers,
-                blocks: blocks.within_round(name, &left.living, &left.by_node, &left.errors),
+                blocks: blocks.within_round(name, left),
                 times: Times::new(blocks.definition(), &left.by_node),
             });
         }

@@ -201,7 +201,7 @@ impl<'a> Maps<'a> {
                             Stopped::Withdrawn => &withdrawn,
                         });
                     }
-                    let standing = blocks.within(name, &left.living, &left.by_node, &left.errors);
+                    let standing = blocks.within(name, left);
                     Rc::new((standing, Times::new(blocks.definition(), &left.by_node)))
                 });
             }
